@@ -1,0 +1,3 @@
+//! The wiring: sources, threads, clocks, the terminal.
+//!
+//! This room never knows rules about packets.

@@ -1,0 +1,3 @@
+//! Holds recordings against their expectations.
+//!
+//! This room never decides anything about packets.

@@ -1,0 +1,3 @@
+//! Arguments and files become checked settings.
+//!
+//! This room never knows rules about packets.

@@ -1,0 +1,65 @@
+//! A leg: one transport conversation from end to end, through every translation of its addresses.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::model::{Endpoint, NodeId, Protocol, Tuple};
+
+/// One conversation between a client and the endpoint that served it, both ways. A proxy ends one leg and
+/// opens another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    pub protocol: Protocol,
+    /// Who opened it, under its own address.
+    pub client: Endpoint,
+    /// What the client dialled; `None` where the dialling side was not captured.
+    pub target: Option<Endpoint>,
+    /// The endpoint that got it after all translations; `None` until it is known.
+    pub server: Option<Endpoint>,
+    /// The client's address as the server saw it, which masquerade changes.
+    pub client_seen_by_server: Option<Endpoint>,
+    /// In the order the request walks through them.
+    pub translations: SmallVec<[Translation; 2]>,
+    /// The 5-tuples the leg was seen under, client to server; [`crate::model::Sighting::face`] points here.
+    pub faces: SmallVec<[Tuple; 2]>,
+}
+
+/// A node's rewriting of a leg's addresses (netfilter's NAT), client to server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translation {
+    pub node: NodeId,
+    pub from: Tuple,
+    pub to: Tuple,
+    pub evidence: TranslationEvidence,
+}
+
+impl Translation {
+    pub fn kind(&self) -> TranslationKind {
+        match (self.from.src == self.to.src, self.from.dst == self.to.dst) {
+            (true, _) => TranslationKind::Dnat,
+            (false, true) => TranslationKind::Snat,
+            (false, false) => TranslationKind::Both,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TranslationKind {
+    /// The destination changed (KUBE-SVC → KUBE-SEP).
+    Dnat,
+    /// The source changed (masquerade).
+    Snat,
+    Both,
+}
+
+/// What shows a translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TranslationEvidence {
+    /// The same packet was seen before and after, under both address pairs.
+    PacketMatch {
+        /// How many packets agreed.
+        packets: u32,
+        /// How many other conversations fitted as well when it was decided; 0 means it is unambiguous.
+        rivals: u32,
+    },
+}

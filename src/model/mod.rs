@@ -1,0 +1,43 @@
+//! The words every room shares.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | vantage | a capture point: a node's interface |
+//! | sighting | one packet at one vantage at one time |
+//! | face | one 5-tuple a leg is seen under |
+//! | translation | a node's rewriting of one face into another (NAT) |
+//! | leg | one transport conversation from end to end, all its faces |
+//! | exchange | a request and its answer |
+//! | trail | everything that was seen of one exchange |
+//! | stage | a numbered place of a path's template |
+//! | visit | a passage through a stage |
+//! | journey | a trail with its visits and a verdict |
+//!
+//! This room never does I/O and never reads a clock.
+
+mod address;
+mod clock;
+mod exchange;
+mod journey;
+mod leg;
+mod packet;
+mod source;
+mod time;
+mod topology;
+mod trail;
+mod vantage;
+
+pub use address::{Endpoint, Ip, Protocol, Tuple};
+pub use clock::{ClockFit, Clocks};
+pub use exchange::{Application, Exchange, Lookup, Resolution};
+pub use journey::{Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit};
+pub use leg::{Leg, Translation, TranslationEvidence, TranslationKind};
+pub use packet::{
+    Batch, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet, Payload,
+    TcpSegment,
+};
+pub use source::SourceSummary;
+pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
+pub use topology::Topology;
+pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};
+pub use vantage::{Direction, NodeId, Role, Vantage, VantageId};

@@ -1,0 +1,185 @@
+//! What decoding leaves of one captured packet: fixed size, no references, cheap to move.
+
+use crate::model::{Direction, Ip, Timestamp, Tuple, VantageId};
+
+/// A link-layer address.
+pub type Mac = [u8; 6];
+
+/// The address Calico gives every cali interface.
+pub const CALI_MAC: Mac = [0xee; 6];
+
+/// One record from a source with its link header taken off. Borrowed from the source's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub time: Timestamp,
+    pub vantage: VantageId,
+    /// From SLL, SLL2 or packet flags; `Unknown` for plain Ethernet.
+    pub direction: Direction,
+    /// Zero where the link type carries none.
+    pub src_mac: Mac,
+    /// Zero where the link type carries none (SLL and SLL2 give the sender only).
+    pub dst_mac: Mac,
+    /// The network protocol, after any VLAN tags.
+    pub ether_type: u16,
+    /// Length on the wire of the network packet, at least `data.len()`.
+    pub wire_len: u32,
+    /// The network packet, as far as it was captured.
+    pub data: &'a [u8],
+}
+
+/// A decoded packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub time: Timestamp,
+    pub vantage: VantageId,
+    pub direction: Direction,
+    /// IPv4 TTL or IPv6 hop limit.
+    pub ttl: u8,
+    /// IPv4 identification; 0 for IPv6. Routers and NAT leave it as it is.
+    pub ip_id: u16,
+    pub src_mac: Mac,
+    pub dst_mac: Mac,
+    /// Length of the network packet on the wire, in bytes.
+    pub wire_len: u32,
+    pub tuple: Tuple,
+    pub body: Body,
+    /// Where the captured transport payload lies in the batch's bytes.
+    pub payload: Payload,
+}
+
+/// A place in [`Batch::bytes`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Payload {
+    pub offset: u32,
+    pub len: u32,
+}
+
+/// The transport part of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    Tcp(TcpSegment),
+    Udp(Datagram),
+    /// ICMP or ICMPv6 echo request and reply.
+    Echo(Echo),
+    /// An ICMP or ICMPv6 error; it quotes the packet it is about.
+    IcmpError(IcmpError),
+    /// An ARP or neighbour discovery message; `tuple` holds sender and target address.
+    Neighbour(Neighbour),
+    /// Nothing that can be followed: another protocol, a later fragment, a header cut short.
+    Other,
+}
+
+/// A TCP segment (RFC 9293).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TcpSegment {
+    pub seq: u32,
+    pub ack: u32,
+    /// The flag byte as on the wire: FIN 1, SYN 2, RST 4, PSH 8, ACK 16.
+    pub flags: u8,
+    /// Payload bytes on the wire, which may be more than were captured.
+    pub len: u32,
+    /// TSval of the timestamp option (RFC 7323), 0 where absent.
+    pub tsval: u32,
+}
+
+impl TcpSegment {
+    pub const FIN: u8 = 1;
+    pub const SYN: u8 = 2;
+    pub const RST: u8 = 4;
+    pub const ACK: u8 = 16;
+
+    pub const fn is(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub const fn is_syn(self) -> bool {
+        self.flags & (Self::SYN | Self::ACK) == Self::SYN
+    }
+
+    pub const fn is_syn_ack(self) -> bool {
+        self.flags & (Self::SYN | Self::ACK) == Self::SYN | Self::ACK
+    }
+
+    /// Sequence space this segment takes: its payload, and one each for SYN and FIN.
+    pub const fn span(self) -> u32 {
+        self.len + (self.is(Self::SYN) as u32) + (self.is(Self::FIN) as u32)
+    }
+}
+
+/// A UDP datagram, by what a node does not rewrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// Payload bytes on the wire.
+    pub len: u16,
+    /// Digest of the first payload bytes and the length.
+    pub digest: u64,
+}
+
+/// An ICMP echo message. NAT may change `id`; `seq` and payload stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Echo {
+    pub is_request: bool,
+    pub id: u16,
+    pub seq: u16,
+    pub digest: u64,
+    pub len: u16,
+}
+
+/// Why an ICMP or ICMPv6 error was sent (RFC 792, RFC 4443, RFC 1812).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IcmpReason {
+    NetUnreachable,
+    HostUnreachable,
+    ProtocolUnreachable,
+    PortUnreachable,
+    /// Codes 9, 10, 13 of ICMP and 1 of ICMPv6: a filter refused it.
+    Prohibited,
+    /// Fragmentation needed and DF set, or ICMPv6 packet too big.
+    PacketTooBig,
+    TimeExceeded,
+    Redirect,
+    Other,
+}
+
+/// An ICMP error and the packet it quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    pub reason: IcmpReason,
+    /// The quoted packet's 5-tuple, in the direction it travelled.
+    pub quoted: Tuple,
+    /// The quoted TCP sequence number, else the quoted IP id or echo sequence; 0 where it was cut.
+    pub quoted_seq: u32,
+    pub quoted_ip_id: u16,
+    /// Next-hop MTU of `PacketTooBig`, else 0.
+    pub mtu: u32,
+}
+
+/// An ARP (RFC 826) or neighbour discovery (RFC 4861) message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    pub is_request: bool,
+    /// The address asked for, or the one that answers.
+    pub target: Ip,
+}
+
+/// Packets on their way from decoding to correlation, with the payload bytes that go with them.
+/// Reused, so that no packet costs an allocation.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub packets: Vec<Packet>,
+    pub bytes: Vec<u8>,
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.bytes.clear();
+    }
+
+    /// The captured payload of `packet`, which must be of this batch.
+    pub fn payload(&self, packet: &Packet) -> &[u8] {
+        let start = packet.payload.offset as usize;
+        self.bytes.get(start..start + packet.payload.len as usize).unwrap_or_default()
+    }
+}

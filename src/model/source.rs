@@ -1,0 +1,24 @@
+//! What a source gave: the figures behind every conclusion.
+
+use serde::Serialize;
+
+use crate::model::{NodeId, VantageId};
+
+/// One file, stream or live capture, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SourceSummary {
+    pub node: Option<NodeId>,
+    /// As the user named it.
+    pub file: String,
+    pub vantages: Vec<VantageId>,
+    /// Packets read.
+    pub packets: u64,
+    /// Packets that decoding could not follow, and why, most frequent first.
+    pub not_understood: u64,
+    pub reasons: Vec<(String, u64)>,
+    /// Records that could not be read, with a sentence on each kind.
+    pub damaged: u64,
+    pub damage: Vec<String>,
+    /// Packets that the capture itself lost, where it says so; `None` where it does not.
+    pub dropped: Option<u64>,
+}

@@ -1,0 +1,128 @@
+//! A trail: everything that was seen of one exchange. It is what correlation hands on; numbering it into
+//! stages and judging it is the next room's work.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::model::{Direction, Exchange, IcmpReason, Ip, Leg, Resolution, Timestamp, VantageId};
+
+/// One packet at one capture point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// On the node's own clock.
+    pub time: Timestamp,
+    pub vantage: VantageId,
+    pub direction: Direction,
+    pub way: Way,
+    pub part: Part,
+    /// Index into [`Leg::faces`]: the addresses the packet carried here.
+    pub face: u8,
+    /// Index into [`Trail::legs`].
+    pub leg: u8,
+    pub ttl: u8,
+    /// TCP flags; 0 for other protocols.
+    pub flags: u8,
+    pub ip_id: u16,
+    /// TCP sequence number of the first byte, ICMP echo sequence, or 0.
+    pub seq: u32,
+    pub ack: u32,
+    /// Transport payload bytes on the wire.
+    pub len: u32,
+    /// The same bytes had been seen at this capture point before.
+    pub is_repeat: bool,
+}
+
+/// Which way a packet goes on its leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Way {
+    /// Client to server.
+    Request,
+    /// Server to client.
+    Reply,
+}
+
+/// What part of the exchange a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Part {
+    /// SYN or SYN-ACK.
+    Handshake,
+    /// Carries the first byte of the request or of the answer (or is the datagram, the echo).
+    Head,
+    /// More payload.
+    Body,
+    /// A bare acknowledgement.
+    Ack,
+    /// FIN without payload.
+    Fin,
+    Reset,
+    /// An ICMP error about this exchange.
+    IcmpError,
+    /// The node asks for (ARP, neighbour discovery) the exchange's server on its cali interface.
+    NeighbourRequest,
+}
+
+/// An ICMP error about a trail's packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IcmpNotice {
+    pub reason: IcmpReason,
+    /// Who sent it.
+    pub reporter: Ip,
+    /// Next-hop MTU where the reason is a packet too big, else 0.
+    pub mtu: u32,
+}
+
+/// How a trail stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// More may come.
+    Open,
+    /// The answer was seen whole, or both sides closed.
+    Answered,
+    /// The deadline for an answer, or for the packet to go on, is over.
+    TimedOut,
+    /// The recording ended first.
+    Cut,
+    /// Dropped from memory to keep a bound; what is here is what was known then.
+    Evicted,
+}
+
+/// Everything seen of one exchange of the outermost client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// By first sight; stable over revisions.
+    pub id: u64,
+    /// Grows with each upsert of this trail.
+    pub revision: u32,
+    pub phase: Phase,
+    /// The client's leg first. More than one where a proxy was crossed.
+    pub legs: SmallVec<[Leg; 1]>,
+    pub exchange: Exchange,
+    /// In the order they were processed; bounded, the parts that matter for stages are kept first.
+    pub sightings: Vec<Sighting>,
+    /// Sightings that the bound left out.
+    pub left_out: u32,
+    /// Segments of the exchange that were sent again, counted where the sender is captured.
+    pub retransmissions: u32,
+    pub resolution: Option<Box<Resolution>>,
+    pub notices: SmallVec<[IcmpNotice; 1]>,
+    /// The connection began before the recording did.
+    pub is_mid_stream: bool,
+    /// This is the first exchange of its connection, so the handshake is its own.
+    pub is_first_of_leg: bool,
+    /// Sequence number of the first byte of request and answer, for TCP.
+    pub request_seq: Option<u32>,
+    pub reply_seq: Option<u32>,
+    /// The whole answer was seen.
+    pub answer_is_whole: bool,
+    /// When the deadline for what is still waited for is over, on the clock of `sightings[0]`'s node.
+    pub deadline: Timestamp,
+}
+
+/// What correlation tells the rooms after it.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new trail, or a newer revision of one.
+    Upsert(Box<Trail>),
+    /// The trail turned out to be part of another one.
+    Withdraw(u64),
+}

@@ -1,0 +1,3 @@
+//! Writes journeys as text and JSON.
+//!
+//! This room never decides anything about packets.

@@ -1,0 +1,3 @@
+//! Path templates number a trail into a journey and give the verdict.
+//!
+//! This room never looks at packets.

@@ -1,0 +1,3 @@
+//! The view model: store, filter, layout, statistics.
+//!
+//! This room never knows terminal types.
