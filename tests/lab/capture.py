@@ -10,6 +10,9 @@ from system import LabError, need, wait_until
 from topology import NODES
 
 NETLINK_NETFILTER = "12"
+BUFFER_MB = "32"
+# dumpcap has a thread for each interface and a queue behind them, which by default drops beyond 1000 packets.
+QUEUE = ("-N", "200000", "-C", "134217728")
 
 
 class Capture:
@@ -50,11 +53,11 @@ class Capture:
     def _dumpcap(self, node):
         names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali"))]
         args = [word for name in names for word in ("-i", name)]
-        self._spawn(node, "dumpcap", ["-q", *args, "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
+        self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *args, "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
 
     def _tcpdump(self, node):
         # It would give up root's rights and then could not write here.
-        self._spawn(node, "tcpdump", ["-i", "any", "-y", "LINUX_SLL2", "-B", "8192", "-Z", "root", "-n",
+        self._spawn(node, "tcpdump", ["-i", "any", "-y", "LINUX_SLL2", "-B", str(int(BUFFER_MB) * 1024), "-Z", "root", "-n",
                                       "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
 
     def _conntrack(self, node):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from rules import Options
-from topology import (CLOSED_PORT, GATEWAY, KAPPA1, KAPPA2, KAPPA3, NODE, NODES, OUTSIDE_WEB, OUTSIDE_WEB6, POD,
-                      SERVICE, UDP_PORT, VIP, WEB_PORT)
+from topology import (CLOSED_PORT, KAPPA1, KAPPA2, KAPPA3, NODES, OUTSIDE_WEB, OUTSIDE_WEB6, POD, SERVICE,
+                      UDP_PORT, VIP, WEB_PORT)
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Case:
     play: Callable
     store: str = "ethernet"
     options: Options = Options()
+    ingress: tuple = ()                 # the Traefiks' nodes and the pods they know; without it no proxy runs
     starts_capture: bool = False        # the case itself says when; else capture comes first
     nodes: tuple = ("kappa1", "kappa2", "kappa3")   # whose files are kept
 
@@ -192,6 +193,11 @@ def _(lab):
 
 # -- 3: ingress --------------------------------------------------------------------------------
 
+def via(nodes, *pods):
+    """HAProxy sends to the Traefiks of these nodes, and they to these pods."""
+    return tuple(nodes), tuple(POD[name] for name in pods)
+
+
 WEB, STREAM, STREAM_PROXY = (VIP, 80), (VIP, 8080), (VIP, 8081)
 
 
@@ -199,85 +205,80 @@ def visit(**more):
     return get(**{"host": "stock.example.test", **more})
 
 
-@case("ingress-other-node-pod-elsewhere", "outside client, HAProxy on kappa1, Traefik on kappa2, pod on kappa3")
+@case("ingress-other-node-pod-elsewhere", "outside client, HAProxy on kappa1, Traefik on kappa2, pod on kappa3",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     lab.run("client", *[http(WEB, visit()) for _ in range(3)])
 
 
-@case("ingress-other-node-pod-there", "outside client, HAProxy on kappa1, Traefik and pod on kappa2")
+@case("ingress-other-node-pod-there", "outside client, HAProxy on kappa1, Traefik and pod on kappa2",
+      ingress=via([KAPPA2], "stock-2"))
 def _(lab):
     lab.run("client", *[http(WEB, visit()) for _ in range(3)])
 
 
-@case("ingress-same-node-pod-elsewhere", "outside client, HAProxy and Traefik on kappa1, pod on kappa3")
+@case("ingress-same-node-pod-elsewhere", "outside client, HAProxy and Traefik on kappa1, pod on kappa3",
+      ingress=via([KAPPA1], "stock-3"))
 def _(lab):
     lab.run("client", *[http(WEB, visit()) for _ in range(3)])
 
 
-@case("ingress-same-node-pod-there", "outside client; HAProxy, Traefik and pod all on kappa1")
+@case("ingress-same-node-pod-there", "outside client; HAProxy, Traefik and pod all on kappa1",
+      ingress=via([KAPPA1], "stock-1"))
 def _(lab):
     lab.run("client", *[http(WEB, visit()) for _ in range(3)])
 
 
-@case("ingress-keep-alive", "several requests on each client connection; HAProxy and Traefik reuse theirs")
+@case("ingress-keep-alive", "several requests on each client connection; HAProxy and Traefik reuse theirs",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     lab.run("client", *[http(WEB, visit(), visit(), visit(**{"under": "/chunked"}), visit()) for _ in range(2)])
 
 
-@case("ingress-post", "a POST with a body of 20 kB through both proxies")
+@case("ingress-post", "a POST with a body of 20 kB through both proxies",
+      ingress=via([KAPPA3], "stock-2"))
 def _(lab):
     lab.run("client", http(WEB, post(20_000, host="stock.example.test")), http(WEB, visit(), post(300, host="stock.example.test")))
 
 
-@case("ingress-mixed", "four clients' connections at once over three Traefiks and three pods: joins must not cross")
+@case("ingress-mixed", "four clients' connections at once over three Traefiks and three pods: joins must not cross",
+      ingress=via(NODES, "stock-1", "stock-2", "stock-3"))
 def _(lab):
     lab.run("client", *[http(WEB, visit(), visit()) for _ in range(12)], together=4)
 
 
-@case("ingress-stream", "HAProxy as a plain TCP proxy (:8080), and with the PROXY protocol to Traefik (:8081)")
+@case("ingress-stream", "HAProxy as a plain TCP proxy (:8080), and with the PROXY protocol to Traefik (:8081)",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     lab.run("client", *[http(to, visit(), visit()) for to in (STREAM, STREAM_PROXY, STREAM, STREAM_PROXY)])
 
 
-@case("ingress-direct-traefik", "outside client straight to a node's Traefik, ports 80 and 8080")
+@case("ingress-direct-traefik", "outside client straight to a node's Traefik, ports 80 and 8080",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     lab.run("client", http((KAPPA2.address, 80), visit()), http((KAPPA2.address, 8080), visit()),
             http((KAPPA2.address, 80), visit(), visit()))
 
 
-@case("ingress-no-route", "Traefik knows no route for the Host: 404 of its own")
+@case("ingress-no-route", "Traefik knows no route for the Host: 404 of its own",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     lab.run("client", http(WEB, visit()), *[
         http(WEB, visit(host="nobody.example.test", expect=expect("failed", "request", "proxy", "kappa2"))) for _ in range(2)])
 
 
-@case("ingress-dead-server", "the pod's port is closed (502 of Traefik), and a service without servers (503)")
+@case("ingress-dead-server", "the pod's port is closed (502 of Traefik), and a service without servers (503)",
+      ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     failed = expect("failed", "request", "proxy", "kappa2")
     lab.run("client", http(WEB, visit()), http(WEB, visit(host="dead.example.test", expect=failed)),
             http(WEB, visit(host="none.example.test", expect=failed)))
 
 
-@case("ingress-load", "150 connections, 24 at once, through HAProxy and three Traefiks to three pods", store=None)
+@case("ingress-load", "150 connections, 24 at once, through HAProxy and three Traefiks to three pods", store=None,
+      ingress=via(NODES, "stock-1", "stock-2", "stock-3"))
 def _(lab):
     lab.run("client", *[http(WEB, *[visit() for _ in range(1 + 2 * (i % 3 == 0))]) for i in range(150)], together=24)
-
-
-# Which Traefiks take part and which pods they know: what makes a route certain.
-INGRESS = {
-    "ingress-other-node-pod-elsewhere": ((KAPPA2,), ("stock-3",)),
-    "ingress-other-node-pod-there": ((KAPPA2,), ("stock-2",)),
-    "ingress-same-node-pod-elsewhere": ((KAPPA1,), ("stock-3",)),
-    "ingress-same-node-pod-there": ((KAPPA1,), ("stock-1",)),
-    "ingress-keep-alive": ((KAPPA2,), ("stock-3",)),
-    "ingress-post": ((KAPPA3,), ("stock-2",)),
-    "ingress-mixed": (NODES, ("stock-1", "stock-2", "stock-3")),
-    "ingress-stream": ((KAPPA2,), ("stock-3",)),
-    "ingress-direct-traefik": ((KAPPA2,), ("stock-3",)),
-    "ingress-no-route": ((KAPPA2,), ("stock-3",)),
-    "ingress-dead-server": ((KAPPA2,), ("stock-3",)),
-    "ingress-load": (NODES, ("stock-1", "stock-2", "stock-3")),
-}
 
 
 # -- 4: outside to pod -------------------------------------------------------------------------
@@ -606,6 +607,13 @@ def _(lab):
             *calls(pod("stock-1"), 1), together=2)
 
 
+@case("fault-routing-loop", "a stale route: node and switch send the packet to each other until its TTL is over")
+def _(lab):
+    lab.run("client", *calls(pod("stock-3"), 1))
+    lab.detour(POD["stock-3"], KAPPA2, always=True)
+    lab.run("client", *attempts(pod("stock-3"), expect("lost", "request", "fabric"), 1), *calls(pod("stock-1"), 1), together=2)
+
+
 @case("fault-asymmetric-service", "an outside call to a Service, not masqueraded, pod on another node: the reply "
       "goes past the translation", options=Options(masquerade_external=False))
 def _(lab):
@@ -625,7 +633,8 @@ def _(lab):
 
 def again(name, of, why, **more):
     """A case that plays another one, kept in another form."""
-    CASES[name] = Case(name, f"{CASES[of].purpose}; {why}", CASES[of].play, options=CASES[of].options, **more)
+    CASES[name] = Case(name, f"{CASES[of].purpose}; {why}", CASES[of].play, options=CASES[of].options,
+                       ingress=CASES[of].ingress, **more)
 
 
 again("pod-to-service-other-node-sll2", "pod-to-service-other-node", "captured with tcpdump -i any", store="sll2")

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import rules
-from system import LabError, need, run, wait_until
+from system import LabError, need, run
 from topology import (CALI_LINK_LOCAL, CALI_MAC, GATEWAY, GATEWAY6, NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB,
                       OUTSIDE_WEB6, PODS, SERVICE_CIDR, SERVICE_CIDR6, VIP, VIP_NODE)
 
 PREFIX = "hoplab"
 SWITCH, CLIENT = "switch", "client"
+OUTSIDE_TABLE = 77      # the switch's routes for what comes from outside, looked at first
 
 
 def legacy():
@@ -169,6 +170,8 @@ class Cluster:
                       f"route add {node.pod_cidr} via {node.address} dev {node.name} onlink",
                       f"route add {node.pod_cidr6} via {node.address6} dev {node.name} onlink"]
         self._batch(SWITCH, lines)
+        for family in ("-4", "-6"):
+            run("ip", "-n", self.netns(SWITCH), family, "rule", "add", "iif", CLIENT, "lookup", str(OUTSIDE_TABLE))
         self.announce_services(NODES[0])
 
     def announce_services(self, node):
@@ -190,7 +193,7 @@ class Cluster:
         self._batch(place, lines)
 
     def iptables(self, place, *args):
-        six = any(":" in word and not word.startswith("cali:") for word in args)
+        six = any(word.count(":") > 1 for word in args)     # an IPv6 address
         self.exec(place, iptables(six), "-w", *args)
 
     def offloads(self, place, interface, **features):

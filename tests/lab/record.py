@@ -11,7 +11,8 @@ from pathlib import Path
 
 import topology
 from capture import Capture
-from system import LabError, wait_until
+from cluster import OUTSIDE_TABLE
+from system import LabError
 from topology import NODES
 from truth import Truth
 
@@ -99,10 +100,14 @@ class Session:
         self.cluster.announce_services(node)
         self.undo.callback(self.cluster.announce_services, NODES[0])
 
-    def detour(self, pod, node):
-        """Have the switch send this pod's addresses to another node than its own."""
+    def detour(self, pod, node, always=False):
+        """Have the switch send this pod's addresses to another node than its own.
+
+        Only what comes from outside: the node must be able to send it on to where it belongs.
+        With `always` the switch sends it back to that node, round and round.
+        """
         for address, via in ((pod.address, node.address), (pod.address6, node.address6)):
-            route = f"{address} via {via} dev {node.name} onlink"
+            route = f"{address} via {via} dev {node.name} onlink" + ("" if always else f" table {OUTSIDE_TABLE}")
             self.cluster.ip("switch", f"route add {route}")
             self.undo.callback(self.cluster.ip, "switch", f"route del {route}")
             self.pods_via[address] = node
@@ -134,7 +139,7 @@ class Session:
         self.cluster.offloads(place, interface, **features)
         self.undo.callback(self.cluster.offloads, place, interface, **before)
 
-    def ingress(self, *traefiks, pods):
+    def ingress(self, traefiks, pods):
         self.servers.start_ingress(traefiks, pods)
         self.undo.callback(self.servers.stop_ingress)
 
@@ -160,6 +165,8 @@ def record(cluster, servers, case, directory):
     capture = Capture(cluster, directory)
     session = Session(cluster, servers, case, capture)
     try:
+        if case.ingress:
+            session.ingress(*case.ingress)
         if not case.starts_capture:
             session.start_capture()
         case.play(session)

@@ -93,8 +93,9 @@ class Service:
 
     @property
     def address6(self):
-        third, fourth = self.address.split(".")[2:]
-        return str(ipaddress.ip_address(f"fd00:10:43::{third}:{fourth}"))
+        """10.43.10.11 has the twin fd00:10:43::1011: kube-proxy allows no more than 16 bits here."""
+        third, fourth = map(int, self.address.split(".")[2:])
+        return str(ipaddress.ip_address(f"fd00:10:43::{third}{fourth:02}"))
 
 
 NODES = (Node(1), Node(2), Node(3))
