@@ -61,7 +61,9 @@ class Capture:
                                       "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
 
     def _conntrack(self, node):
-        with open(self.events_file(node), "wb") as out:
+        # What began before is in no event, so the file starts with a dump.
+        self.events_file(node).write_text(self.cluster.exec(node.name, "conntrack", "-L", "-o", "extended"))
+        with open(self.events_file(node), "ab") as out:
             self._spawn(node, "conntrack", ["-E", "-e", "NEW", "-o", "timestamp,extended", "-b", "8388608"],
                         stdout=out)
 

@@ -80,7 +80,7 @@ def http(job, resolver):
     address = resolve_first(job, resolver, exchanges)
     if address is None:
         return exchanges
-    bare = fresh(job, target=[address, job["port"]])
+    bare = fresh(job, target=[address, job["port"]], looked_up=job.get("name"))
     sock, error = connect(address, job, bare)
     if error or not job["requests"]:
         # Nothing was asked: the connection itself is the exchange, under its first request's id.
@@ -255,12 +255,12 @@ def await_echo(sock, six, icmp_id, sequence, timeout):
 # -- DNS ---------------------------------------------------------------------------------------
 
 def dns(job, resolver):
-    """Look up a name and nothing else. name, type (A and AAAA together when absent), absolute."""
-    if "type" not in job:
-        return lookup(job["name"], resolver, job.get("family"))[0]
+    """Look up a name and nothing else. name, type (absent: A and AAAA, with the search domains)."""
     exchanges = []
-    name = job["name"].rstrip(".")
-    ask(name, [job["type"]], resolver, exchanges)
+    if "type" in job:
+        ask(job["name"], [job["type"]], resolver, exchanges)
+    else:
+        exchanges, _ = lookup(job["name"], resolver)
     for exchange in exchanges:
         exchange["expect"] = job.get("expect")
     return exchanges

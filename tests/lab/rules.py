@@ -16,10 +16,12 @@ class Options:
     """How this cluster's kube-proxy is configured.
 
     masquerade_external: --cluster-cidr is set, so calls from outside the pool are masqueraded.
+    masquerade_all: --masquerade-all is set, so every call of a Service is.
     drop_invalid: what conntrack calls INVALID is dropped in FORWARD. kube-proxy does so unless
     conntrack is told to be liberal; with it, no packet survives a detour (see the cases).
     """
     masquerade_external: bool = True
+    masquerade_all: bool = False
     drop_invalid: bool = True
 
 
@@ -83,7 +85,9 @@ def service_rules(service, six, options):
         yield f"-A KUBE-NODEPORTS {comment(name)} -m {protocol} -p {protocol} --dport {service.node_port} -j {external}"
         yield f"-A {external} {comment(f'masquerade traffic for {name} external destinations')} -j KUBE-MARK-MASQ"
         yield f"-A {external} -j {chain}"
-    if options.masquerade_external:
+    if options.masquerade_all:
+        yield f"-A {chain} {said} {match} -j KUBE-MARK-MASQ"
+    elif options.masquerade_external:
         yield f"-A {chain} {said} {match} ! -s {POOL6 if six else POOL} -j KUBE-MARK-MASQ"
     total = len(service.endpoints)
     for index, (ip, endpoint) in enumerate(endpoints(service, six)):

@@ -158,7 +158,7 @@ class Servers:
             "local-ttl=30",
             # The names of this cluster and of the little internet outside; all others are refused,
             # and what is missing in these does not exist (NXDOMAIN).
-            "local=/cluster.local/", "local=/example.test/",
+            "local=/cluster.local/", "local=/example.test/", "local=//",
             "cname=shelf.shop.svc.cluster.local,store.shop.svc.cluster.local",
             "cname=store.shop.svc.cluster.local,stock.shop.svc.cluster.local",
         ]

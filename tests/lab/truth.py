@@ -9,8 +9,6 @@ from topology import (NODE, NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6,
                       is_pod, is_service, node_of)
 
 PROTOCOL = {"http": "tcp", "udp": "udp", "ping": "icmp"}
-# A clock's slack between the client's own stamps and conntrack's, which come a moment late.
-SLACK_NS = 300_000_000
 
 
 def text(address):
@@ -24,14 +22,14 @@ def text(address):
 # -- conntrack ---------------------------------------------------------------------------------
 
 def parse_conntrack(line):
-    """One line of `conntrack -E -o timestamp,extended`, or None."""
-    head = re.match(r"\[(\d+)\.(\d+)\s*\]\s+\[(\w+)\]\s+ipv[46]\s+\d+\s+(\S+)", line)
+    """One line of `conntrack -E -o timestamp,extended`, or of a dump (-L), which has no time."""
+    head = re.match(r"(?:\[(\d+)\.(\d+)\s*\]\s+\[NEW\]\s+)?ipv[46]\s+\d+\s+(\S+)", line)
     if not head:
         return None
+    time_ns = int(head[1]) * 10**9 + int(head[2].ljust(9, "0")) if head[1] else None
     pairs = re.findall(r"(\w+)=(\S+)", line)
     second = [i for i, (key, _) in enumerate(pairs) if key == "src"][1]
-    protocol = head[4].replace("icmpv6", "icmp").replace("ipv6-icmp", "icmp")
-    return {"time_ns": int(head[1]) * 10**9 + int(head[2].ljust(9, "0")), "event": head[3], "protocol": protocol,
+    return {"time_ns": time_ns, "protocol": head[3].replace("icmpv6", "icmp").replace("ipv6-icmp", "icmp"),
             "original": ends(dict(pairs[:second])), "reply": ends(dict(pairs[second:]), answer=True)}
 
 
@@ -54,13 +52,14 @@ class Conntrack:
             for event in events:
                 self.by_tuple[node, event["protocol"], event["original"]].append(event)
 
-    def translations(self, protocol, client, target, before_ns):
-        """Follow the addresses from node to node; a port may be used again, so the latest entry counts."""
+    def translations(self, protocol, client, target, use=0):
+        """Follow the addresses from node to node. `use` counts the connections between these two
+        ends: a port may be used again at once, and each connection has an entry of its own."""
         now, nodes, found = (tuple(client), tuple(target)), set(self.events), []
         while True:
             for node in sorted(nodes):
-                events = [e for e in self.by_tuple[node, protocol, now] if e["time_ns"] <= before_ns + SLACK_NS]
-                after = tuple(reversed(events[-1]["reply"])) if events else now
+                events = self.by_tuple[node, protocol, now]
+                after = tuple(reversed(events[min(use, len(events) - 1)]["reply"])) if events else now
                 if after != now:
                     break
             else:
@@ -168,41 +167,57 @@ class Truth:
         self.conntrack = Conntrack({node.name: capture.events_file(node).read_text().splitlines() for node in NODES})
         self.served, self.proxied = served(workdir), proxied(workdir)
         self.conflicts = []
+        self.uses = defaultdict(int)    # two ends → connections between them so far
 
     def exchange(self, done):
         protocol = done.get("transport") or PROTOCOL[done["kind"]]
         client, target = done["client"], done["target"]
-        found, (seen, server) = self.conntrack.translations(protocol, client, target, done["ended_ns"])
+        found, (seen, server) = self.conntrack.translations(protocol, client, target, self._use(done))
         path = path_of(client, target, done["kind"] == "dns")
         log = self.served.get(done["id"]) or {}
+        proxies = self.proxied.get(text(client), []) + self.proxied.get(done["id"], [])
         if path == "ingress-to-pod":
-            seen, server = log.get("client", seen), log.get("server")
+            seen, server = log.get("client"), log.get("server")     # the pod's connection is the proxy's own
         elif kind_of(server) in ("service", "node"):
             server = None           # nothing says that an endpoint was chosen
         self._agree(done, log, seen, server, path)
-        first = self._first_node(path, client, target, log)
+        first = self._first_node(path, client, target, proxies)
         server_node = node_of(server[0]) if server else None
+
+        def write(address):
+            if not address:
+                return None
+            return address[0] if protocol == "icmp" else text(address)
+
         return {
-            "id": done["id"], "path": path, "route": route_of(path, first, server_node),
-            "client": text(client), "target": text(target), "server": text(server) if server else None,
-            "client_seen_by_server": text(seen), "client_node": node_of(client[0]), "first_node": first,
+            "id": done["id"] or f"dns-{done['dns_id']:04x}-{done['transport']}", "path": path, "route": route_of(path, first, server_node),
+            "client": write(client), "target": write(target), "server": write(server),
+            "client_seen_by_server": write(seen), "client_node": node_of(client[0]), "first_node": first,
             "server_node": server_node, "translations": [translation(*step) for step in found],
-            "proxies": self.proxied.get(done["id"]) or self.proxied.get(text(client)) or [],
-            "exchange": exchange_of(done), "error": done["error"],
-            "reached_server": bool(log) or None if done["kind"] in ("http", "udp") else None,
+            "proxies": proxies,
+            "looked_up": done.get("looked_up"), "exchange": exchange_of(done), "error": done["error"],
+            "reached_server": bool(log) if done["kind"] in ("http", "udp") else None,
             "connection_request": done.get("number_on_connection"),
             "started_ns": done["started_ns"], "ended_ns": done["ended_ns"],
             "captured": self._captured(done),
             "expect": done.get("expect") or expectation(done), "notes": done.get("notes"),
         }
 
+    def _use(self, done):
+        """Which connection between the same two ends this is, counted from 0."""
+        ends = (*done["client"], *done["target"])
+        if done["kind"] == "http" and done.get("number_on_connection") in (None, 1):
+            self.uses[ends] += 1
+        return max(self.uses[ends] - 1, 0)
+
     def _captured(self, done):
         return done["started_ns"] >= self.capture.started_ns
 
-    def _first_node(self, path, client, target, log):
-        """Where the packet meets the cluster: the client's own node, or the one the switch chose."""
-        if path == "ingress-to-pod":    # T, the node of the Traefik that was chosen
-            return node_of(log["client"][0]) if log else node_of(target[0])
+    def _first_node(self, path, client, target, proxies):
+        """Where the packet meets the cluster: the client's own node, or the one the switch chose.
+        With an ingress, what decides the route is the node of the Traefik."""
+        if path == "ingress-to-pod" and proxies:
+            return proxies[-1]["node"]
         if kind_of(target) == "node":
             return node_of(target[0])
         return node_of(client[0]) or self.session.first_node(target[0])
@@ -261,6 +276,8 @@ def exchange_of(done):
     words = {"protocol": {"http": "http", "udp": "udp", "ping": "icmp"}[done["kind"]]}
     if done["kind"] == "http" and not done.get("method"):
         words["protocol"] = "tcp"
+    if done["kind"] == "ping":
+        words["icmp_id"] = done["client"][1]
     words.update({"method": done.get("method"), "path": done.get("path"), "host": done.get("http_host"),
                   "status": done.get("status"), "reply_bytes": done.get("reply_bytes")})
     return {key: value for key, value in words.items() if value is not None}
