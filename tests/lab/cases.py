@@ -427,12 +427,12 @@ def _(lab):
     large_transfer(lab)
 
 
-@case("offloads-small", "a download and an upload of 150 kB: 64 kB segments on cali, cut ones on bond1")
+@case("offloads-small", "downloads and uploads of 50 kB: large segments on cali, cut ones on bond1; kappa2 glues what it receives")
 def _(lab):
     for node in NODES:
         lab.offloads(node.name, "bond1", tso=False, gso=False)
     lab.offloads("kappa2", "bond1", gro=True)
-    lab.run("cart-1", http(service("stock-k2"), get("/medium")), http(service("stock-k3"), post(150_000)))
+    lab.run("cart-1", http(service("stock-k2"), post(50_000)), http(service("stock-k3"), post(50_000), get("/medium")))
 
 
 # -- DNS ---------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ class Servers:
     def nginx(self, place, name, port, extra=""):
         where = self.dir(place)
         (where / "large.bin").write_bytes(bytes(range(33, 123)) * (BIG_FILE // 90))
-        (where / "medium.bin").write_bytes(b"0123456789" * 15_000)
+        (where / "medium.bin").write_bytes(b"0123456789" * 5_000)
         (where / "page.txt").write_text('<!--# echo var="request_uri" -->\n' + "a line of the page\n" * 400)
         (where / "nginx.conf").write_text(NGINX.format(dir=where, name=name, port=port, extra=extra))
         self.cluster.spawn(place, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"),
@@ -158,7 +158,7 @@ class Servers:
             "local-ttl=30",
             # The names of this cluster and of the little internet outside; all others are refused,
             # and what is missing in these does not exist (NXDOMAIN).
-            "local=/cluster.local/", "local=/example.test/", "local=//",
+            "local=/cluster.local/", "local=/example.test/", "domain-needed",
             "cname=shelf.shop.svc.cluster.local,store.shop.svc.cluster.local",
             "cname=store.shop.svc.cluster.local,stock.shop.svc.cluster.local",
         ]

@@ -19,6 +19,8 @@ def store(case, truth, directory):
         if node.name not in case.nodes:
             for file in directory.glob(f"{node.name}.pcap*"):
                 file.unlink()
+    for file in directory.iterdir():
+        file.chmod(0o644)       # dumpcap lets only its owner read
     if (directory / "truth.json").stat().st_size > TRUTH_LIMIT:
         (directory / "truth.json").unlink()
     (directory / "README.md").write_text(readme(case, truth))
