@@ -407,32 +407,36 @@ def _(lab):
             http(service("stock-k1"), post(20_000)))
 
 
-def large_transfer(lab, path="/large"):
-    lab.run("cart-1", http(service("stock-k2"), get(path)), http(service("stock-k3"), get(path)),
-            http(service("stock-k2"), post(1_500_000)), http(service("stock-k3"), post(1_500_000)))
-
-
-@case("offloads-cut", "segments of up to 64 kB on cali, cut ones on bond1; kappa2 glues what it receives, kappa3 does not",
-      store=None)
-def _(lab):
+def cut_on_uplinks(lab):
+    """Large segments on cali, cut ones on bond1; kappa2 glues what it receives, kappa3 does not."""
     for node in NODES:
         lab.offloads(node.name, "bond1", tso=False, gso=False)
+    # A veth glues (GRO) only what comes from a peer that cannot send large segments itself.
     lab.offloads("switch", "kappa2", tso=False, gso=False)
     lab.offloads("kappa2", "bond1", gro=True)
-    large_transfer(lab)
 
 
-@case("offloads-whole", "the same transfers where no interface cuts anything: 64 kB segments everywhere", store=None)
+def large_transfer(lab):
+    lab.run("cart-1", *[http(service(name), request) for name in ("stock-k2", "stock-k3")
+                        for request in (get("/large"), post(1_500_000))])
+
+
+@case("offloads-small", "uploads and a download of 50 kB: large segments on cali, cut ones on bond1, "
+      "glued where kappa2 receives")
 def _(lab):
-    large_transfer(lab)
-
-
-@case("offloads-small", "downloads and uploads of 50 kB: large segments on cali, cut ones on bond1; kappa2 glues what it receives")
-def _(lab):
-    for node in NODES:
-        lab.offloads(node.name, "bond1", tso=False, gso=False)
-    lab.offloads("kappa2", "bond1", gro=True)
+    cut_on_uplinks(lab)
     lab.run("cart-1", http(service("stock-k2"), post(50_000)), http(service("stock-k3"), post(50_000), get("/medium")))
+
+
+@case("offloads-cut", "the same with megabytes", store=None)
+def _(lab):
+    cut_on_uplinks(lab)
+    large_transfer(lab)
+
+
+@case("offloads-whole", "megabytes where no interface cuts anything: 64 kB segments everywhere", store=None)
+def _(lab):
+    large_transfer(lab)
 
 
 # -- DNS ---------------------------------------------------------------------------------------
