@@ -98,11 +98,11 @@ impl Correlator {
     pub(super) fn note_lookup(&mut self, slot: u32, message: &dns::Message) {
         let exchange = &mut self.trails[slot as usize].exchange;
         let lookup = exchange.dns.get_or_insert_with(Box::<Lookup>::default);
-        if lookup.name.is_empty() {
-            lookup.name.clone_from(&message.name);
-            lookup.kind.clone_from(&message.kind);
-            exchange.method = Some(message.kind.clone());
-            exchange.path = Some(message.name.clone());
+        if let (true, Some(question)) = (lookup.name.is_empty(), &message.question) {
+            lookup.name.clone_from(&question.name);
+            lookup.kind = question.kind.as_ref().into();
+            exchange.method = Some(lookup.kind.clone());
+            exchange.path = Some(question.name.clone());
         }
         if message.is_response {
             lookup.rcode = Some(message.rcode);
@@ -116,7 +116,8 @@ impl Correlator {
 
     /// A cluster name (`service.namespace.svc.…`) makes its address a Service's.
     fn learn_names(&mut self, message: &dns::Message) {
-        let mut labels = message.name.split('.');
+        let Some(question) = &message.question else { return };
+        let mut labels = question.name.split('.');
         let (Some(service), Some(namespace), Some("svc")) = (labels.next(), labels.next(), labels.next())
         else {
             return;

@@ -152,15 +152,12 @@ impl LegState {
 
     /// Notes a translation, or one more packet that shows it.
     pub(super) fn note_link(&mut self, node: NodeId, from: u8, to: u8, rivals: u32) {
-        match self.links.iter_mut().find(|link| (link.node, link.from, link.to) == (node, from, to)) {
-            Some(link) => {
-                link.packets += 1;
-                link.rivals = link.rivals.min(rivals);
-            }
-            None if self.links.len() < MAX_FACES => {
-                self.links.push(Link { node, from, to, packets: 1, rivals });
-            }
-            None => {}
+        let known = self.links.iter_mut().find(|link| (link.node, link.from, link.to) == (node, from, to));
+        if let Some(link) = known {
+            link.packets += 1;
+            link.rivals = link.rivals.min(rivals);
+        } else if self.links.len() < MAX_FACES {
+            self.links.push(Link { node, from, to, packets: 1, rivals });
         }
     }
 

@@ -12,6 +12,8 @@ use crate::model::{
 const MAX_ADDRESSES: usize = 65_536;
 /// Votes by TTL that make up for missing pod traffic.
 const ENOUGH_VOTES: u32 = 3;
+/// MACs voted for on one interface.
+const MAX_VOTED: usize = 64;
 const NO_MAC: Mac = [0; 6];
 /// TTLs that hosts start with; a forwarded packet has less (RFC 1700 named 64; others are common practice).
 const INITIAL_TTLS: [u8; 3] = [64, 128, 255];
@@ -235,10 +237,10 @@ impl Point {
         if !INITIAL_TTLS.contains(&packet.ttl) {
             return;
         }
-        match self.votes.iter_mut().find(|(mac, _)| *mac == packet.src_mac) {
-            Some((_, votes)) => *votes += 1,
-            None if self.votes.len() < 64 => self.votes.push((packet.src_mac, 1)),
-            None => {}
+        if let Some((_, votes)) = self.votes.iter_mut().find(|(mac, _)| *mac == packet.src_mac) {
+            *votes += 1;
+        } else if self.votes.len() < MAX_VOTED {
+            self.votes.push((packet.src_mac, 1));
         }
     }
 }

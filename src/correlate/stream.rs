@@ -61,7 +61,7 @@ enum Reading {
     /// Inside a head that is not whole yet.
     Head(Vec<u8>),
     Body { left: u64 },
-    Chunked(Box<http::Chunks>),
+    Chunked(http::Chunks),
     UntilClose,
     Opaque,
 }
@@ -171,6 +171,7 @@ impl Stream {
                 *left -= u64::from(gap);
                 true
             }
+            Reading::Chunked(chunks) if chunks.skippable() >= u64::from(gap) => chunks.skip(u64::from(gap)),
             _ => false,
         };
         if can_cross {
@@ -256,7 +257,7 @@ impl Stream {
                 self.skip_body(context, left - step, step as u32, events);
                 step as u32
             }
-            Reading::Chunked(mut chunks) => self.read_chunks(context, &mut chunks, len, bytes, events),
+            Reading::Chunked(chunks) => self.read_chunks(context, chunks, len, bytes, events),
             other => {
                 self.reading = other;
                 len
@@ -320,7 +321,8 @@ impl Stream {
         }
     }
 
-    /// Tries to read a head; `Some(length)` when it is over (read, or given up because the capture cut it).
+    /// Tries to read a head; `Some(length)` when it is over. A head that the capture cut is read as far as it
+    /// goes.
     fn read_head(
         &mut self,
         context: Context,
@@ -328,10 +330,13 @@ impl Stream {
         is_cut: bool,
         events: &mut Events,
     ) -> Option<usize> {
-        match http::head(bytes) {
+        let head = match http::head(bytes) {
+            http::Head::Partial if is_cut => http::cut_head(bytes),
+            head => head,
+        };
+        match head {
             http::Head::Partial if !is_cut => None,
             http::Head::Partial | http::Head::NotHttp => {
-                first_line(context.way, bytes, events);
                 self.reading = Reading::Boundary;
                 Some(bytes.len())
             }
@@ -341,22 +346,19 @@ impl Stream {
                     target: clean(head.target),
                     host: head.host.map(clean),
                 });
-                self.reading = body(head.body);
-                Some(head.len)
+                self.reading = reading_of(head.framing());
+                Some(head.head_len)
+            }
+            http::Head::Response(head) if head.is_interim() => {
+                events.push(Event::Interim);
+                self.reading = Reading::Boundary;
+                Some(head.head_len)
             }
             http::Head::Response(head) => {
-                if (100..200).contains(&head.status) && head.status != 101 {
-                    events.push(Event::Interim);
-                    self.reading = Reading::Boundary;
-                } else {
-                    events.push(Event::ReplyHead { status: head.status });
-                    self.reading =
-                        if context.is_bodiless { Reading::Body { left: 0 } } else { body(head.body) };
-                    if head.status == 101 {
-                        self.reading = Reading::UntilClose;
-                    }
-                }
-                Some(head.len)
+                events.push(Event::ReplyHead { status: head.status });
+                let method = if context.is_bodiless { "HEAD" } else { "" };
+                self.reading = reading_of(head.framing(method));
+                Some(head.head_len)
             }
         }
     }
@@ -386,27 +388,22 @@ impl Stream {
     fn read_chunks(
         &mut self,
         context: Context,
-        chunks: &mut Box<http::Chunks>,
+        mut chunks: http::Chunks,
         len: u32,
         bytes: &[u8],
         events: &mut Events,
     ) -> u32 {
-        match chunks.feed(bytes, len) {
-            http::ChunkStep::Finished(taken) => {
-                let taken = taken.clamp(1, len);
-                self.end_message(context, taken, events);
-                taken
-            }
-            http::ChunkStep::More => {
-                self.reading = Reading::Chunked(std::mem::take(chunks));
-                len
-            }
-            // What follows cannot be told from the body any more: the next head is looked for.
-            http::ChunkStep::Lost => {
-                self.reading = Reading::Boundary;
-                len
-            }
+        let taken = chunks.feed(bytes);
+        let unseen = u64::from(len) - bytes.len() as u64;
+        if chunks.is_finished() {
+            let taken = (taken as u32).clamp(1, len);
+            self.end_message(context, taken, events);
+            return taken;
         }
+        // Where the place in the body is lost, what follows cannot be told from it: the next head is looked for.
+        let is_followed = !chunks.is_broken() && chunks.skip(unseen);
+        self.reading = if is_followed { Reading::Chunked(chunks) } else { Reading::Boundary };
+        len
     }
 
     /// The message ends `step` bytes behind the position.
@@ -420,30 +417,10 @@ impl Stream {
     }
 }
 
-fn body(body: http::Body) -> Reading {
-    match body {
-        http::Body::None => Reading::Body { left: 0 },
-        http::Body::Length(left) => Reading::Body { left },
-        http::Body::Chunked => Reading::Chunked(Box::default()),
-        http::Body::UntilClose => Reading::UntilClose,
-    }
-}
-
-/// What can be had from a head that a short snap length cut: its first line.
-fn first_line(way: Way, bytes: &[u8], events: &mut Events) {
-    let line = bytes.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
-    let mut words = line.split(|&byte| byte == b' ');
-    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    match way {
-        Way::Request if !second.is_empty() => events.push(Event::RequestHead {
-            method: clean(first),
-            target: clean(second),
-            host: None,
-        }),
-        Way::Reply => {
-            let status = std::str::from_utf8(second).ok().and_then(|text| text.parse().ok());
-            events.extend(status.map(|status| Event::ReplyHead { status }));
-        }
-        Way::Request => {}
+fn reading_of(framing: http::Framing) -> Reading {
+    match framing {
+        http::Framing::Length(left) => Reading::Body { left },
+        http::Framing::Chunked => Reading::Chunked(http::Chunks::default()),
+        http::Framing::UntilClose => Reading::UntilClose,
     }
 }
