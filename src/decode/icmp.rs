@@ -118,6 +118,10 @@ fn quoted_transport(mut tuple: Tuple, data: &[u8]) -> Result<(Tuple, Option<u32>
         tuple.src.port = u16_at(0).ok_or(cut)?;
         tuple.dst.port = u16_at(2).ok_or(cut)?;
     }
+    if matches!(tuple.protocol, Protocol::Icmp | Protocol::Icmp6) {
+        let identifier = u16_at(4).unwrap_or_default();
+        (tuple.src.port, tuple.dst.port) = (identifier, identifier);
+    }
     let seq = match tuple.protocol {
         Protocol::Tcp => Some(u32_at(4).unwrap_or(0)),
         Protocol::Icmp | Protocol::Icmp6 => Some(u16_at(6).map_or(0, u32::from)),
