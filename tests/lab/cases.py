@@ -22,6 +22,8 @@ class Case:
     ingress: tuple = ()                 # the Traefiks' nodes and the pods they know; without it no proxy runs
     starts_capture: bool = False        # the case itself says when; else capture comes first
     nodes: tuple = ("kappa1", "kappa2", "kappa3")   # whose files are kept
+    snaplen: int = 0                    # how much of each packet is captured; 0 is all
+    clocks: tuple = ()                  # (node, seconds): how far this node's clock is ahead
 
 
 CASES = {}
@@ -650,3 +652,7 @@ again("mixed-paths-sll2", "mixed-paths", "captured with tcpdump -i any", store="
 again("fault-policy-ingress-sll2", "fault-policy-ingress", "captured with tcpdump -i any", store="sll2")
 again("pod-to-service-one-node", "pod-to-service-other-node", "only the client's node was captured", nodes=("kappa1",))
 again("mixed-paths-one-node", "mixed-paths", "only the second node was captured", nodes=("kappa2",))
+again("ingress-same-node-pod-there-sll2", "ingress-same-node-pod-there", "captured with tcpdump -i any, hence with lo", store="sll2")
+again("mixed-paths-snaplen", "mixed-paths", "only the first 96 bytes of each packet were captured", snaplen=96)
+again("mixed-paths-clocks", "mixed-paths", "the nodes' clocks differ by milliseconds", clocks=(("kappa2", 0.0042), ("kappa3", -0.0031)))
+again("fault-fabric-clocks", "fault-fabric", "one node's clock is half a minute ahead", clocks=(("kappa3", 31.7),))
