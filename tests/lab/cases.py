@@ -192,6 +192,15 @@ def _(lab):
         lab.run("cart-1", udp(pod("stock-3", UDP_PORT), 1, ttl=ttl, **UNREACHABLE, expect=expect("failed", "request", *where)))
 
 
+@case("icmp-host-unreachable", "a datagram and a ping to a pod that is gone; after three seconds its node says so")
+def _(lab):
+    lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1), ping(pod("parcel-1")[0], 1))
+    lab.unplug(POD["parcel-1"])
+    wanted = expect("failed", "request", "host", "kappa2")
+    lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1, timeout=5, expect=wanted),
+            ping(pod("parcel-1")[0], 1, timeout=5, expect=wanted), together=2)
+
+
 # -- 3: ingress --------------------------------------------------------------------------------
 
 def via(nodes, *pods):
@@ -240,6 +249,12 @@ def _(lab):
       ingress=via([KAPPA3], "stock-2"))
 def _(lab):
     lab.run("client", http(WEB, post(20_000, host="stock.example.test")), http(WEB, visit(), post(300, host="stock.example.test")))
+
+
+@case("ingress-slow-server", "the application takes 150 ms: the proxies' own times are small beside it",
+      ingress=via([KAPPA2], "stock-3"))
+def _(lab):
+    lab.run("client", *[http(WEB, visit(), visit(under="/slow")) for _ in range(3)], together=3)
 
 
 @case("ingress-mixed", "four clients' connections at once over three Traefiks and three pods: joins must not cross",
@@ -409,6 +424,12 @@ def _(lab):
             http(service("stock-k1"), post(20_000)))
 
 
+@case("slow-server", "the application takes 150 ms to answer, and other requests pass it by")
+def _(lab):
+    lab.run("cart-1", http(service("stock-k3"), get("/slow"), get()), http(service("stock-k1"), get("/slow")),
+            *calls(service("stock-k3"), 2), together=2)
+
+
 def cut_on_uplinks(lab):
     """Large segments on cali, cut ones on bond1; kappa2 glues what it receives, kappa3 does not."""
     for node in NODES:
@@ -565,7 +586,8 @@ def _(lab):
 @case("fault-no-endpoints", "the Service has no endpoints: REJECT with an ICMP port unreachable at the client's node")
 def _(lab):
     healthy(lab)
-    lab.run("cart-1", *attempts(service("empty"), expect("refused", "request", "host", "kappa1"), 3))
+    wanted = expect("refused", "request", "host", "kappa1")
+    lab.run("cart-1", *attempts(service("empty"), wanted, 2), *attempts(service("empty", six=True), wanted, 1))
 
 
 @case("fault-nxdomain", "the name does not exist in any search domain, so no connection follows")
