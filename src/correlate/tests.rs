@@ -63,7 +63,7 @@ impl Cluster {
         self.pass(10 * MICROS);
         let skew = if at >= BOND_B { self.skew } else { 0 };
         let ttl = match (at, direction) {
-            (CALI_A, Direction::In) | (CALI_B, Direction::In) => 64,
+            (CALI_A | CALI_B, Direction::In) => 64,
             (BOND_A | BOND_B, Direction::Out) => 63,
             (BOND_A | BOND_B, _) => 62,
             _ => 61,
@@ -243,7 +243,7 @@ fn a_segment_cut_by_offloads_is_followed_by_its_bytes() {
         [b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 60\r\n\r\n".as_slice(), &[b'x'; 60]].concat();
     cluster.see(CALI_A, Direction::In, outer, segment(101, 9001, TcpSegment::ACK, &whole), &whole);
     for (at, part) in whole.chunks(40).enumerate() {
-        let piece = TcpSegment { tsval: 101 ^ 0x5555, ..segment(101 + 40 * at as u32, 9001, 16, part) };
+        let piece = TcpSegment { tsval: 0x5530, ..segment(101 + 40 * at as u32, 9001, 16, part) };
         cluster.see(BOND_A, Direction::Out, inner, piece, part);
     }
     let trails = cluster.finish();
