@@ -1,3 +1,321 @@
 //! The sans-IO core: packets in, changes out. It owns every rule that joins things.
 //!
+//! Calling order: [`Correlator::extend_vantages`] whenever the source found capture points,
+//! [`Correlator::handle_packet`] for each packet in roughly the order of their times, then drain
+//! [`Correlator::poll_change`]; [`Correlator::handle_tick`] when a screen wants open trails too;
+//! [`Correlator::finish`] at the end of the input, and drain again.
+//!
+//! How a packet finds its trail:
+//! 1. *Places* tell its direction and learn which address lives where.
+//! 2. Its 5-tuple is a *face* of a *leg*: one hash lookup. A face that is new is compared with packets that
+//!    went into the same node under other addresses ([`fingerprint`]): that is a translation.
+//! 3. The leg's *streams* read requests and answers from the first sighting of each byte.
+//! 4. The packet is noted as a sighting of the exchange whose bytes it carries.
+//!
+//! Nothing here compares the clocks of two nodes to join packets; several nodes' offsets are an output.
+//!
 //! This room never opens, sleeps, asks the time or knows a terminal.
+
+mod clocks;
+mod close;
+mod datagram;
+mod errors;
+mod fingerprint;
+mod join;
+mod leg;
+mod limits;
+mod ongoing;
+mod places;
+mod resolution;
+mod stream;
+mod survey;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use slab::Slab;
+
+pub use clocks::Mesh;
+pub use limits::{Counters, Limits};
+pub use places::Places;
+pub use survey::Survey;
+
+use self::errors::Neighbours;
+use self::fingerprint::Index;
+use self::leg::{Key, LegState};
+use self::ongoing::{Ongoing, Token};
+use self::resolution::Lookups;
+use crate::model::{
+    Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting, Timestamp,
+    Topology, Vantage, Way,
+};
+
+/// Buckets of four in the index of packets that wait for their other side.
+const INDEX_BUCKETS: usize = 1 << 14;
+/// How often a leg's age is looked at.
+const REVIEW: i64 = 5 * SECONDS;
+/// How long a closed connection is kept, so that its last packets at other points are not taken for a new one.
+const AFTERLIFE: i64 = 2 * SECONDS;
+/// Exchanges of one leg followed at once.
+const MAX_LIVE: usize = 32;
+
+/// A packet with what the core knows of where it is.
+#[derive(Clone, Copy)]
+struct Crossing<'a> {
+    packet: &'a Packet,
+    payload: &'a [u8],
+    node: NodeId,
+    direction: Direction,
+}
+
+/// The legs that have had a 5-tuple: the present one and the one before it.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    leg: u32,
+    face: u8,
+    older: Option<(u32, u8)>,
+}
+
+/// A timer's target: a slot and the id that tells whether it is still the same one.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Timestamp,
+    slot: u32,
+    id: u64,
+}
+
+/// See the module.
+pub struct Correlator {
+    limits: Limits,
+    places: Places,
+    mesh: Mesh,
+    /// How far each node's clock is ahead, roughly: only ages are measured with it.
+    ahead: Vec<i64>,
+    legs: Slab<LegState>,
+    table: HashMap<Key, Slot>,
+    index: Index,
+    trails: Slab<Ongoing>,
+    lingering: VecDeque<Due>,
+    reviews: VecDeque<Due>,
+    lookups: Lookups,
+    neighbours: Neighbours,
+    dirty: Vec<u32>,
+    changes: VecDeque<Change>,
+    counters: Counters,
+    now: Timestamp,
+    next_serial: u64,
+    events: stream::Events,
+}
+
+impl Correlator {
+    /// A core that starts from what a survey learned.
+    pub fn new(survey: Survey, limits: Limits) -> Correlator {
+        let (places, mesh) = survey.finish();
+        let ahead = mesh.clocks().fits.iter().map(|fit| fit.offset_ns).collect();
+        Correlator {
+            limits,
+            places,
+            mesh,
+            ahead,
+            legs: Slab::new(),
+            table: HashMap::new(),
+            index: Index::new(INDEX_BUCKETS),
+            trails: Slab::new(),
+            lingering: VecDeque::new(),
+            reviews: VecDeque::new(),
+            lookups: Lookups::default(),
+            neighbours: Neighbours::default(),
+            dirty: Vec::new(),
+            changes: VecDeque::new(),
+            counters: Counters::default(),
+            now: Timestamp(i64::MIN),
+            next_serial: 1,
+            events: stream::Events::new(),
+        }
+    }
+
+    /// How far each node's clock is ahead of the first node's, in nanoseconds, as the survey found it.
+    pub fn clock_offsets(&self) -> &[i64] {
+        &self.ahead
+    }
+
+    /// Every node's clock against the first node's, from all packets so far.
+    pub fn clocks(&self) -> Clocks {
+        self.mesh.clocks()
+    }
+
+    pub fn topology(&self) -> &Topology {
+        self.places.topology()
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters { undirected: self.places.undirected(), ..self.counters }
+    }
+
+    /// Core time: the latest packet's, roughly on the first node's clock.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Takes over capture points found since the last call; `all` only grows.
+    pub fn extend_vantages(&mut self, all: &[Vantage]) {
+        self.places.extend_vantages(all);
+    }
+
+    /// Names known beforehand, from a recording's name block or the user.
+    pub fn add_name(&mut self, ip: crate::model::Ip, name: &str) {
+        self.places.add_name(ip, name);
+    }
+
+    /// Takes one packet. `payload` is its captured transport payload.
+    pub fn handle_packet(&mut self, packet: &Packet, payload: &[u8]) {
+        let direction = self.places.observe(packet);
+        let node = self.places.node_of(packet.vantage);
+        let now = packet.time.plus(-self.ahead.get(node.0 as usize).copied().unwrap_or_default());
+        if now > self.now {
+            self.now = now;
+            self.run_timers();
+        }
+        let crossing = Crossing { packet, payload, node, direction };
+        match packet.body {
+            Body::Tcp(segment) => self.handle_tcp(crossing, segment),
+            Body::Udp(datagram) => self.handle_datagram(crossing, datagram.digest),
+            Body::Echo(echo) => self.handle_datagram(crossing, echo.digest),
+            Body::IcmpError(error) => self.handle_icmp_error(crossing, error),
+            Body::Neighbour(neighbour) => self.handle_neighbour(crossing, neighbour),
+            Body::Other => {}
+        }
+    }
+
+    /// Emits the present state of every open trail that changed since the last tick, where the limits ask for it.
+    pub fn handle_tick(&mut self) {
+        for slot in std::mem::take(&mut self.dirty) {
+            if self.trails.get(slot as usize).is_some_and(|trail| trail.is_dirty) {
+                self.emit(slot);
+            }
+        }
+    }
+
+    /// The next change, oldest first.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    /// The input is over: closes everything that is still open.
+    pub fn finish(&mut self) {
+        let mut open: Vec<(u64, u32)> =
+            self.trails.iter().map(|(slot, trail)| (trail.id, slot as u32)).collect();
+        open.sort_unstable();
+        for (_, slot) in open {
+            self.close(slot, crate::model::Phase::Cut);
+        }
+        self.legs.clear();
+        self.table.clear();
+    }
+
+    fn run_timers(&mut self) {
+        while let Some(due) = self.lingering.front().copied().filter(|due| due.at <= self.now) {
+            self.lingering.pop_front();
+            if self.trails.get(due.slot as usize).is_some_and(|trail| trail.id == due.id) {
+                self.close(due.slot, crate::model::Phase::Answered);
+            }
+        }
+        while let Some(due) = self.reviews.front().copied().filter(|due| due.at <= self.now) {
+            self.reviews.pop_front();
+            self.review(due);
+        }
+    }
+
+    /// Starts following an exchange on `leg`.
+    fn begin(&mut self, leg_slot: u32, token: Token, application: Application) -> u32 {
+        self.make_room(leg_slot);
+        self.counters.trails += 1;
+        let mut trail = Ongoing::new(self.counters.trails, leg_slot, token, application, self.now);
+        let leg = &mut self.legs[leg_slot as usize];
+        trail.is_first_of_leg = leg.exchanges == 0;
+        leg.exchanges += 1;
+        let slot = self.trails.insert(trail) as u32;
+        leg.live.push(slot);
+        slot
+    }
+
+    /// A leg follows a bounded number of exchanges: the oldest one is handed on early.
+    fn make_room(&mut self, leg_slot: u32) {
+        if self.legs[leg_slot as usize].live.len() < MAX_LIVE {
+            return;
+        }
+        let oldest = self.legs[leg_slot as usize].live[0];
+        let phase = self.trails[oldest as usize].phase;
+        if phase == crate::model::Phase::Open {
+            self.counters.evicted += 1;
+            self.close(oldest, crate::model::Phase::Evicted);
+        } else {
+            self.close(oldest, phase);
+        }
+    }
+
+    /// Notes a sighting of the trail in `slot`, and what it says about two nodes' clocks.
+    fn note(&mut self, slot: u32, sighting: Sighting) {
+        let trail = &mut self.trails[slot as usize];
+        trail.last = self.now;
+        if matches!(sighting.part, Part::Handshake | Part::Head)
+            && !sighting.is_repeat
+            && self.places.role_of(sighting.vantage) == Role::Uplink
+        {
+            observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
+        }
+        let is_kept = trail.note(sighting, &self.limits);
+        if is_kept && self.limits.follow_open && !trail.is_dirty {
+            trail.is_dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Marks a trail as answered: it waits a little for late sightings, then it is closed.
+    fn complete(&mut self, slot: u32, is_whole: bool) {
+        let trail = &mut self.trails[slot as usize];
+        trail.answer_is_whole |= is_whole;
+        if trail.phase != crate::model::Phase::Open {
+            return;
+        }
+        trail.phase = crate::model::Phase::Answered;
+        self.lingering.push_back(Due { at: self.now.plus(self.limits.linger), slot, id: trail.id });
+    }
+}
+
+/// The same packet out of one node's uplink and into another's bounds the difference of their clocks.
+fn observe_clocks(places: &Places, mesh: &mut Mesh, trail: &Ongoing, new: &Sighting) {
+    let node = places.node_of(new.vantage);
+    for old in &trail.log {
+        let is_same_packet = old.part == new.part
+            && old.way == new.way
+            && old.seq == new.seq
+            && old.face == new.face
+            && !old.is_repeat
+            && places.role_of(old.vantage) == Role::Uplink;
+        let other = places.node_of(old.vantage);
+        if !is_same_packet || other == node {
+            continue;
+        }
+        let (old_end, new_end) = ((other, old.time), (node, new.time));
+        match (old.direction, new.direction) {
+            (Direction::Out, Direction::In) if old.ttl > new.ttl => mesh.observe(old_end, new_end),
+            (Direction::In, Direction::Out) if old.ttl < new.ttl => mesh.observe(new_end, old_end),
+            _ => {}
+        }
+    }
+}
+
+impl Way {
+    /// The other way.
+    #[must_use]
+    pub const fn opposite(self) -> Way {
+        match self {
+            Way::Request => Way::Reply,
+            Way::Reply => Way::Request,
+        }
+    }
+}

@@ -1,3 +1,27 @@
-//! Reads one frame into a [`crate::model::Packet`], and application heads from payload bytes. It never fails: it says how far it got.
+//! Reads one frame into a [`crate::model::Packet`], and application heads from payload bytes.
 //!
-//! This room never keeps state between frames.
+//! [`decode`] never fails: it pushes exactly one packet for each frame, and where it could not follow it to the
+//! transport layer it says how far it got as a [`Stop`]. The other doors read what a payload begins with:
+//! [`http::head`], [`dns::message`], [`tls::client_hello`]. Text from the wire that may be shown goes through
+//! [`clean()`] once.
+//!
+//! This room never keeps state between frames. Bytes are hostile: nothing here panics on them, recurses over them
+//! or allocates by a length they claim.
+
+mod clean;
+mod digest;
+pub mod dns;
+pub mod http;
+mod icmp;
+mod neighbour;
+mod network;
+mod stop;
+pub mod tls;
+mod transport;
+
+pub use clean::{MAX_CHARS, clean};
+pub use network::{MAX_PAYLOAD, NO_PROTOCOL, decode};
+pub use stop::{Layer, Reason, Stop, Stops};
+
+#[cfg(test)]
+mod tests;

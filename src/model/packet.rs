@@ -146,7 +146,7 @@ pub enum IcmpReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IcmpError {
     pub reason: IcmpReason,
-    /// The quoted packet's 5-tuple, in the direction it travelled.
+    /// The quoted packet's 5-tuple, in the direction it travelled; of an echo, both ports are its identifier.
     pub quoted: Tuple,
     /// The quoted TCP sequence number, else the quoted IP id or echo sequence; 0 where it was cut.
     pub quoted_seq: u32,

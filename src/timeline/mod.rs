@@ -1,3 +1,36 @@
 //! The view model: store, filter, layout, statistics.
 //!
+//! Everything here is data made from journeys: rows, lines with tones, percentiles. The screen paints it and the
+//! text report writes it, so both say the same to the last digit.
+//!
 //! This room never knows terminal types.
+
+pub mod bar;
+pub mod delay;
+pub mod evidence;
+pub mod filter;
+pub mod headline;
+pub mod ladder;
+pub mod line;
+mod manner;
+pub mod moment;
+mod naming;
+pub mod packets;
+pub mod stats;
+pub mod store;
+pub mod tables;
+pub mod units;
+pub mod waterfall;
+pub mod words;
+
+#[cfg(test)]
+#[allow(clippy::missing_panics_doc, clippy::return_self_not_must_use, reason = "test data")]
+pub mod sample;
+
+pub use ladder::Ladder;
+pub use line::{Line, Tone};
+pub use manner::{Language, Manner};
+pub use naming::{Context, Ends, ends, fill_label};
+pub use stats::Statistics;
+pub use store::Store;
+pub use waterfall::Waterfall;

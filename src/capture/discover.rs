@@ -1,0 +1,144 @@
+//! Which files are to be read, and which node each is from.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::capture::format::{Detected, Format};
+use crate::capture::input::{Fill, Input};
+use crate::capture::naming::{FileName, looks_like_capture, printable};
+use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
+
+/// Each open recording takes a file descriptor, of which a process has 1,024 by default.
+const MOST_SOURCES: usize = 900;
+const SNIFF: usize = 4096;
+
+/// A recording to be opened.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) node: String,
+    pub(super) path: SourcePath,
+    /// As the user named it.
+    pub(super) display: String,
+    /// From the file's name.
+    pub(super) interface: Option<String>,
+    pub(super) stem: String,
+    /// Can be read twice.
+    pub(super) is_regular: bool,
+    /// Named by the user, rather than found in a directory.
+    pub(super) is_named: bool,
+}
+
+/// The recordings that `specs` name, in that order; a directory's are sorted by name.
+pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<Candidate>, CaptureError> {
+    let mut found = Vec::new();
+    for spec in specs {
+        match &spec.path {
+            SourcePath::Stdin => found.push(stdin(spec)),
+            SourcePath::File(path) => {
+                let metadata = metadata(path)?;
+                if metadata.is_dir() {
+                    found.extend(in_directory(spec, path, options)?);
+                } else {
+                    found.push(file(spec, path, &metadata, true, options));
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(CaptureError::NoSource);
+    }
+    if found.len() > MOST_SOURCES {
+        return Err(CaptureError::TooMany { count: found.len(), most: MOST_SOURCES });
+    }
+    refuse_repeats(&found)?;
+    Ok(found)
+}
+
+fn stdin(spec: &SourceSpec) -> Candidate {
+    Candidate {
+        node: printable(spec.node.as_deref().unwrap_or("stdin")),
+        path: SourcePath::Stdin,
+        display: "-".to_owned(),
+        interface: None,
+        stem: "-".to_owned(),
+        is_regular: false,
+        is_named: true,
+    }
+}
+
+fn file(spec: &SourceSpec, path: &Path, metadata: &Metadata, is_named: bool, options: &Options) -> Candidate {
+    let name = FileName::of(path, options);
+    Candidate {
+        node: spec.node.as_deref().map_or(name.node, printable),
+        path: SourcePath::File(path.to_owned()),
+        display: display(path),
+        interface: name.interface,
+        stem: name.stem,
+        is_regular: metadata.is_file(),
+        is_named,
+    }
+}
+
+fn in_directory(
+    spec: &SourceSpec,
+    directory: &Path,
+    options: &Options,
+) -> Result<Vec<Candidate>, CaptureError> {
+    let entries: io::Result<Vec<PathBuf>> =
+        fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut paths = entries.map_err(|cause| unreadable(directory, cause))?;
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if metadata.is_file() && (looks_like_capture(&path) || begins_like_capture(&path)) {
+            found.push(file(spec, &path, &metadata, false, options));
+        }
+    }
+    if found.is_empty() {
+        return Err(CaptureError::EmptyDirectory { path: display(directory) });
+    }
+    Ok(found)
+}
+
+fn begins_like_capture(path: &Path) -> bool {
+    let Ok(mut input) = Input::open_file(path, false, SNIFF) else { return false };
+    matches!(input.fill(0), Fill::More) && matches!(Format::detect(input.from(0)), Detected::Format(..))
+}
+
+fn refuse_repeats(found: &[Candidate]) -> Result<(), CaptureError> {
+    let mut seen = BTreeSet::new();
+    for candidate in found {
+        let identity = match &candidate.path {
+            SourcePath::Stdin => None,
+            SourcePath::File(path) => {
+                let metadata = metadata(path)?;
+                Some((metadata.dev(), metadata.ino()))
+            }
+        };
+        if !seen.insert(identity) {
+            return Err(CaptureError::Twice { path: candidate.display.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn metadata(path: &Path) -> Result<Metadata, CaptureError> {
+    fs::metadata(path).map_err(|cause| unreadable(path, cause))
+}
+
+/// The error for a file that cannot be opened.
+pub(super) fn unreadable(path: &Path, cause: io::Error) -> CaptureError {
+    let path = display(path);
+    match cause.kind() {
+        io::ErrorKind::NotFound => CaptureError::Missing { path },
+        _ => CaptureError::Unreadable { path, cause },
+    }
+}
+
+fn display(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}

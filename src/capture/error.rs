@@ -1,0 +1,27 @@
+//! Why a recording cannot be used at all: one line that says what, where, and what to try.
+
+use std::io;
+
+/// An error that leaves nothing to show. Damage inside a recording is not an error: see
+/// [`SourceSummary::damage`](crate::model::SourceSummary).
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    #[error("no recording was named; give one or more files, directories, NODE=FILE, or - for stdin")]
+    NoSource,
+    #[error("{path}: no such file or directory; check the name")]
+    Missing { path: String },
+    #[error("{path}: cannot be read ({cause}); check its permissions")]
+    Unreadable { path: String, cause: io::Error },
+    #[error("{path}: named twice; name each recording once")]
+    Twice { path: String },
+    #[error("{path}: no recording in this directory; it must hold .pcap or .pcapng files")]
+    EmptyDirectory { path: String },
+    #[error("{path}: {found}; hopline reads pcap and pcapng, plain, gzip or zstd")]
+    NotACapture { path: String, found: &'static str },
+    #[error("{path}: {damage}, and no packet could be read; check that the file was copied whole")]
+    NothingRead { path: String, damage: String },
+    #[error("too many recordings ({count}, at most {most}); join some with mergecap first")]
+    TooMany { count: usize, most: usize },
+    #[error("--ifmap names the node {node}, which no recording is from; the nodes are: {nodes}")]
+    UnknownNode { node: String, nodes: String },
+}

@@ -1,0 +1,399 @@
+//! The pcapng format: draft-ietf-opsawg-pcapng. Unknown blocks and options are passed over.
+
+use hashbrown::HashMap;
+
+use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Unit};
+use crate::capture::link::LinkType;
+use crate::capture::naming::printable;
+use crate::capture::tally::Damage;
+use crate::model::{Direction, Ip, Timestamp};
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+/// Obsolete, but old files have it.
+const PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const NAME_RESOLUTION: u32 = 4;
+const INTERFACE_STATISTICS: u32 = 5;
+const ENHANCED_PACKET: u32 = 6;
+
+/// Type, two lengths.
+const FRAME: usize = 12;
+/// Larger blocks do not occur.
+const LARGEST_BLOCK: usize = 16 << 20;
+/// A block of this size may be where reading goes on after damage.
+const LARGEST_CREDIBLE: usize = LONGEST_PACKET + 4096;
+/// Described interfaces that are kept, of one section and of all together.
+const MOST_INTERFACES: usize = 65_536;
+/// Names that are kept.
+const MOST_NAMES: usize = 65_536;
+
+/// The state of a pcapng file at the read position.
+#[derive(Debug)]
+pub(super) struct Pcapng {
+    order: Order,
+    /// This section's interfaces by number; `None` for a description that could not be kept.
+    section: Vec<Option<Described>>,
+    /// Every different interface of the file.
+    interfaces: Vec<Interface>,
+    known: HashMap<Interface, u32>,
+    /// Names of addresses that were not fetched yet.
+    names: Vec<(Ip, String)>,
+    losses: Losses,
+    /// The latest packet's time, for simple packet blocks, which have none.
+    latest: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Described {
+    index: u32,
+    clock: Clock,
+    snaplen: u32,
+    lost: Option<u64>,
+}
+
+/// Packets that the capture lost.
+#[derive(Debug, Default)]
+struct Losses {
+    /// From the statistics of earlier sections.
+    earlier: Option<u64>,
+    /// From the packets' own options, which count where statistics say nothing.
+    between_packets: Option<u64>,
+}
+
+impl Pcapng {
+    pub(super) fn new(order: Order) -> Pcapng {
+        Pcapng {
+            order,
+            section: Vec::new(),
+            interfaces: Vec::new(),
+            known: HashMap::new(),
+            names: Vec::new(),
+            losses: Losses::default(),
+            latest: Timestamp(0),
+        }
+    }
+
+    pub(super) fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// Names read since the last call.
+    pub(super) fn take_names(&mut self) -> Vec<(Ip, String)> {
+        std::mem::take(&mut self.names)
+    }
+
+    /// Packets that the capture lost, where the file says so.
+    pub(super) fn lost(&self) -> Option<u64> {
+        let told = self.section.iter().flatten().filter_map(|described| described.lost);
+        told.chain(self.losses.earlier).reduce(u64::saturating_add).or(self.losses.between_packets)
+    }
+
+    #[inline]
+    pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3]) = bytes.first_chunk() else { return Step::Need };
+        let kind = self.order.u32([t0, t1, t2, t3]);
+        if kind == SECTION_HEADER {
+            return self.section_header(bytes);
+        }
+        let len = self.order.u32([l0, l1, l2, l3]) as usize;
+        if !has_good_length(len) {
+            return Step::Nonsense;
+        }
+        if bytes.len() < len {
+            return Step::Need;
+        }
+        if self.order.u32_at(bytes, len - 4) != Some(len as u32) {
+            return Step::Nonsense;
+        }
+        let body = &bytes[8..len - 4];
+        let result = match kind {
+            ENHANCED_PACKET => self.enhanced_packet(body),
+            PACKET => self.packet(body),
+            SIMPLE_PACKET => self.simple_packet(body),
+            INTERFACE_DESCRIPTION => self.interface_description(body).map(|()| None),
+            INTERFACE_STATISTICS => self.interface_statistics(body).map(|()| None),
+            NAME_RESOLUTION => self.name_resolution(body).map(|()| None),
+            _ => return Step::Skip { len },
+        };
+        match result {
+            Ok(Some(record)) => Step::Packet { record, len },
+            Ok(None) => Step::Described { len },
+            Err(damage) => Step::Unusable { damage, len },
+        }
+    }
+
+    /// Looks for a block of a known type whose two lengths agree.
+    pub(super) fn find(&self, bytes: &[u8], is_all: bool) -> Found {
+        for at in 0..bytes.len().saturating_sub(FRAME - 1) {
+            let block = &bytes[at..];
+            let (order, kind) = match (self.order.u32_at(block, 0), block.get(8..12)) {
+                (Some(SECTION_HEADER), Some([0x1a, 0x2b, 0x3c, 0x4d])) => (Order::Big, SECTION_HEADER),
+                (Some(SECTION_HEADER), Some([0x4d, 0x3c, 0x2b, 0x1a])) => (Order::Little, SECTION_HEADER),
+                (Some(kind), _) => (self.order, kind),
+                (None, _) => break,
+            };
+            let is_known =
+                (INTERFACE_DESCRIPTION..=ENHANCED_PACKET).contains(&kind) || kind == SECTION_HEADER;
+            let len = order.u32_at(block, 4).unwrap_or_default() as usize;
+            if !is_known || !has_good_length(len) || len > LARGEST_CREDIBLE {
+                continue;
+            }
+            match order.u32_at(block, len - 4) {
+                Some(again) if again as usize == len => return Found::At(at),
+                None if !is_all => return Found::NotBefore(at),
+                _ => {}
+            }
+        }
+        Found::NotBefore(bytes.len().saturating_sub(FRAME - 1))
+    }
+
+    fn section_header(&mut self, bytes: &[u8]) -> Step {
+        let order = match bytes.get(8..12) {
+            Some([0x1a, 0x2b, 0x3c, 0x4d]) => Order::Big,
+            Some([0x4d, 0x3c, 0x2b, 0x1a]) => Order::Little,
+            Some(_) => return Step::Nonsense,
+            None => return Step::Need,
+        };
+        let len = order.u32_at(bytes, 4).unwrap_or_default() as usize;
+        if !has_good_length(len) || len < FRAME + 16 {
+            return Step::Nonsense;
+        }
+        match order.u32_at(bytes, len - 4) {
+            None => return Step::Need,
+            Some(again) if again as usize != len => return Step::Nonsense,
+            Some(_) => {}
+        }
+        self.order = order;
+        self.losses.earlier = {
+            let told = self.section.iter().flatten().filter_map(|described| described.lost);
+            told.chain(self.losses.earlier).reduce(u64::saturating_add)
+        };
+        self.section.clear();
+        Step::Described { len }
+    }
+
+    fn interface_description(&mut self, body: &[u8]) -> Result<(), Damage> {
+        let number = self.section.len() as u32;
+        if self.section.len() >= MOST_INTERFACES {
+            return Err(Damage::TooManyInterfaces);
+        }
+        let (Some(link), Some(snaplen)) = (self.order.u16_at(body, 0), self.order.u32_at(body, 4)) else {
+            self.section.push(None);
+            return Err(Damage::Contents);
+        };
+        let mut interface = Interface {
+            link: LinkType::from_number(link),
+            number,
+            name: None,
+            snaplen,
+            clock: Clock::decimal(6),
+        };
+        let mut offset_seconds = 0_i64;
+        for (code, value) in Fields::new(self.order, &body[8..]) {
+            match (code, value) {
+                (2, name) if !name.is_empty() => interface.name = Some(text(name)),
+                (9, &[exponent]) if exponent & 0x80 == 0 => {
+                    interface.clock = Clock::decimal(u32::from(exponent))
+                }
+                (9, &[exponent]) => interface.clock.unit = Unit::Binary(u32::from(exponent & 0x7f)),
+                (14, value) => offset_seconds = self.u64(value).unwrap_or_default() as i64,
+                _ => {}
+            }
+        }
+        interface.clock.offset_ns = offset_seconds.saturating_mul(1_000_000_000);
+        let described = self.keep(interface);
+        self.section.push(described);
+        described.map(|_| ()).ok_or(Damage::TooManyInterfaces)
+    }
+
+    /// Keeps an interface; one that an earlier section described alike stays the same.
+    fn keep(&mut self, interface: Interface) -> Option<Described> {
+        let (clock, snaplen) = (interface.clock, interface.snaplen);
+        let described = |index| Described { index, clock, snaplen, lost: None };
+        if let Some(&index) = self.known.get(&interface) {
+            return Some(described(index));
+        }
+        if self.interfaces.len() >= MOST_INTERFACES {
+            return None;
+        }
+        let index = self.interfaces.len() as u32;
+        self.interfaces.push(interface.clone());
+        self.known.insert(interface, index);
+        Some(described(index))
+    }
+
+    #[inline]
+    fn enhanced_packet(&mut self, body: &[u8]) -> Result<Option<Record>, Damage> {
+        let number = self.order.u32_at(body, 0).ok_or(Damage::Contents)?;
+        self.timed_packet(number, body)
+    }
+
+    /// The obsolete form: as the enhanced packet block, but its first word holds interface and loss, 16 bits each.
+    fn packet(&mut self, body: &[u8]) -> Result<Option<Record>, Damage> {
+        let number = self.order.u16_at(body, 0).ok_or(Damage::Contents)?;
+        match self.order.u16_at(body, 2) {
+            // All ones: not known.
+            None | Some(0 | u16::MAX) => {}
+            Some(lost) => self.lose(u64::from(lost)),
+        }
+        self.timed_packet(u32::from(number), body)
+    }
+
+    #[inline]
+    fn timed_packet(&mut self, number: u32, body: &[u8]) -> Result<Option<Record>, Damage> {
+        let (fixed, rest) = body.split_first_chunk::<20>().ok_or(Damage::Contents)?;
+        let (words, _) = fixed.as_chunks::<4>();
+        let [_, high, low, cap_len, wire_len] =
+            std::array::from_fn(|index| words.get(index).map_or(0, |&word| self.order.u32(word)));
+        let described = self.described(number)?;
+        if cap_len as usize > rest.len() {
+            return Err(Damage::Contents);
+        }
+        let options = rest.get((cap_len as usize).next_multiple_of(4)..).unwrap_or_default();
+        let direction = if options.is_empty() { Direction::Unknown } else { self.packet_options(options) };
+        self.latest = described.clock.time(u64::from(high) << 32 | u64::from(low));
+        Ok(Some(Record {
+            time: self.latest,
+            offset: 28,
+            cap_len,
+            wire_len: wire_len.max(cap_len),
+            interface: described.index,
+            direction,
+        }))
+    }
+
+    fn simple_packet(&mut self, body: &[u8]) -> Result<Option<Record>, Damage> {
+        let wire_len = self.order.u32_at(body, 0).ok_or(Damage::Contents)?;
+        let described = self.described(0)?;
+        let snaplen = if described.snaplen == 0 { u32::MAX } else { described.snaplen };
+        let cap_len = wire_len.min(snaplen);
+        if cap_len as usize > body.len() - 4 {
+            return Err(Damage::Contents);
+        }
+        Ok(Some(Record {
+            time: self.latest,
+            offset: 12,
+            cap_len,
+            wire_len,
+            interface: described.index,
+            direction: Direction::Unknown,
+        }))
+    }
+
+    #[inline]
+    fn described(&self, number: u32) -> Result<Described, Damage> {
+        match self.section.get(number as usize) {
+            Some(Some(described)) => Ok(*described),
+            Some(None) => Err(Damage::TooManyInterfaces),
+            None => Err(Damage::UnknownInterface),
+        }
+    }
+
+    /// Direction (`epb_flags`, the same bits as `pack_flags`) and losses (`epb_dropcount`).
+    #[inline]
+    fn packet_options(&mut self, options: &[u8]) -> Direction {
+        let mut direction = Direction::Unknown;
+        for (code, value) in Fields::new(self.order, options) {
+            match code {
+                2 => {
+                    direction = match self.order.u32_at(value, 0).unwrap_or_default() & 3 {
+                        1 => Direction::In,
+                        2 => Direction::Out,
+                        _ => Direction::Unknown,
+                    };
+                }
+                4 => self.lose(self.u64(value).unwrap_or_default()),
+                _ => {}
+            }
+        }
+        direction
+    }
+
+    fn lose(&mut self, count: u64) {
+        let lost = self.losses.between_packets.get_or_insert(0);
+        *lost = lost.saturating_add(count);
+    }
+
+    fn interface_statistics(&mut self, body: &[u8]) -> Result<(), Damage> {
+        let number = self.order.u32_at(body, 0).ok_or(Damage::Contents)?;
+        let options = body.get(12..).ok_or(Damage::Contents)?;
+        let mut lost: Option<u64> = None;
+        for (code, value) in Fields::new(self.order, options) {
+            // isb_ifdrop: the device had no room; isb_osdrop: the system had none.
+            if let (5 | 7, Some(count)) = (code, self.u64(value)) {
+                lost = Some(lost.unwrap_or(0).saturating_add(count));
+            }
+        }
+        match self.section.get_mut(number as usize) {
+            // The counts are since the start of the capture: the latest holds.
+            Some(Some(described)) => described.lost = lost.or(described.lost),
+            Some(None) => {}
+            None => return Err(Damage::UnknownInterface),
+        }
+        Ok(())
+    }
+
+    fn name_resolution(&mut self, body: &[u8]) -> Result<(), Damage> {
+        for (code, value) in Fields::new(self.order, body) {
+            let (ip, names) = match (code, value.first_chunk::<4>(), value.first_chunk::<16>()) {
+                (1, Some(&v4), _) => (Ip::v4(v4), &value[4..]),
+                (2, _, Some(&v6)) => (Ip::v6(v6), &value[16..]),
+                (1 | 2, ..) => return Err(Damage::Contents),
+                _ => continue,
+            };
+            // Several names may follow each other; the first is the main one.
+            let name = names.split(|&byte| byte == 0).next().unwrap_or_default();
+            if !name.is_empty() && self.names.len() < MOST_NAMES {
+                self.names.push((ip, text(name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn u64(&self, value: &[u8]) -> Option<u64> {
+        let bytes = *value.first_chunk()?;
+        Some(match self.order {
+            Order::Little => u64::from_le_bytes(bytes),
+            Order::Big => u64::from_be_bytes(bytes),
+        })
+    }
+}
+
+const fn has_good_length(len: usize) -> bool {
+    len >= FRAME && len <= LARGEST_BLOCK && len.is_multiple_of(4)
+}
+
+fn text(bytes: &[u8]) -> String {
+    // Some writers count the closing NUL.
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    printable(&String::from_utf8_lossy(&bytes[..end]))
+}
+
+/// Options and name records: code, length, value padded to 32 bits. Ends at code 0 or at the first that is cut.
+struct Fields<'a> {
+    order: Order,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    const fn new(order: Order, bytes: &'a [u8]) -> Fields<'a> {
+        Fields { order, rest: bytes }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u16, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&[c0, c1, l0, l1], values) = self.rest.split_first_chunk()?;
+        let (code, len) = (self.order.u16([c0, c1]), usize::from(self.order.u16([l0, l1])));
+        if code == 0 {
+            return None;
+        }
+        let value = values.get(..len)?;
+        self.rest = values.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    }
+}

@@ -1,0 +1,435 @@
+//! One recording: its records in time order, each made a frame when its turn comes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use hashbrown::HashMap;
+
+use crate::capture::discover::{Candidate, unreadable};
+use crate::capture::format::{Detected, Format, Found, Interface, Record, Step};
+use crate::capture::input::{Fill, Input, Stream};
+use crate::capture::link::{self, LinkType};
+use crate::capture::tally::{Damage, Tally};
+use crate::capture::vantages::Vantages;
+use crate::capture::{CaptureError, Options, SourcePath};
+use crate::model::{Direction, Frame, Ip, NodeId, Role, SourceSummary, Timestamp, VantageId};
+
+/// A record this many records late, or fewer, is put in its place. Interfaces that are captured together are
+/// written in turns, so stamps step back.
+const REORDER_RECORDS: usize = 512;
+/// Records are read in runs of this many.
+const RUN: usize = 256;
+/// Held records never span more of the file than this, so that memory is bounded whatever their size.
+const REORDER_BYTES: u64 = 2 << 20;
+
+/// Names of addresses that are kept, of all sources.
+const MOST_NAMES: usize = 65_536;
+
+/// How a source is opened and named, so that it can be opened once more for a preview.
+pub(super) struct Origin {
+    pub(super) candidate: Candidate,
+    pub(super) node: NodeId,
+    /// Its place among the sources as they were named.
+    pub(super) place: u16,
+    /// Only for what cannot be read twice.
+    pub(super) stream: Option<Stream>,
+    pub(super) follow: bool,
+    /// How much is read at a time.
+    pub(super) chunk: usize,
+}
+
+impl Origin {
+    fn open(&self) -> io::Result<Input> {
+        match (&self.stream, &self.candidate.path) {
+            (Some(stream), _) => Input::new(stream.reader(), self.chunk),
+            (None, SourcePath::File(path)) => Input::open_file(path, self.follow, self.chunk),
+            (None, SourcePath::Stdin) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub(super) fn error(&self, cause: io::Error) -> CaptureError {
+        match &self.candidate.path {
+            SourcePath::File(path) => unreadable(path, cause),
+            SourcePath::Stdin => CaptureError::Unreadable { path: self.candidate.display.clone(), cause },
+        }
+    }
+}
+
+/// What a source needs of the reader, and gives to it, while it is read.
+pub(super) struct Context<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) options: &'a Options,
+    pub(super) node_name: &'a str,
+    pub(super) vantages: &'a mut Vantages,
+    pub(super) names: &'a mut BTreeMap<Ip, String>,
+}
+
+/// What a source has next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// A frame of this time.
+    At(Timestamp),
+    Waiting,
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// At the end of a file that may grow.
+    Waiting,
+    /// No more bytes.
+    End,
+}
+
+/// A recording that is being read.
+pub(super) struct Source {
+    input: Input,
+    /// Unknown while a growing file is too short to tell.
+    format: Option<Format>,
+    /// Where the next record begins.
+    position: u64,
+    /// Where bytes began to make no sense, while no record was found after them.
+    lost_at: Option<u64>,
+    state: State,
+    /// Records read and not yet given, by time.
+    held: VecDeque<Record>,
+    /// Read on when no more records than this are held.
+    refill_at: usize,
+    /// By the format's interface index.
+    interfaces: Vec<InterfaceUse>,
+    /// By the kernel's interface index, for LINUX_SLL2.
+    devices: Devices,
+    tally: Tally,
+}
+
+type Devices = HashMap<u32, Option<VantageId>, foldhash::fast::FixedState>;
+
+struct InterfaceUse {
+    link: LinkType,
+    /// `None` where each packet names its device.
+    vantage: Option<VantageId>,
+    /// Why its records cannot be followed.
+    refusal: Option<String>,
+}
+
+impl Source {
+    /// Opens a recording and reads up to its first packet.
+    pub(super) fn open(context: &mut Context<'_>) -> Result<Source, CaptureError> {
+        let origin = context.origin;
+        let mut source = Source::new(origin.open().map_err(|cause| origin.error(cause))?);
+        source.detect(context)?;
+        source.read_on(1, context);
+        Ok(source)
+    }
+
+    /// A source that gives nothing but the reason why.
+    pub(super) fn broken(reason: &CaptureError) -> Source {
+        let mut source = Source::new(Input::default());
+        source.state = State::End;
+        source.tally.damage(Damage::Failed(reason.to_string()), 0, 0);
+        source
+    }
+
+    fn new(input: Input) -> Source {
+        Source {
+            input,
+            format: None,
+            position: 0,
+            lost_at: None,
+            state: State::Reading,
+            held: VecDeque::new(),
+            refill_at: REORDER_RECORDS,
+            interfaces: Vec::new(),
+            devices: Devices::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What comes next.
+    #[inline]
+    pub(super) fn head(&mut self, context: &mut Context<'_>) -> Head {
+        if self.held.len() <= self.refill_at && self.state == State::Reading {
+            self.read_on(REORDER_RECORDS + RUN, context);
+            self.refill_at = REORDER_RECORDS.min(self.held.len() * 2 / 3);
+        }
+        match (self.held.front(), self.state) {
+            (Some(record), _) => Head::At(record.time),
+            (None, State::Waiting) => Head::Waiting,
+            (None, _) => Head::End,
+        }
+    }
+
+    /// Looks whether the file has grown.
+    pub(super) fn wake(&mut self) {
+        if self.state == State::Waiting {
+            self.state = State::Reading;
+        }
+    }
+
+    /// Gives the next frame to `sink`; `false` if its record was counted instead.
+    #[inline]
+    pub(super) fn give(&mut self, context: &mut Context<'_>, sink: &mut dyn FnMut(&Frame<'_>)) -> bool {
+        let Some(record) = self.held.pop_front() else { return false };
+        let Some(interface) = self.interfaces.get(record.interface as usize) else { return false };
+        self.tally.packets += 1;
+        let bytes = self.input.slice(record.offset, record.cap_len as usize);
+        let header = link::header(interface.link, bytes);
+        let vantage = match header.device {
+            Some((index, arphrd)) => match self.devices.get(&index) {
+                Some(&known) => known,
+                None => *self.devices.entry(index).insert(context.device(index, arphrd)).get(),
+            },
+            None if interface.link == LinkType::Sll2 => {
+                self.tally.not_followed("the link header is cut short");
+                return false;
+            }
+            None => interface.vantage,
+        };
+        let Some(vantage) = vantage else {
+            self.tally.damage(Damage::TooManyInterfaces, record.offset, u64::from(record.cap_len));
+            return false;
+        };
+        let data = bytes.get(header.len..).unwrap_or_default();
+        let direction = match header.direction {
+            Direction::Unknown => record.direction,
+            told => told,
+        };
+        sink(&Frame {
+            time: record.time,
+            vantage,
+            direction,
+            src_mac: header.src_mac,
+            dst_mac: header.dst_mac,
+            ether_type: header.ether_type,
+            wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
+            data,
+        });
+        true
+    }
+
+    /// Whether it could not even be opened.
+    pub(super) fn is_broken(&self) -> bool {
+        self.format.is_none() && self.state == State::End
+    }
+
+    pub(super) fn summary(&self, origin: &Origin) -> SourceSummary {
+        let of_interfaces = self.interfaces.iter().filter_map(|interface| interface.vantage);
+        let of_devices = self.devices.values().copied().flatten();
+        let vantages: BTreeSet<VantageId> = of_interfaces.chain(of_devices).collect();
+        let reasons = self.tally.reasons();
+        SourceSummary {
+            node: Some(origin.node),
+            file: origin.candidate.display.clone(),
+            vantages: vantages.into_iter().collect(),
+            packets: self.tally.packets,
+            not_understood: reasons.iter().map(|(_, count)| count).sum(),
+            reasons,
+            damaged: self.tally.damaged(),
+            damage: self.tally.sentences(self.input.is_packed()),
+            dropped: match &self.format {
+                Some(Format::Pcapng(pcapng)) => pcapng.lost(),
+                _ => None,
+            },
+        }
+    }
+
+    fn detect(&mut self, context: &mut Context<'_>) -> Result<(), CaptureError> {
+        let origin = context.origin;
+        let not_a_capture =
+            |found| CaptureError::NotACapture { path: origin.candidate.display.clone(), found };
+        loop {
+            match Format::detect(self.input.from(0)) {
+                Detected::Format(format, header) => {
+                    self.format = Some(format);
+                    self.position = header as u64;
+                    self.describe(context);
+                    return Ok(());
+                }
+                Detected::Other(found) => return Err(not_a_capture(found)),
+                Detected::Need => match self.input.fill(0) {
+                    Fill::More => {}
+                    Fill::Waiting => {
+                        self.state = State::Waiting;
+                        return Ok(());
+                    }
+                    Fill::End if self.input.from(0).is_empty() => return Err(not_a_capture("is empty")),
+                    Fill::End => return Err(not_a_capture("ends within its first header")),
+                    Fill::Failed(cause) => return Err(origin.error(cause)),
+                },
+            }
+        }
+    }
+
+    /// Reads until `target` records are held, or as far as it goes.
+    fn read_on(&mut self, target: usize, context: &mut Context<'_>) {
+        if self.format.is_none()
+            && let Err(error) = self.detect(context)
+        {
+            self.tally.damage(Damage::Failed(error.to_string()), 0, 0);
+            self.state = State::End;
+        }
+        let mut oldest = self.held.iter().map(|record| record.offset).min();
+        while self.held.len() < target && self.state == State::Reading {
+            let keep = oldest.unwrap_or(self.position);
+            if self.position - keep > REORDER_BYTES {
+                return;
+            }
+            if self.lost_at.is_some() {
+                self.search(keep, Damage::Nonsense);
+                continue;
+            }
+            let Some(format) = &mut self.format else { return };
+            match format.step(self.input.from(self.position)) {
+                Step::Packet { mut record, len } => {
+                    record.offset += self.position;
+                    self.position += len as u64;
+                    oldest.get_or_insert(record.offset);
+                    self.hold(record);
+                }
+                Step::Described { len } => {
+                    self.position += len as u64;
+                    self.describe(context);
+                }
+                Step::Skip { len } => self.position += len as u64,
+                Step::Unusable { damage, len } => {
+                    self.tally.damage(damage, self.position, len as u64);
+                    self.position += len as u64;
+                }
+                Step::Need => self.fill(keep),
+                Step::Nonsense => {
+                    self.lost_at = Some(self.position);
+                    self.position += 1;
+                }
+            }
+        }
+    }
+
+    /// Puts a record in its place by time. Most come in order.
+    #[inline]
+    fn hold(&mut self, record: Record) {
+        if let Some(refusal) =
+            self.interfaces.get(record.interface as usize).and_then(|interface| interface.refusal.as_deref())
+        {
+            self.tally.not_followed(refusal);
+            return;
+        }
+        match self.held.back() {
+            Some(latest) if latest.time > record.time => {
+                let place = self.held.partition_point(|held| held.time <= record.time);
+                self.held.insert(place, record);
+            }
+            _ => self.held.push_back(record),
+        }
+    }
+
+    /// Reads more bytes. At the end of the file it settles what the last ones are.
+    fn fill(&mut self, keep: u64) {
+        match self.input.fill(keep) {
+            Fill::More => {}
+            Fill::Waiting => self.state = State::Waiting,
+            Fill::End if self.input.from(self.position).is_empty() => self.state = State::End,
+            Fill::End => {
+                // Either the last record is cut, or its length is wrong and good ones follow.
+                self.lost_at = Some(self.position);
+                self.position += 1;
+                self.search(keep, Damage::Cut);
+            }
+            Fill::Failed(cause) => {
+                let cause = match cause.kind() {
+                    io::ErrorKind::UnexpectedEof => "the packed data is cut short".to_owned(),
+                    _ => cause.to_string(),
+                };
+                self.tally.damage(Damage::Failed(cause), self.position, 0);
+                self.state = State::End;
+            }
+        }
+    }
+
+    /// Looks for the place where records go on. `otherwise` is what it was if there is none.
+    fn search(&mut self, keep: u64, otherwise: Damage) {
+        let (Some(lost_at), Some(format)) = (self.lost_at, &self.format) else { return };
+        let rest = self.input.from(self.position);
+        match format.find(rest, self.input.is_at_end()) {
+            Found::At(skip) => {
+                self.position += skip as u64;
+                self.lost_at = None;
+                self.tally.damage(Damage::Nonsense, lost_at, self.position - lost_at);
+            }
+            Found::NotBefore(_) if self.input.is_at_end() => {
+                let end = self.position + rest.len() as u64;
+                self.lost_at = None;
+                self.position = end;
+                self.state = State::End;
+                self.tally.damage(otherwise, lost_at, end - lost_at);
+            }
+            Found::NotBefore(skip) => {
+                self.position += skip as u64;
+                match self.input.fill(keep.min(self.position)) {
+                    Fill::More | Fill::End => {}
+                    Fill::Waiting => self.state = State::Waiting,
+                    Fill::Failed(cause) => {
+                        self.tally.damage(Damage::Failed(cause.to_string()), self.position, 0);
+                        self.state = State::End;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over what the format has newly described.
+    fn describe(&mut self, context: &mut Context<'_>) {
+        let Some(format) = &mut self.format else { return };
+        for interface in &format.interfaces()[self.interfaces.len()..] {
+            let refusal = match interface.link {
+                LinkType::Netlink => Some("kernel messages (netlink), which are not followed".to_owned()),
+                LinkType::Unsupported(number) => Some(format!("link type {number}, which is not followed")),
+                _ => None,
+            };
+            let vantage = match interface.link {
+                LinkType::Sll2 | LinkType::Netlink | LinkType::Unsupported(_) => None,
+                _ => context.interface(interface),
+            };
+            self.interfaces.push(InterfaceUse { link: interface.link, vantage, refusal });
+        }
+        if let Format::Pcapng(pcapng) = format {
+            for (ip, name) in pcapng.take_names() {
+                if context.names.len() < MOST_NAMES {
+                    context.names.entry(ip).or_insert(name);
+                }
+            }
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The capture point of an interface that a file describes.
+    fn interface(&mut self, interface: &Interface) -> Option<VantageId> {
+        let Candidate { interface: of_file, stem, .. } = &self.origin.candidate;
+        // `any` stands for all interfaces: which one it was is not known.
+        let told = interface.name.as_deref().filter(|&name| name != "any");
+        let name = told
+            .or_else(|| self.options.mapped(self.node_name, interface.number))
+            .or_else(|| of_file.as_deref().filter(|_| interface.number == 0));
+        match name {
+            Some(name) => self.vantages.named(self.origin.node, name, self.options.role(name)),
+            None => self.vantages.unnamed(self.origin.node, stem, interface.number),
+        }
+    }
+
+    /// The capture point of a device that packets name by its index.
+    fn device(&mut self, index: u32, arphrd: u16) -> Option<VantageId> {
+        let role_of_kind = match arphrd {
+            link::ARPHRD_LOOPBACK => Some(Role::Loopback),
+            link::ARPHRD_TUNNEL | link::ARPHRD_TUNNEL6 | link::ARPHRD_SIT => Some(Role::Tunnel),
+            _ => None,
+        };
+        let name = match self.options.mapped(self.node_name, index) {
+            Some(name) => name.to_owned(),
+            // The kernel gives the loopback device this name.
+            None if arphrd == link::ARPHRD_LOOPBACK => "lo".to_owned(),
+            None => format!("if{index}"),
+        };
+        self.vantages.named(self.origin.node, &name, self.options.role(&name).or(role_of_kind))
+    }
+}

@@ -1,0 +1,1 @@
+//! Recordings built byte by byte, for tests.

@@ -1,0 +1,280 @@
+//! A leg while it is followed: its faces, the translations between them, its capture points and streams.
+
+use smallvec::SmallVec;
+
+use super::stream::{Carries, Stream, before, later};
+use crate::model::{
+    Body, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation, TranslationEvidence,
+    Tuple, VantageId, Way,
+};
+
+/// Packets of an unsettled face that are compared with others, at each node.
+const JOIN_TRIES: u8 = 12;
+/// Faces and capture points of one leg; more would be a loop.
+pub(super) const MAX_FACES: usize = 8;
+const MAX_POINTS: usize = 64;
+/// Nodes whose settling is remembered as a bit.
+const MAX_NODES: u16 = 64;
+
+/// The hash key of a conversation: both endpoints in order, so that both ways give the same key.
+pub(super) type Key = [u64; 5];
+
+/// A packet's key, and whether its source is the lower endpoint. Addresses that mean something on one node
+/// only are kept apart by node; ICMP echo takes its identifier for ports.
+pub(super) fn key_of(tuple: &Tuple, node: NodeId) -> (Key, bool) {
+    let is_lower = tuple.src <= tuple.dst;
+    let (low, high) = if is_lower { (tuple.src, tuple.dst) } else { (tuple.dst, tuple.src) };
+    let [a, b] = low.ip.words();
+    let [c, d] = high.ip.words();
+    let scope = if low.ip.is_node_local() || high.ip.is_node_local() { u64::from(node.0) + 1 } else { 0 };
+    let ports = u64::from(low.port) << 48 | u64::from(high.port) << 32;
+    ([a, b, c, d, ports | scope << 8 | u64::from(tuple.protocol.number())], is_lower)
+}
+
+/// The tuple that keys a packet: for ICMP echo with the identifier as both ports.
+pub(super) fn keyed_tuple(packet: &Packet) -> Tuple {
+    let mut tuple = packet.tuple;
+    if let Body::Echo(echo) = packet.body {
+        tuple.src.port = echo.id;
+        tuple.dst.port = echo.id;
+    }
+    tuple
+}
+
+/// One 5-tuple of the leg.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Face {
+    pub key: Key,
+    /// Client to server.
+    pub tuple: Tuple,
+    /// Comparisons left, over all nodes.
+    tries: u8,
+}
+
+/// A translation between two faces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub node: NodeId,
+    pub from: u8,
+    pub to: u8,
+    pub packets: u32,
+    pub rivals: u32,
+}
+
+/// One capture point the leg was seen at, one way.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    vantage: VantageId,
+    direction: Direction,
+    way: Way,
+    /// One past the highest sequence number seen here.
+    reach: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct LegState {
+    pub serial: u64,
+    pub protocol: Protocol,
+    pub faces: SmallVec<[Face; 2]>,
+    pub links: SmallVec<[Link; 2]>,
+    points: SmallVec<[Point; 8]>,
+    /// Nodes where the leg was seen going in, and coming out, client to server or back.
+    entered: u64,
+    left: u64,
+    /// By way.
+    pub streams: [Stream; 2],
+    pub carries: Carries,
+    /// Slots of the exchanges that are followed, oldest first.
+    pub live: SmallVec<[u32; 2]>,
+    pub exchanges: u32,
+    pub is_mid_stream: bool,
+    pub is_reset: bool,
+    /// Core time of the latest packet.
+    pub last: Timestamp,
+}
+
+impl LegState {
+    pub(super) fn new(serial: u64, key: Key, tuple: Tuple, now: Timestamp) -> LegState {
+        let face = Face { key, tuple, tries: JOIN_TRIES };
+        LegState {
+            serial,
+            protocol: tuple.protocol,
+            faces: smallvec::smallvec![face],
+            links: SmallVec::new(),
+            points: SmallVec::new(),
+            entered: 0,
+            left: 0,
+            streams: <[Stream; 2]>::default(),
+            carries: Carries::Unknown,
+            live: SmallVec::new(),
+            exchanges: 0,
+            is_mid_stream: false,
+            is_reset: false,
+            last: now,
+        }
+    }
+
+    pub(super) fn stream(&mut self, way: Way) -> &mut Stream {
+        &mut self.streams[way as usize]
+    }
+
+    /// Which way a packet under face `face` goes.
+    pub(super) fn way_of(&self, face: u8, src: Endpoint) -> Way {
+        if self.faces[face as usize].tuple.src == src { Way::Request } else { Way::Reply }
+    }
+
+    pub(super) fn add_face(&mut self, key: Key, tuple: Tuple) -> u8 {
+        self.faces.push(Face { key, tuple, tries: JOIN_TRIES });
+        (self.faces.len() - 1) as u8
+    }
+
+    /// Whether packets of `face` at `node` should still be compared with others there, counting one try.
+    pub(super) fn wants_join(&mut self, face: u8, node: NodeId) -> bool {
+        let bit = node_bit(node);
+        if self.entered & self.left & bit != 0 {
+            return false;
+        }
+        let face = &mut self.faces[face as usize];
+        let wants = face.tries > 0;
+        face.tries = face.tries.saturating_sub(1);
+        wants
+    }
+
+    /// Notes that the leg crossed a node's edge.
+    pub(super) fn note_edge(&mut self, node: NodeId, direction: Direction) {
+        match direction {
+            Direction::In => self.entered |= node_bit(node),
+            Direction::Out => self.left |= node_bit(node),
+            Direction::Unknown => {}
+        }
+    }
+
+    /// Notes a translation, or one more packet that shows it.
+    pub(super) fn note_link(&mut self, node: NodeId, from: u8, to: u8, rivals: u32) {
+        let known = self.links.iter_mut().find(|link| (link.node, link.from, link.to) == (node, from, to));
+        if let Some(link) = known {
+            link.packets += 1;
+            link.rivals = link.rivals.min(rivals);
+        } else if self.links.len() < MAX_FACES {
+            self.links.push(Link { node, from, to, packets: 1, rivals });
+        }
+    }
+
+    /// Notes a segment at a capture point; whether its sequence range had been seen there before.
+    pub(super) fn note_point(
+        &mut self,
+        vantage: VantageId,
+        direction: Direction,
+        way: Way,
+        seq: u32,
+        span: u32,
+    ) -> bool {
+        let end = seq.wrapping_add(span);
+        let same =
+            |point: &&mut Point| point.vantage == vantage && point.way == way && point.direction == direction;
+        if let Some(point) = self.points.iter_mut().find(same) {
+            let is_repeat = span > 0 && !before(point.reach, end);
+            point.reach = later(point.reach, end);
+            return is_repeat;
+        }
+        if self.points.len() < MAX_POINTS {
+            self.points.push(Point { vantage, direction, way, reach: end });
+        }
+        false
+    }
+
+    /// Whether every capture point that saw `way` saw it up to `end`.
+    pub(super) fn reached_everywhere(&self, way: Way, end: u32) -> bool {
+        self.points.iter().filter(|point| point.way == way).all(|point| !before(point.reach, end))
+    }
+
+    /// Whether it carries datagrams, so that nothing announces its end.
+    pub(super) fn is_datagrams(&self) -> bool {
+        self.protocol != Protocol::Tcp
+    }
+
+    /// Takes over the state of `other`, which turned out to be the same conversation; its faces were added
+    /// from `shift` on. Returns its exchanges, which the caller puts in order.
+    pub(super) fn absorb(&mut self, other: LegState, shift: u8, is_turned: bool) -> SmallVec<[u32; 2]> {
+        for link in &other.links {
+            let (from, to) = (link.from + shift, link.to + shift);
+            let (from, to) = if is_turned { (to, from) } else { (from, to) };
+            self.note_link(link.node, from, to, link.rivals);
+        }
+        for mut point in other.points {
+            if is_turned {
+                point.way = point.way.opposite();
+            }
+            if self.points.len() < MAX_POINTS {
+                self.points.push(point);
+            }
+        }
+        let mut streams = other.streams;
+        if is_turned {
+            streams.reverse();
+        }
+        for (mine, theirs) in self.streams.iter_mut().zip(streams) {
+            mine.absorb(theirs);
+        }
+        if self.carries == Carries::Unknown {
+            self.carries = other.carries;
+        }
+        self.entered |= other.entered;
+        self.left |= other.left;
+        self.exchanges += other.exchanges;
+        self.is_mid_stream &= other.is_mid_stream;
+        self.is_reset |= other.is_reset;
+        self.last = self.last.max(other.last);
+        other.live
+    }
+
+    /// Faces in the order the request takes, beginning with the one no translation leads to.
+    fn face_order(&self) -> SmallVec<[u8; 4]> {
+        let is_first = |face: &u8| !self.links.iter().any(|link| link.to == *face);
+        let mut order: SmallVec<[u8; 4]> = (0..self.faces.len() as u8).find(is_first).into_iter().collect();
+        while let Some(link) =
+            self.links.iter().find(|link| order.last() == Some(&link.from) && !order.contains(&link.to))
+        {
+            order.push(link.to);
+        }
+        order
+    }
+
+    /// The leg as other rooms see it.
+    pub(super) fn leg(&self) -> Leg {
+        let order = self.face_order();
+        let first = self.faces[order.first().copied().unwrap_or(0) as usize].tuple;
+        let last = self.faces[order.last().copied().unwrap_or(0) as usize].tuple;
+        let portless = |mut endpoint: Endpoint| {
+            if matches!(self.protocol, Protocol::Icmp | Protocol::Icmp6) {
+                endpoint.port = 0;
+            }
+            endpoint
+        };
+        let shown = |tuple: Tuple| Tuple { src: portless(tuple.src), dst: portless(tuple.dst), ..tuple };
+        let mut links = self.links.clone();
+        links.sort_by_key(|link| order.iter().position(|face| *face == link.from));
+        Leg {
+            protocol: self.protocol,
+            client: portless(first.src),
+            target: Some(portless(first.dst)),
+            server: Some(portless(last.dst)),
+            client_seen_by_server: Some(portless(last.src)),
+            translations: links
+                .iter()
+                .map(|link| Translation {
+                    node: link.node,
+                    from: shown(self.faces[link.from as usize].tuple),
+                    to: shown(self.faces[link.to as usize].tuple),
+                    evidence: TranslationEvidence::PacketMatch { packets: link.packets, rivals: link.rivals },
+                })
+                .collect(),
+            faces: self.faces.iter().map(|face| shown(face.tuple)).collect(),
+        }
+    }
+}
+
+fn node_bit(node: NodeId) -> u64 {
+    1 << node.0.min(MAX_NODES - 1)
+}

@@ -1,0 +1,55 @@
+//! Every bound of the core in one place. Times are packet time, in nanoseconds.
+
+use crate::model::{MILLIS, SECONDS};
+
+/// Caps and deadlines. What a cap cuts off is counted in [`Counters`] and shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Legs kept at once.
+    pub legs: usize,
+    /// Sightings kept per trail, whatever they are.
+    pub sightings: usize,
+    /// Of those, how many may be plain data and bare acknowledgements.
+    pub bulk_sightings: usize,
+    /// How long a finished trail waits for late sightings at other capture points.
+    pub linger: i64,
+    /// Within this time a packet must have crossed a node or the fabric: transit takes milliseconds, a
+    /// second of silence is loss.
+    pub transit: i64,
+    /// How long an unanswered lookup is waited for: resolvers ask again after 5 s (resolv.conf(5)).
+    pub lookup_patience: i64,
+    /// How long an exchange may stay without any packet.
+    pub patience: i64,
+    /// Emit a revision of open trails too, for a screen that follows them.
+    pub follow_open: bool,
+}
+
+impl Limits {
+    /// For a report: only what stages need.
+    pub const REPORT: Limits = Limits {
+        legs: 400_000,
+        sightings: 96,
+        bulk_sightings: 12,
+        linger: 500 * MILLIS,
+        transit: SECONDS,
+        lookup_patience: 10 * SECONDS,
+        patience: 60 * SECONDS,
+        follow_open: false,
+    };
+
+    /// For a screen: packets can be unfolded.
+    pub const SCREEN: Limits =
+        Limits { legs: 100_000, sightings: 256, bulk_sightings: 160, follow_open: true, ..Limits::REPORT };
+}
+
+/// What the bounds cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub trails: u64,
+    /// Trails closed early to keep the cap on legs.
+    pub evicted: u64,
+    /// ICMP errors about packets that were never seen.
+    pub stray_errors: u64,
+    /// Packets whose direction could not be told.
+    pub undirected: u64,
+}

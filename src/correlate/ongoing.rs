@@ -1,0 +1,138 @@
+//! An exchange while it is followed: the state behind a trail.
+
+use smallvec::SmallVec;
+
+use crate::model::{
+    Application, Direction, Exchange, IcmpNotice, Part, Phase, Sighting, Timestamp, VantageId, Way,
+};
+
+use super::limits::Limits;
+
+/// Which exchange of a leg a datagram belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// The connection or flow itself.
+    Whole,
+    /// A DNS transaction id.
+    Dns(u16),
+    /// An ICMP echo sequence number.
+    Echo(u16),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ongoing {
+    pub id: u64,
+    pub leg: u32,
+    pub revision: u32,
+    pub token: Token,
+    pub exchange: Exchange,
+    pub log: Vec<Sighting>,
+    pub left_out: u32,
+    bulk: usize,
+    pub notices: SmallVec<[IcmpNotice; 1]>,
+    pub is_first_of_leg: bool,
+    pub request_seq: Option<u32>,
+    /// One past the request's last byte, once known.
+    pub request_end: Option<u32>,
+    pub reply_seq: Option<u32>,
+    pub reply_end: Option<u32>,
+    /// The first datagram of each way, by digest: what is followed of a flow.
+    pub heads: [Option<u64>; 2],
+    pub phase: Phase,
+    pub answer_is_whole: bool,
+    /// Core time of the first and of the latest packet.
+    pub begun: Timestamp,
+    pub last: Timestamp,
+    /// A revision has to be emitted.
+    pub is_dirty: bool,
+}
+
+impl Ongoing {
+    pub(super) fn new(id: u64, leg: u32, token: Token, application: Application, now: Timestamp) -> Ongoing {
+        Ongoing {
+            id,
+            leg,
+            revision: 0,
+            token,
+            exchange: Exchange::new(application),
+            log: Vec::with_capacity(24),
+            left_out: 0,
+            bulk: 0,
+            notices: SmallVec::new(),
+            is_first_of_leg: false,
+            request_seq: None,
+            request_end: None,
+            reply_seq: None,
+            reply_end: None,
+            heads: [None; 2],
+            phase: Phase::Open,
+            answer_is_whole: false,
+            begun: now,
+            last: now,
+            is_dirty: false,
+        }
+    }
+
+    /// Notes a sighting, within the bounds; returns whether it was kept.
+    pub(super) fn note(&mut self, sighting: Sighting, limits: &Limits) -> bool {
+        let is_bulk = matches!(sighting.part, Part::Body | Part::Ack | Part::Fin) && !sighting.is_repeat;
+        let has_room = self.log.len() < limits.sightings && (!is_bulk || self.bulk < limits.bulk_sightings);
+        if has_room {
+            self.bulk += usize::from(is_bulk);
+            self.log.push(sighting);
+        } else {
+            self.left_out += 1;
+        }
+        has_room
+    }
+
+    /// Whether this exchange has been seen at a point already, by the followed packet of `way`.
+    pub(super) fn was_at(&self, vantage: VantageId, direction: Direction, way: Way, part: Part) -> bool {
+        self.log.iter().any(|old| {
+            old.vantage == vantage && old.direction == direction && old.way == way && old.part == part
+        })
+    }
+
+    /// Takes over what another reading of the same exchange knew.
+    pub(super) fn absorb(&mut self, other: Ongoing, limits: &Limits) {
+        for sighting in other.log {
+            self.note(sighting, limits);
+        }
+        let (mine, theirs) = (&mut self.exchange, other.exchange);
+        if matches!(mine.application, Application::Tcp | Application::Udp) {
+            mine.application = theirs.application;
+        }
+        mine.method = mine.method.take().or(theirs.method);
+        mine.path = mine.path.take().or(theirs.path);
+        mine.host = mine.host.take().or(theirs.host);
+        mine.status = mine.status.or(theirs.status);
+        mine.dns = mine.dns.take().or(theirs.dns);
+        self.left_out += other.left_out;
+        self.request_seq = self.request_seq.or(other.request_seq);
+        self.request_end = self.request_end.or(other.request_end);
+        self.reply_seq = self.reply_seq.or(other.reply_seq);
+        self.reply_end = self.reply_end.or(other.reply_end);
+        self.is_first_of_leg |= other.is_first_of_leg;
+        self.answer_is_whole |= other.answer_is_whole;
+        self.begun = self.begun.min(other.begun);
+        self.notices.extend(other.notices);
+        for (head, other) in self.heads.iter_mut().zip(other.heads) {
+            *head = head.or(other);
+        }
+    }
+}
+
+/// Segments that were sent again, each way counted at the capture point that saw most of them.
+pub(super) fn retransmissions(log: &[Sighting]) -> u32 {
+    let mut counts: SmallVec<[(&Sighting, u32); 8]> = SmallVec::new();
+    for sighting in log.iter().filter(|sighting| sighting.is_repeat && sighting.part != Part::Ack) {
+        let point = |of: &Sighting| (of.vantage, of.direction, of.way);
+        match counts.iter_mut().find(|(known, _)| point(known) == point(sighting)) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((sighting, 1)),
+        }
+    }
+    let most = |way| counts.iter().filter(|(of, _)| of.way == way).map(|(_, count)| *count).max();
+    most(Way::Request).unwrap_or(0) + most(Way::Reply).unwrap_or(0)
+}

@@ -1,0 +1,149 @@
+//! A look at the head of every source before the first packet is followed: which MAC is the node's, what an
+//! unnamed interface is for, and roughly how far the nodes' clocks are apart, so that several nodes' records
+//! can be merged in an order close to the true one.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use ipnet::IpNet;
+
+use super::clocks::Mesh;
+use super::fingerprint::{digest, mix};
+use super::places::Places;
+use crate::model::{Body, Direction, Mac, NodeId, Packet, TcpSegment, Timestamp, Vantage};
+
+/// Packets each way between two nodes that make a first offset good enough for merging.
+const ENOUGH: u32 = 4;
+/// Packets remembered while looking for their other sightings. Nodes are surveyed one after another, so
+/// this has to span the whole look at one node.
+const REMEMBERED: usize = 1 << 18;
+
+/// One packet at one node, by what the fabric leaves alone.
+#[derive(Clone, Copy, Debug)]
+struct Glimpse {
+    node: NodeId,
+    ttl: u8,
+    time: Timestamp,
+}
+
+/// Collects what the heads of the sources tell.
+#[derive(Debug)]
+pub struct Survey {
+    places: Places,
+    mesh: Mesh,
+    glimpses: HashMap<u64, smallvec::SmallVec<[Glimpse; 4]>>,
+    order: VecDeque<u64>,
+    /// The last packet by digest on interfaces whose MAC is not known: the other half of a forwarded packet.
+    passing: HashMap<u64, (Mac, u8)>,
+}
+
+impl Survey {
+    pub fn new(nodes: Vec<String>) -> Survey {
+        Survey {
+            mesh: Mesh::new(nodes.len()),
+            places: Places::new(nodes),
+            glimpses: HashMap::new(),
+            order: VecDeque::new(),
+            passing: HashMap::new(),
+        }
+    }
+
+    /// The user says how far `node`'s clock is ahead of the reference node's.
+    pub fn give_clock(&mut self, node: NodeId, ahead_ns: i64) {
+        self.mesh.give(node, ahead_ns);
+    }
+
+    /// The user says where pods' and Services' addresses lie.
+    pub fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
+        self.places.give_ranges(pods, services);
+    }
+
+    pub fn extend_vantages(&mut self, all: &[Vantage]) {
+        self.places.extend_vantages(all);
+    }
+
+    /// Looks at one packet. Sources may come one after another.
+    pub fn see(&mut self, packet: &Packet) {
+        if self.places.observe(packet) == Direction::Unknown {
+            self.watch_passing(packet);
+        }
+        if self.places.topology().nodes.len() > 1 {
+            self.glimpse(packet);
+        }
+    }
+
+    /// A node that only forwards has no pod whose packets would tell its MAC. But the frame that brought a packet
+    /// is addressed to the MAC that sends the packet on, one hop older.
+    fn watch_passing(&mut self, packet: &Packet) {
+        let node = self.places.node_of(packet.vantage);
+        let Some(digest) = digest(node, packet) else { return };
+        if let Some(&(mac, ttl)) = self.passing.get(&digest)
+            && ttl == packet.ttl.wrapping_add(1)
+            && mac == packet.src_mac
+        {
+            self.places.settle_mac(packet.vantage, mac);
+        } else if self.passing.len() < REMEMBERED {
+            self.passing.insert(digest, (packet.dst_mac, packet.ttl));
+        }
+    }
+
+    /// Whether the clocks are tied well enough to begin.
+    pub fn is_enough(&self) -> bool {
+        self.mesh.is_tied(ENOUGH)
+    }
+
+    /// What was learned: places to start from, and the clock observations.
+    pub fn finish(mut self) -> (Places, Mesh) {
+        self.places.settle_roles();
+        self.places.settle_macs();
+        self.places.forget_counts();
+        (self.places, self.mesh)
+    }
+
+    fn glimpse(&mut self, packet: &Packet) {
+        let Some(digest) = fabric_digest(packet) else { return };
+        let glimpse =
+            Glimpse { node: self.places.node_of(packet.vantage), ttl: packet.ttl, time: packet.time };
+        if let Some(known) = self.glimpses.get_mut(&digest) {
+            // Across the fabric is one routed hop or a few; the closest TTLs belong together.
+            let other = known
+                .iter()
+                .filter(|other| other.node != glimpse.node && other.ttl != glimpse.ttl)
+                .min_by_key(|other| other.ttl.abs_diff(glimpse.ttl))
+                .copied();
+            if let Some(other) = other {
+                let (first, second) =
+                    if other.ttl > glimpse.ttl { (other, glimpse) } else { (glimpse, other) };
+                self.mesh.observe((first.node, first.time), (second.node, second.time));
+            }
+            if known.len() < 4 {
+                known.push(glimpse);
+            }
+            return;
+        }
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.glimpses.remove(&oldest);
+        }
+        self.order.push_back(digest);
+        self.glimpses.insert(digest, smallvec::smallvec![glimpse]);
+    }
+}
+
+/// A number for a packet that is sent once: a SYN or a segment with payload. Addresses are part of it, as
+/// nothing between two uplinks rewrites them.
+fn fabric_digest(packet: &Packet) -> Option<u64> {
+    let Body::Tcp(segment) = packet.body else { return None };
+    if segment.len == 0 && !segment.is(TcpSegment::SYN) || packet.tuple.src.ip.is_node_local() {
+        return None;
+    }
+    let [a, b] = packet.tuple.src.ip.words();
+    let [c, d] = packet.tuple.dst.ip.words();
+    let ports = u64::from(packet.tuple.src.port) << 16 | u64::from(packet.tuple.dst.port);
+    let numbers = u64::from(segment.seq) << 32 | u64::from(segment.ack);
+    // A retransmission has a later TSval or, without timestamps, another IP id.
+    let once = u64::from(segment.tsval) << 16 | u64::from(packet.ip_id);
+    let sizes = u64::from(segment.len) << 8 | u64::from(segment.flags);
+    Some([b, c, d, ports, numbers, once, sizes].into_iter().fold(a, mix))
+}

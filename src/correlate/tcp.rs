@@ -1,0 +1,364 @@
+//! TCP: which connection a segment belongs to, what it carries, and when an exchange is over.
+
+use super::join::{Located, can_be_followed, sender_is_client};
+use super::leg::{LegState, key_of};
+use super::ongoing::{Ongoing, Token};
+use super::stream::{Carries, Context, Event, before};
+use super::{Correlator, Crossing};
+use crate::decode::dns;
+use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
+
+/// How far a SYN may lie before the first byte known of its connection, when records come out of order.
+const SYN_SLACK: u32 = 1 << 20;
+/// A segment this far from where its connection stands belongs to an older one with the same addresses.
+const FAR: u32 = 1 << 26;
+const DNS_PORT: u16 = 53;
+
+impl Correlator {
+    pub(super) fn handle_tcp(&mut self, crossing: Crossing<'_>, segment: TcpSegment) {
+        let packet = crossing.packet;
+        if !can_be_followed(packet.tuple.src.ip, packet.tuple.dst.ip) {
+            return;
+        }
+        let known = self.known_connection(crossing, segment);
+        let located = self.locate(crossing, known, sender_is_client(packet));
+        let leg = &mut self.legs[located.leg as usize];
+        let way = located.way;
+        if segment.is(TcpSegment::SYN) {
+            leg.stream(way).open(segment.seq);
+        } else if leg.exchanges == 0 {
+            leg.is_mid_stream = true;
+        }
+        if segment.is(TcpSegment::ACK) {
+            leg.stream(way.opposite()).note_ack(segment.ack);
+        }
+        let is_repeat = leg.note_point(packet.vantage, crossing.direction, way, segment.seq, segment.span());
+        if leg.exchanges == 0 {
+            self.begin(located.leg, Token::Whole, Application::Tcp);
+        }
+        if segment.len > 0 {
+            self.read(located, segment, crossing.payload);
+        }
+        self.note_segment(crossing, located, segment, is_repeat);
+        self.note_closing(located, segment);
+        self.complete_answered(located.leg);
+    }
+
+    /// The connection the table gives for the segment's addresses, unless the segment opens a new one.
+    fn known_connection(&self, crossing: Crossing<'_>, segment: TcpSegment) -> Option<(u32, u8)> {
+        let (key, _) = key_of(&crossing.packet.tuple, crossing.node);
+        let slot = self.table.get(&key)?;
+        let src = crossing.packet.tuple.src;
+        let newest = (slot.leg, slot.face);
+        let fits = |(leg, face): (u32, u8)| {
+            let leg = self.legs.get(leg as usize)?;
+            leg.faces.get(face as usize)?;
+            Some(leg.fits(leg.way_of(face, src), segment))
+        };
+        if fits(newest)? {
+            return Some(newest);
+        }
+        match slot.older {
+            Some(older) if fits(older) == Some(true) => Some(older),
+            _ if segment.is_syn() => None,
+            _ => Some(newest),
+        }
+    }
+
+    /// Reads the segment's payload and applies what it tells to the leg's exchanges.
+    fn read(&mut self, located: Located, segment: TcpSegment, payload: &[u8]) {
+        let Located { leg: leg_slot, way, .. } = located;
+        let is_bodiless = way == Way::Reply && self.answers_head(leg_slot);
+        let leg = &mut self.legs[leg_slot as usize];
+        let context = Context { way, is_mid_stream: leg.is_mid_stream, is_bodiless };
+        let mut carries = leg.carries;
+        let mut events = std::mem::take(&mut self.events);
+        leg.stream(way).feed(&mut carries, context, segment.seq, segment.len, payload, &mut events);
+        leg.carries = carries;
+        for event in events.drain(..) {
+            self.apply(located, event, payload);
+        }
+        self.events = events;
+    }
+
+    fn answers_head(&self, leg: u32) -> bool {
+        let live = &self.legs[leg as usize].live;
+        live.iter()
+            .map(|&slot| &self.trails[slot as usize])
+            .find(|trail| trail.reply_end.is_none())
+            .is_some_and(|trail| trail.exchange.method.as_deref() == Some("HEAD"))
+    }
+
+    fn apply(&mut self, located: Located, event: Event, payload: &[u8]) {
+        let leg = located.leg;
+        match event {
+            Event::RequestStart(seq) => self.start_request(leg, seq),
+            Event::ReplyStart(seq) => self.start_reply(leg, seq),
+            Event::RequestHead { method, target, host } => self.with_newest(leg, |trail| {
+                trail.exchange.method = Some(method);
+                trail.exchange.path = Some(target);
+                trail.exchange.host = host;
+            }),
+            Event::ReplyHead { status } => {
+                self.with_answered(leg, |trail| trail.exchange.status = Some(status));
+            }
+            Event::Interim => self.with_answered(leg, |trail| trail.reply_seq = None),
+            Event::RequestEnd(seq) => self.with_newest(leg, |trail| trail.request_end = Some(seq)),
+            Event::ReplyEnd(seq) => self.with_answered(leg, |trail| trail.reply_end = Some(seq)),
+            Event::OpaqueStart(seq) => self.start_opaque(located, seq, payload),
+            Event::TlsHello { server_name } => self.with_newest(leg, |trail| {
+                trail.exchange.application = Application::Tls;
+                trail.exchange.host = server_name;
+            }),
+        }
+    }
+
+    /// A request begins: on the exchange that waits for one, or on a new one.
+    fn start_request(&mut self, leg_slot: u32, seq: u32) {
+        let leg = &self.legs[leg_slot as usize];
+        let is_mid_stream = leg.is_mid_stream;
+        let waiting = leg.live.iter().copied().find(|&slot| self.trails[slot as usize].request_seq.is_none());
+        let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
+        let trail = &mut self.trails[slot as usize];
+        trail.request_seq = Some(seq);
+        trail.exchange.application = Application::Http;
+        if is_mid_stream && trail.reply_seq.is_none() {
+            // What came before belongs to an exchange that began before the recording.
+            trail.log.retain(|old| old.way == Way::Request && old.len > 0 && !before(old.seq, seq));
+        }
+        self.claim(leg_slot, slot, Way::Request, seq);
+    }
+
+    /// An answer begins: to the oldest request without one.
+    fn start_reply(&mut self, leg_slot: u32, seq: u32) {
+        let leg = &self.legs[leg_slot as usize];
+        let waiting = leg.live.iter().copied().find(|&slot| {
+            let trail = &self.trails[slot as usize];
+            trail.reply_seq.is_none() && trail.phase == Phase::Open
+        });
+        let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
+        let trail = &mut self.trails[slot as usize];
+        trail.reply_seq = Some(seq);
+        trail.exchange.application = Application::Http;
+        self.claim(leg_slot, slot, Way::Reply, seq);
+    }
+
+    /// Sightings from `seq` on that were noted on an earlier exchange, because the bytes could not be read
+    /// yet, belong to the one that begins there.
+    fn claim(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
+        let is_claimed =
+            |old: &Sighting| old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len));
+        let live = self.legs[leg_slot as usize].live.clone();
+        for other in live.into_iter().filter(|&other| other != slot) {
+            let log = &mut self.trails[other as usize].log;
+            if !log.iter().any(is_claimed) {
+                continue;
+            }
+            let claimed: Vec<Sighting> = log.iter().copied().filter(is_claimed).collect();
+            log.retain(|old| !is_claimed(old));
+            for mut sighting in claimed {
+                sighting.part = part_of_data(Some(seq), sighting.seq, sighting.len);
+                self.trails[slot as usize].note(sighting, &self.limits);
+            }
+        }
+        for old in &mut self.trails[slot as usize].log {
+            if is_claimed(old) && old.part == Part::Body {
+                old.part = part_of_data(Some(seq), old.seq, old.len);
+            }
+        }
+    }
+
+    fn start_opaque(&mut self, located: Located, seq: u32, payload: &[u8]) {
+        let leg = &self.legs[located.leg as usize];
+        let is_dns = leg.faces[0].tuple.dst.port == DNS_PORT;
+        let Some(slot) = leg.live.first().copied() else { return };
+        let trail = &mut self.trails[slot as usize];
+        let start = match located.way {
+            Way::Request => &mut trail.request_seq,
+            Way::Reply => &mut trail.reply_seq,
+        };
+        if start.is_none() {
+            *start = Some(seq);
+            self.claim(located.leg, slot, located.way, seq);
+        }
+        if is_dns && let Some(message) = dns::tcp_message(payload) {
+            self.trails[slot as usize].exchange.application = Application::Dns;
+            self.note_lookup(slot, &message);
+        }
+    }
+
+    fn with_newest(&mut self, leg: u32, change: impl FnOnce(&mut Ongoing)) {
+        let live = &self.legs[leg as usize].live;
+        let newest = live.iter().rev().find(|&&slot| self.trails[slot as usize].request_seq.is_some());
+        if let Some(&slot) = newest.or(live.last()) {
+            change(&mut self.trails[slot as usize]);
+        }
+    }
+
+    fn with_answered(&mut self, leg: u32, change: impl FnOnce(&mut Ongoing)) {
+        let live = &self.legs[leg as usize].live;
+        let answered = live.iter().copied().find(|&slot| {
+            let trail = &self.trails[slot as usize];
+            trail.reply_seq.is_some() && trail.reply_end.is_none()
+        });
+        if let Some(slot) = answered {
+            change(&mut self.trails[slot as usize]);
+        }
+    }
+
+    fn note_segment(
+        &mut self,
+        crossing: Crossing<'_>,
+        located: Located,
+        segment: TcpSegment,
+        is_repeat: bool,
+    ) {
+        let Some(slot) = self.exchange_of(located, segment) else { return };
+        let trail = &self.trails[slot as usize];
+        let part = part_of(trail, located.way, segment);
+        let sighting = Sighting {
+            time: crossing.packet.time,
+            vantage: crossing.packet.vantage,
+            direction: crossing.direction,
+            way: located.way,
+            part,
+            face: located.face,
+            leg: 0,
+            ttl: crossing.packet.ttl,
+            flags: segment.flags,
+            ip_id: crossing.packet.ip_id,
+            seq: segment.seq,
+            ack: segment.ack,
+            len: segment.len,
+            is_repeat,
+        };
+        self.note(slot, sighting);
+    }
+
+    /// The exchange a segment belongs to: by the bytes it carries, else the newest.
+    fn exchange_of(&self, located: Located, segment: TcpSegment) -> Option<u32> {
+        let leg = &self.legs[located.leg as usize];
+        if segment.is(TcpSegment::SYN) {
+            return leg.live.first().copied().filter(|&slot| self.trails[slot as usize].is_first_of_leg);
+        }
+        if segment.len == 0 {
+            return leg.live.last().copied();
+        }
+        let end = segment.seq.wrapping_add(segment.len);
+        let owner = leg.live.iter().rev().copied().find(|&slot| {
+            let trail = &self.trails[slot as usize];
+            let start = if located.way == Way::Request { trail.request_seq } else { trail.reply_seq };
+            start.is_some_and(|start| before(start, end))
+        });
+        // Bytes before everything known belong to an exchange that is closed already, unless the only one
+        // there is has not shown its first byte yet.
+        owner.or_else(|| {
+            leg.live.first().copied().filter(|&slot| {
+                let trail = &self.trails[slot as usize];
+                let start = if located.way == Way::Request { trail.request_seq } else { trail.reply_seq };
+                start.is_none() && trail.phase == Phase::Open
+            })
+        })
+    }
+
+    fn note_closing(&mut self, located: Located, segment: TcpSegment) {
+        let leg = &mut self.legs[located.leg as usize];
+        if segment.is(TcpSegment::FIN) {
+            leg.stream(located.way).fin = Some(segment.seq.wrapping_add(segment.len));
+        }
+        leg.is_reset |= segment.is(TcpSegment::RST);
+    }
+
+    /// Completes the exchanges whose answer was acknowledged whole, and all of them when the connection is over.
+    fn complete_answered(&mut self, leg_slot: u32) {
+        let leg = &self.legs[leg_slot as usize];
+        let is_over = leg.is_over();
+        if leg.live.is_empty() {
+            return;
+        }
+        for slot in leg.live.clone() {
+            let trail = &self.trails[slot as usize];
+            if trail.phase != Phase::Open {
+                continue;
+            }
+            let leg = &self.legs[leg_slot as usize];
+            let acknowledged =
+                trail.reply_end.is_some_and(|end| leg.streams[Way::Reply as usize].has_acked(end));
+            if acknowledged {
+                self.complete(slot, true);
+            } else if is_over {
+                let is_whole = leg.closed_whole(trail);
+                self.complete(slot, is_whole);
+            }
+        }
+    }
+}
+
+impl LegState {
+    /// Whether a segment can be of this connection rather than of another one with the same addresses.
+    fn fits(&self, way: Way, segment: TcpSegment) -> bool {
+        let stream = &self.streams[way as usize];
+        let other = &self.streams[way.opposite() as usize];
+        if segment.is_syn() {
+            let first = segment.seq.wrapping_add(1);
+            return match (stream.isn, stream.next.or(stream.acked)) {
+                (Some(isn), _) => isn == segment.seq,
+                (None, Some(known)) => way == Way::Request && known.wrapping_sub(first) < SYN_SLACK,
+                (None, None) => way == Way::Request,
+            };
+        }
+        if segment.is_syn_ack() {
+            return match (stream.isn, other.isn) {
+                (Some(isn), _) => isn == segment.seq,
+                (None, Some(isn)) => isn.wrapping_add(1) == segment.ack,
+                (None, None) => true,
+            };
+        }
+        let is_near = |known: Option<u32>, number: u32| {
+            known.is_none_or(|known| number.wrapping_sub(known).min(known.wrapping_sub(number)) < FAR)
+        };
+        is_near(stream.next.or(stream.acked), segment.seq)
+            && (!segment.is(TcpSegment::ACK) || is_near(other.next, segment.ack))
+    }
+
+    /// Both sides have closed and the last byte is acknowledged, or one side reset.
+    pub(super) fn is_over(&self) -> bool {
+        let closed = |stream: &super::stream::Stream| {
+            stream.fin.is_some_and(|fin| stream.has_acked(fin.wrapping_add(1)))
+        };
+        self.is_reset || self.streams.iter().all(closed)
+    }
+
+    /// Whether an answer that ends with the connection arrived whole.
+    fn closed_whole(&self, trail: &Ongoing) -> bool {
+        let reply = &self.streams[Way::Reply as usize];
+        match (trail.reply_end, self.carries) {
+            (Some(end), _) => reply.has_acked(end) || self.reached_everywhere(Way::Reply, end),
+            (None, Carries::Http) if trail.reply_seq.is_none() => false,
+            (None, _) => reply.fin.is_some_and(|fin| reply.has_acked(fin)) && !self.is_reset,
+        }
+    }
+}
+
+fn part_of(trail: &Ongoing, way: Way, segment: TcpSegment) -> Part {
+    let start = if way == Way::Request { trail.request_seq } else { trail.reply_seq };
+    if segment.is(TcpSegment::SYN) {
+        Part::Handshake
+    } else if segment.is(TcpSegment::RST) {
+        Part::Reset
+    } else if segment.len > 0 {
+        part_of_data(start, segment.seq, segment.len)
+    } else if segment.is(TcpSegment::FIN) {
+        Part::Fin
+    } else {
+        Part::Ack
+    }
+}
+
+/// Whether data from `seq` carries the first byte, `start`.
+fn part_of_data(start: Option<u32>, seq: u32, len: u32) -> Part {
+    match start {
+        Some(start) if start.wrapping_sub(seq) < len => Part::Head,
+        _ => Part::Body,
+    }
+}

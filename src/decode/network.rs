@@ -1,0 +1,189 @@
+//! The network layer: one frame becomes one packet (RFC 791, RFC 8200).
+
+use etherparse::{Ipv6ExtensionSlice, LaxIpSlice, LaxIpv4Slice, LaxIpv6Slice, err, ether_type};
+
+use super::{Layer, Reason, Stop, icmp, neighbour, transport};
+use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, Tuple};
+
+/// The most payload bytes of one packet that are kept, in bytes. Heads fit; a larger segment is followed by its
+/// length.
+pub const MAX_PAYLOAD: usize = 16 * 1024;
+
+/// The protocol of a tuple that has none, such as ARP's: a number that IANA keeps reserved.
+pub const NO_PROTOCOL: Protocol = Protocol::Other(255);
+
+const NOWHERE: Tuple = Tuple {
+    protocol: NO_PROTOCOL,
+    src: Endpoint { ip: Ip(0), port: 0 },
+    dst: Endpoint { ip: Ip(0), port: 0 },
+};
+
+/// Decodes `frame` and pushes exactly one packet to `batch`, with its captured TCP or UDP payload.
+///
+/// Returns where decoding stopped if the packet cannot be followed; its body is [`Body::Other`] then, and its tuple
+/// holds what was read up to there.
+pub fn decode(frame: &Frame<'_>, batch: &mut Batch) -> Option<Stop> {
+    let mut packet = Packet {
+        time: frame.time,
+        vantage: frame.vantage,
+        direction: frame.direction,
+        ttl: 0,
+        ip_id: 0,
+        src_mac: frame.src_mac,
+        dst_mac: frame.dst_mac,
+        wire_len: frame.wire_len,
+        tuple: NOWHERE,
+        body: Body::Other,
+        payload: Payload::default(),
+    };
+    let result = match etherparse::EtherType(frame.ether_type) {
+        ether_type::IPV4 | ether_type::IPV6 => read_ip(frame, &mut packet),
+        ether_type::ARP => neighbour::read_arp(frame.data, &mut packet).map(|()| [].as_slice()),
+        other => Err(Stop::new(Layer::Link, Reason::EtherType(other.0))),
+    };
+    if let Ok(payload) = result {
+        packet.payload = keep(payload, &mut batch.bytes);
+    }
+    batch.packets.push(packet);
+    result.err()
+}
+
+/// Appends the payload to the batch's bytes, as far as a packet may keep it.
+fn keep(payload: &[u8], bytes: &mut Vec<u8>) -> Payload {
+    let kept = &payload[..payload.len().min(MAX_PAYLOAD)];
+    let Ok(offset) = u32::try_from(bytes.len()) else { return Payload::default() };
+    bytes.extend_from_slice(kept);
+    Payload { offset, len: kept.len() as u32 }
+}
+
+/// An IP packet's content, as far as it was captured, and its length on the wire.
+pub(super) struct Content<'a> {
+    pub(super) protocol: Protocol,
+    pub(super) data: &'a [u8],
+    /// More than `data.len()` where the capture cut the packet.
+    pub(super) wire_len: u32,
+    /// The first fragment of several; its transport header is whole, the datagram is not.
+    pub(super) is_fragment: bool,
+}
+
+fn read_ip<'a>(frame: &Frame<'a>, packet: &mut Packet) -> Result<&'a [u8], Stop> {
+    let (ip, stopped) = slice_ip(frame.data, Layer::Ip)?;
+    let header = Header::of(&ip, frame.wire_len);
+    packet.ttl = header.ttl;
+    packet.ip_id = header.ip_id;
+    packet.wire_len = header.wire_len;
+    packet.tuple = header.tuple;
+    let content = content(frame.data, &ip, &stopped, &header, Layer::Ip)?;
+    match content.protocol {
+        Protocol::Tcp => transport::read_tcp(&content, packet),
+        Protocol::Udp => transport::read_udp(&content, packet),
+        Protocol::Icmp => icmp::read_v4(&content, packet).map(|()| [].as_slice()),
+        Protocol::Icmp6 => icmp::read_v6(&content, packet).map(|()| [].as_slice()),
+        Protocol::Other(number) => Err(Stop::new(Layer::Ip, Reason::Protocol(number))),
+    }
+}
+
+/// What the IP header says.
+pub(super) struct Header {
+    pub(super) ttl: u8,
+    pub(super) ip_id: u16,
+    pub(super) wire_len: u32,
+    /// Without ports.
+    pub(super) tuple: Tuple,
+}
+
+impl Header {
+    /// `frame_len` stands in where the header has no length: a packet that segmentation offload has yet to cut
+    /// (IPv4 total length 0, IPv6 payload length 0 or a jumbogram).
+    pub(super) fn of(ip: &LaxIpSlice<'_>, frame_len: u32) -> Header {
+        match ip {
+            LaxIpSlice::Ipv4(ip) => Header::of_v4(ip, frame_len),
+            LaxIpSlice::Ipv6(ip) => Header::of_v6(ip, frame_len),
+        }
+    }
+
+    fn of_v4(ip: &LaxIpv4Slice<'_>, frame_len: u32) -> Header {
+        let header = ip.header();
+        let total = u32::from(header.total_len());
+        let has_length = total as usize >= header.slice().len();
+        Header {
+            ttl: header.ttl(),
+            ip_id: header.identification(),
+            wire_len: if has_length { total } else { frame_len },
+            tuple: tuple(
+                Ip::v4(header.source()),
+                Ip::v4(header.destination()),
+                Protocol::from_number(ip.payload_ip_number().0),
+            ),
+        }
+    }
+
+    fn of_v6(ip: &LaxIpv6Slice<'_>, frame_len: u32) -> Header {
+        let header = ip.header();
+        let length = u32::from(header.payload_length());
+        Header {
+            ttl: header.hop_limit(),
+            ip_id: 0,
+            wire_len: if length > 0 { length + header.slice().len() as u32 } else { frame_len },
+            tuple: tuple(
+                Ip::v6(header.source()),
+                Ip::v6(header.destination()),
+                Protocol::from_number(ip.payload().ip_number.0),
+            ),
+        }
+    }
+}
+
+fn tuple(src: Ip, dst: Ip, protocol: Protocol) -> Tuple {
+    Tuple { protocol, src: Endpoint::new(src, 0), dst: Endpoint::new(dst, 0) }
+}
+
+/// What stopped the reading of IPv6 extension headers, or of IPv4's authentication header.
+pub(super) type ExtensionStop = Option<(err::ipv6_exts::HeaderSliceError, err::Layer)>;
+
+/// Takes the IP header and its extensions off; `layer` is named where that does not work.
+pub(super) fn slice_ip(data: &[u8], layer: Layer) -> Result<(LaxIpSlice<'_>, ExtensionStop), Stop> {
+    LaxIpSlice::from_slice(data).map_err(|error| {
+        let is_cut = matches!(error, err::ip::LaxHeaderSliceError::Len(_));
+        Stop::new(layer, if is_cut { Reason::Cut } else { Reason::Malformed })
+    })
+}
+
+/// The content after the IP headers, if it begins with a transport header.
+pub(super) fn content<'a>(
+    data: &'a [u8],
+    ip: &LaxIpSlice<'a>,
+    stopped: &ExtensionStop,
+    header: &Header,
+    layer: Layer,
+) -> Result<Content<'a>, Stop> {
+    let is_fragment = ip.is_fragmenting_payload();
+    if is_fragment && !is_first_fragment(ip) {
+        return Err(Stop::new(layer, Reason::LaterFragment));
+    }
+    match stopped {
+        None => {}
+        Some((err::ipv6_exts::HeaderSliceError::Len(_), _)) => return Err(Stop::new(layer, Reason::Cut)),
+        Some((err::ipv6_exts::HeaderSliceError::Content(_), _)) => {
+            return Err(Stop::new(layer, Reason::Malformed));
+        }
+    }
+    let payload = ip.payload();
+    let headers_len = (payload.payload.as_ptr() as usize).saturating_sub(data.as_ptr() as usize) as u32;
+    Ok(Content {
+        protocol: header.tuple.protocol,
+        data: payload.payload,
+        wire_len: header.wire_len.saturating_sub(headers_len),
+        is_fragment,
+    })
+}
+
+fn is_first_fragment(ip: &LaxIpSlice<'_>) -> bool {
+    match ip {
+        LaxIpSlice::Ipv4(ip) => ip.header().fragments_offset().value() == 0,
+        LaxIpSlice::Ipv6(ip) => ip.extensions().clone().into_iter().all(|extension| match extension {
+            Ipv6ExtensionSlice::Fragment(fragment) => fragment.fragment_offset().value() == 0,
+            _ => true,
+        }),
+    }
+}

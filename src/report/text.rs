@@ -1,0 +1,173 @@
+//! The report as text: what the screen draws, a journey after the other.
+//!
+//! It streams: a head, each journey as it is given, and a tail with the statistics.
+
+use std::io::{self, Write};
+
+use crate::model::{Journey, SourceSummary};
+use crate::timeline::headline::{duration_text, ends_line, exchange_text, path_name, verdict_line};
+use crate::timeline::units::time_of_day;
+use crate::timeline::{Context, Line, Statistics, Tone, Waterfall, evidence, packets, tables};
+
+/// How the text is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Cells a line may take.
+    pub width: usize,
+    /// Colours by escape sequences (ECMA-48 SGR); for a terminal only.
+    pub is_coloured: bool,
+    /// With the packets and the evidence of each journey.
+    pub is_whole: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Layout {
+        Layout { width: 120, is_coloured: false, is_whole: false }
+    }
+}
+
+/// Writes what was read.
+pub fn write_head(
+    out: &mut dyn Write,
+    sources: &[SourceSummary],
+    context: &Context<'_>,
+    layout: Layout,
+) -> io::Result<()> {
+    write_lines(out, &tables::sources(sources, context, layout.width), layout)
+}
+
+/// Writes one journey: a head line, a row a stage, and the verdict.
+pub fn write_journey(
+    out: &mut dyn Write,
+    number: u64,
+    journey: &Journey,
+    context: &Context<'_>,
+    layout: Layout,
+) -> io::Result<()> {
+    out.write_all(b"\n")?;
+    write_line(out, &head(number, journey, context), layout)?;
+    let (head, rows) = Waterfall::new(journey, context, false).lines(context, layout.width, 0);
+    write_line(out, &head, layout)?;
+    write_lines(out, &rows, layout)?;
+    let mut verdict = Line::new();
+    verdict.space(1).append(&verdict_line(journey, context));
+    write_line(out, &verdict, layout)?;
+    if layout.is_whole {
+        out.write_all(b"\n")?;
+        let (head, rows) = packets::lines(journey, context, layout.width);
+        write_line(out, &head, layout)?;
+        write_lines(out, &rows, layout)?;
+        out.write_all(b"\n")?;
+        write_lines(out, &evidence::lines(journey, context, layout.width), layout)?;
+    }
+    Ok(())
+}
+
+/// Writes the statistics over all journeys.
+pub fn write_tail(
+    out: &mut dyn Write,
+    statistics: &Statistics,
+    context: &Context<'_>,
+    layout: Layout,
+) -> io::Result<()> {
+    out.write_all(b"\n")?;
+    write_lines(out, &tables::statistics(statistics, context, layout.width), layout)
+}
+
+/// `#1 12:03:19.000 pod→service · other-node  cart … ⇒ …  GET /r/17  200  1.84 ms`.
+fn head(number: u64, journey: &Journey, context: &Context<'_>) -> Line {
+    let manner = context.manner;
+    let mut line = Line::new();
+    line.push(Tone::Head, &format!("#{number}"))
+        .space(1)
+        .push(Tone::Dim, &time_of_day(journey.started))
+        .space(1);
+    line.push(Tone::Strong, &path_name(&journey.path, manner));
+    line.space(1).push(Tone::Dim, manner.dot()).space(1).push(Tone::Plain, &journey.route).space(2);
+    line.append(&ends_line(journey, context, true)).space(2);
+    line.push(Tone::Plain, &exchange_text(&journey.trail, manner)).space(2);
+    line.push(Tone::Strong, &duration_text(journey, manner));
+    line
+}
+
+fn write_lines(out: &mut dyn Write, lines: &[Line], layout: Layout) -> io::Result<()> {
+    lines.iter().try_for_each(|line| write_line(out, line, layout))
+}
+
+fn write_line(out: &mut dyn Write, line: &Line, layout: Layout) -> io::Result<()> {
+    if layout.is_coloured {
+        for (text, tone) in line.runs() {
+            match colour(tone) {
+                Some(code) => write!(out, "\x1b[{code}m{text}\x1b[0m")?,
+                None => out.write_all(text.as_bytes())?,
+            }
+        }
+    } else {
+        out.write_all(line.text().trim_end().as_bytes())?;
+    }
+    out.write_all(b"\n")
+}
+
+/// The SGR parameters of a tone (ECMA-48 §8.3.117).
+const fn colour(tone: Tone) -> Option<&'static str> {
+    match tone {
+        Tone::Plain => None,
+        Tone::Head | Tone::Strong => Some("1"),
+        Tone::Dim => Some("2"),
+        Tone::Faint => Some("90"),
+        Tone::Request => Some("36"),
+        Tone::Reply => Some("35"),
+        Tone::Own => Some("33"),
+        Tone::Accent => Some("34"),
+        Tone::Good => Some("32"),
+        Tone::Bad => Some("1;31"),
+        Tone::Found => Some("7"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{Manner, sample};
+
+    fn written(manner: Manner, layout: Layout) -> String {
+        sample::with_context(manner, |context| {
+            let mut out = Vec::new();
+            let mut statistics = Statistics::default();
+            write_head(&mut out, &sample::sources(), context, layout).expect("a vector takes all");
+            for (number, journey) in (1..).zip(&sample::all()) {
+                write_journey(&mut out, number, journey, context, layout).expect("a vector takes all");
+                statistics.add(journey, context);
+            }
+            write_tail(&mut out, &statistics, context, layout).expect("a vector takes all");
+            String::from_utf8(out).expect("text")
+        })
+    }
+
+    #[test]
+    fn a_whole_report() {
+        insta::assert_snapshot!("report", written(Manner::default(), Layout::default()));
+        insta::assert_snapshot!(
+            "report_whole_ascii",
+            written(Manner::ascii(), Layout { is_whole: true, ..Layout::default() })
+        );
+    }
+
+    #[test]
+    fn without_colour_there_is_no_escape_and_with_it_the_text_is_the_same() {
+        let plain = written(Manner::default(), Layout::default());
+        assert!(!plain.contains('\x1b'));
+        let coloured = written(Manner::default(), Layout { is_coloured: true, ..Layout::default() });
+        assert!(coloured.contains("\x1b[1;31m"));
+        let mut stripped = String::new();
+        for (index, part) in coloured.split('\x1b').enumerate() {
+            stripped.push_str(if index == 0 {
+                part
+            } else {
+                part.split_once('m').map_or("", |(_, text)| text)
+            });
+        }
+        let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
+        assert_eq!(trimmed, plain.lines().collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,272 @@
+//! What a journey's rows rest on: translations, the lookup, ICMP errors, clocks, and the intervals of what no
+//! capture point shows.
+
+use crate::model::{
+    ClockFit, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, State, Translation, TranslationEvidence,
+    TranslationKind, Visit,
+};
+use crate::timeline::units::duration;
+use crate::timeline::words::Word;
+use crate::timeline::{Context, Line, Tone};
+
+/// The evidence in sections, each a head line and its facts, at most `width` cells wide.
+pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line> {
+    let mut sheet = Sheet { context, lines: Vec::new() };
+    sheet.translations(journey);
+    sheet.resolution(journey);
+    sheet.notices(journey);
+    sheet.bounds(journey);
+    sheet.clocks(journey);
+    sheet.remarks(journey);
+    if sheet.lines.is_empty() {
+        sheet.fact(&[(Tone::Dim, context.manner.word(Word::NothingMore))]);
+    }
+    for line in &mut sheet.lines {
+        line.truncate(width, context.manner.ellipsis());
+    }
+    sheet.lines
+}
+
+struct Sheet<'a> {
+    context: &'a Context<'a>,
+    lines: Vec<Line>,
+}
+
+impl Sheet<'_> {
+    fn word(&self, word: Word) -> &'static str {
+        self.context.manner.word(word)
+    }
+
+    fn section(&mut self, word: Word) {
+        if !self.lines.is_empty() {
+            self.lines.push(Line::new());
+        }
+        let mut line = Line::new();
+        line.space(1).push(Tone::Head, self.word(word));
+        self.lines.push(line);
+    }
+
+    fn fact(&mut self, parts: &[(Tone, &str)]) {
+        let mut line = Line::new();
+        line.space(2);
+        for (tone, text) in parts {
+            line.space(1).push(*tone, text);
+        }
+        self.lines.push(line);
+    }
+
+    fn translations(&mut self, journey: &Journey) {
+        if journey.trail.legs.iter().all(|leg| leg.translations.is_empty()) {
+            return;
+        }
+        self.section(Word::Translations);
+        for leg in &journey.trail.legs {
+            for translation in &leg.translations {
+                self.translation(translation);
+            }
+            if let Some(seen) = leg.client_seen_by_server.filter(|&seen| seen != leg.client) {
+                self.fact(&[
+                    (Tone::Dim, self.word(Word::SeenByServer)),
+                    (Tone::Strong, &self.context.long(seen)),
+                ]);
+            }
+        }
+    }
+
+    fn translation(&mut self, translation: &Translation) {
+        let context = self.context;
+        let kind = self.word(match translation.kind() {
+            TranslationKind::Dnat => Word::Dnat,
+            TranslationKind::Snat => Word::Snat,
+            TranslationKind::Both => Word::BothNat,
+        });
+        self.fact(&[
+            (Tone::Strong, kind),
+            (Tone::Dim, context.node(translation.node)),
+            (Tone::Plain, &translation.from.to_string()),
+            (Tone::Dim, context.manner.served()),
+            (Tone::Plain, &translation.to.to_string()),
+        ]);
+        match translation.evidence {
+            TranslationEvidence::PacketMatch { packets, rivals } => {
+                let rivals = match rivals {
+                    0 => self.word(Word::NoRivals).to_owned(),
+                    count => format!("{count} {}", self.word(Word::Rivals)),
+                };
+                let tone = if rivals == self.word(Word::NoRivals) { Tone::Dim } else { Tone::Bad };
+                let agree = format!("{packets} {}", self.word(Word::PacketsAgree));
+                let dot = context.manner.dot();
+                self.fact(&[
+                    (Tone::Dim, " "),
+                    (Tone::Dim, self.word(Word::ByPacketMatch)),
+                    (Tone::Dim, dot),
+                    (Tone::Dim, &agree),
+                    (Tone::Dim, dot),
+                    (tone, &rivals),
+                ]);
+            }
+        }
+    }
+
+    fn resolution(&mut self, journey: &Journey) {
+        let Some(resolution) = &journey.trail.resolution else { return };
+        let Resolution { name, query, answer, tries, first_try, .. } = &**resolution;
+        self.section(Word::Resolution);
+        let took = duration(answer.time.since(query.time), self.context.manner);
+        let mut parts = vec![(Tone::Strong, &**name), (Tone::Plain, took.as_str())];
+        let waited = format!(
+            "{tries} {} {} {}",
+            self.word(Word::Tries),
+            self.context.manner.dot(),
+            duration(answer.time.since(*first_try), self.context.manner)
+        );
+        if *tries > 1 {
+            parts.push((Tone::Bad, &waited));
+        }
+        self.fact(&parts);
+    }
+
+    fn notices(&mut self, journey: &Journey) {
+        if journey.trail.notices.is_empty() {
+            return;
+        }
+        self.section(Word::Notices);
+        for &IcmpNotice { reason, reporter, mtu } in &journey.trail.notices {
+            let name = self.context.name(reporter).unwrap_or("");
+            let mtu = if mtu > 0 { format!("MTU {mtu}") } else { String::new() };
+            let from = reporter.to_string();
+            let parts = [
+                (Tone::Bad, reason_name(reason)),
+                (Tone::Dim, self.word(Word::ReportedBy)),
+                (Tone::Plain, from.as_str()),
+                (Tone::Plain, name),
+                (Tone::Plain, &mtu),
+            ];
+            self.fact(&parts);
+        }
+    }
+
+    /// `⑤ kappa1: after ④ kappa1 530 µs, before ⑦ kappa1 604 µs`.
+    fn bounds(&mut self, journey: &Journey) {
+        let visits: Vec<&Visit> = journey.visits().collect();
+        let is_bounded = |visit: &&Visit| matches!(visit.state, State::Bounded { .. });
+        if !visits.iter().any(is_bounded) {
+            return;
+        }
+        self.section(Word::Bounds);
+        for (index, visit) in visits.iter().enumerate() {
+            let State::Bounded { after, before } = visit.state else { continue };
+            let is_seen = |visit: &&&Visit| matches!(visit.state, State::Seen { .. });
+            let previous = visits[..index].iter().rfind(is_seen);
+            let next = visits[index..].iter().find(is_seen);
+            let at = |visit: Option<&&Visit>, time: crate::model::Timestamp| {
+                let place =
+                    visit.map_or_else(String::new, |visit| self.context.stage_at(visit.stage, visit.node));
+                format!("{place} {}", duration(time.since(journey.started), self.context.manner))
+            };
+            let mut parts = vec![
+                (Tone::Plain, self.context.stage_at(visit.stage, visit.node)),
+                (Tone::Dim, self.word(Word::IsBounded).to_owned()),
+                (Tone::Dim, format!("{} {}", self.word(Word::After), at(previous, after))),
+            ];
+            if before.0 != i64::MAX {
+                parts.push((Tone::Dim, format!("{} {}", self.word(Word::Before), at(next, before))));
+            }
+            let parts: Vec<(Tone, &str)> = parts.iter().map(|(tone, text)| (*tone, text.as_str())).collect();
+            self.fact(&parts);
+        }
+    }
+
+    fn clocks(&mut self, journey: &Journey) {
+        let mut nodes: Vec<NodeId> = journey.visits().filter_map(|visit| visit.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.retain(|node| node.0 != 0);
+        if nodes.is_empty() {
+            return;
+        }
+        self.section(Word::ClockOffsets);
+        for node in nodes {
+            let text = clock_text(node, self.context);
+            self.fact(&[(Tone::Plain, self.context.node(node)), (Tone::Dim, &text)]);
+        }
+    }
+
+    fn remarks(&mut self, journey: &Journey) {
+        let trail = &journey.trail;
+        let mut remarks: Vec<String> = Vec::new();
+        if trail.retransmissions > 0 {
+            remarks.push(format!(
+                "{} {}{}",
+                self.word(Word::Retransmissions),
+                trail.retransmissions,
+                self.context.manner.times()
+            ));
+        }
+        if trail.is_mid_stream {
+            remarks.push(self.word(Word::MidStream).to_owned());
+        }
+        if trail.left_out > 0 {
+            remarks.push(format!("{} {}", trail.left_out, self.word(Word::LeftOut)));
+        }
+        if remarks.is_empty() {
+            return;
+        }
+        self.section(Word::Packets);
+        for remark in &remarks {
+            self.fact(&[(Tone::Plain, remark)]);
+        }
+    }
+}
+
+/// `2.00 ms ahead of kappa1 ± 18.0 µs`, or `reference`.
+pub fn clock_text(node: NodeId, context: &Context<'_>) -> String {
+    let manner = context.manner;
+    if node.0 == 0 {
+        return manner.word(Word::Reference).to_owned();
+    }
+    let ClockFit { offset_ns, error_ns, .. } = context.clocks.fit(node);
+    let error = match error_ns {
+        Some(error) => format!("{} {}", manner.plus_minus(), duration(error, manner)),
+        None => manner.word(Word::ErrorUnknown).to_owned(),
+    };
+    let reference = context.node(NodeId(0));
+    format!("{} {} {reference} {error}", duration(offset_ns, manner), manner.word(Word::Ahead))
+}
+
+const fn reason_name(reason: IcmpReason) -> &'static str {
+    match reason {
+        IcmpReason::NetUnreachable => "net unreachable",
+        IcmpReason::HostUnreachable => "host unreachable",
+        IcmpReason::ProtocolUnreachable => "protocol unreachable",
+        IcmpReason::PortUnreachable => "port unreachable",
+        IcmpReason::Prohibited => "administratively prohibited",
+        IcmpReason::PacketTooBig => "packet too big",
+        IcmpReason::TimeExceeded => "time exceeded",
+        IcmpReason::Redirect => "redirect",
+        IcmpReason::Other => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{Manner, sample};
+
+    #[test]
+    fn the_evidence_of_each_kind() {
+        sample::with_context(Manner::default(), |context| {
+            let told: Vec<String> = sample::all()
+                .iter()
+                .take(6)
+                .map(|journey| {
+                    lines(journey, context, 140)
+                        .iter()
+                        .map(|line| line.text().trim_end().to_owned() + "\n")
+                        .collect()
+                })
+                .collect();
+            insta::assert_snapshot!("evidence", told.join("----\n"));
+        });
+    }
+}

@@ -1,0 +1,313 @@
+//! Whether a journey fits an expression.
+
+use crate::model::{Application, Endpoint, Ip, Journey, Protocol, Stage, State, Topology, Trail};
+
+use super::{Expr, Field, Op, Value};
+
+impl Expr {
+    /// Whether `journey` fits; `topology` gives names to its addresses and nodes.
+    pub fn matches(&self, journey: &Journey, topology: &Topology) -> bool {
+        let subject = Subject { journey, trail: &journey.trail, topology };
+        subject.fits(self)
+    }
+}
+
+struct Subject<'a> {
+    journey: &'a Journey,
+    trail: &'a Trail,
+    topology: &'a Topology,
+}
+
+impl Subject<'_> {
+    fn fits(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::And(parts) => parts.iter().all(|part| self.fits(part)),
+            Expr::Or(parts) => parts.iter().any(|part| self.fits(part)),
+            Expr::Not(part) => !self.fits(part),
+            Expr::Compare { field, op: Op::Unequal, value } => !self.holds(*field, Op::Equal, value),
+            Expr::Compare { field, op, value } => self.holds(*field, *op, value),
+            Expr::Word(word) => self.has_word(word),
+        }
+    }
+
+    fn holds(&self, field: Field, op: Op, value: &Value) -> bool {
+        let exchange = &self.trail.exchange;
+        let text = |known: Option<&str>| known.is_some_and(|known| text_fits(known, op, value));
+        match field {
+            Field::Client => {
+                self.trail.legs.first().is_some_and(|leg| self.address_fits(leg.client, op, value))
+            }
+            Field::Target => self.target().is_some_and(|target| self.address_fits(target, op, value)),
+            Field::Server => self.server().is_some_and(|server| self.address_fits(server, op, value)),
+            Field::Addr => self.endpoints().any(|endpoint| self.address_fits(endpoint, op, value)),
+            Field::Port => self.endpoints().any(|endpoint| number_fits(endpoint.port.into(), op, value)),
+            Field::Proto => {
+                self.trail.legs.iter().any(|leg| text(Some(transport(leg.protocol))))
+                    || text(Some(exchange.application.name()))
+            }
+            Field::Path => text(Some(&self.journey.path)),
+            Field::Route => text(Some(&self.journey.route)),
+            Field::Node => self.nodes().any(|node| text(Some(node))),
+            Field::Outcome => *value == Value::Outcome(self.journey.verdict.outcome),
+            Field::Where => self.journey.verdict.place.is_some_and(|place| {
+                text(Some(place.kind.name())) || text(place.node.map(|node| self.topology.node_name(node)))
+            }),
+            Field::Method => text(exchange.method.as_deref()),
+            Field::Status => exchange.status.is_some_and(|status| number_fits(status.into(), op, value)),
+            Field::Host => text(exchange.host.as_deref()),
+            Field::Url => exchange.application != Application::Dns && text(exchange.path.as_deref()),
+            Field::Dns => self.looked_up().any(|name| text(Some(name))),
+            Field::Name => self.names().any(|name| text(Some(name))),
+            Field::Delay(None) => nanos_fit(self.journey.ended.since(self.journey.started), op, value),
+            Field::Delay(Some(stage)) => self.delays(stage).any(|nanos| nanos_fit(nanos, op, value)),
+        }
+    }
+
+    /// What the outermost client dialled.
+    fn target(&self) -> Option<Endpoint> {
+        self.trail.legs.first().and_then(|leg| leg.target)
+    }
+
+    /// Who served it in the end: the last leg's server.
+    fn server(&self) -> Option<Endpoint> {
+        self.trail.legs.last().and_then(|leg| leg.server)
+    }
+
+    /// Client, target and server of every leg.
+    fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        self.trail
+            .legs
+            .iter()
+            .flat_map(|leg| [Some(leg.client), leg.target, leg.server].into_iter().flatten())
+    }
+
+    fn address_fits(&self, endpoint: Endpoint, op: Op, value: &Value) -> bool {
+        match value {
+            Value::Ip(ip) => endpoint.ip == *ip,
+            Value::Endpoint(wanted) => endpoint == *wanted,
+            Value::Net(net) => net.contains(&std::net::IpAddr::from(endpoint.ip)),
+            _ => {
+                self.names_of(endpoint.ip).any(|name| text_fits(name, op, value))
+                    || text_fits(&endpoint.to_string(), op, value)
+            }
+        }
+    }
+
+    fn names_of(&self, ip: Ip) -> impl Iterator<Item = &str> {
+        let services = self.topology.services.get(&ip).filter(|name| !name.is_empty());
+        self.topology.names.get(&ip).into_iter().chain(services).map(String::as_str)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.endpoints().flat_map(|endpoint| self.names_of(endpoint.ip))
+    }
+
+    fn looked_up(&self) -> impl Iterator<Item = &str> {
+        let own = self.trail.exchange.dns.as_ref().map(|lookup| &*lookup.name);
+        let before = self.trail.resolution.as_ref().map(|resolution| &*resolution.name);
+        own.into_iter().chain(before)
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &str> {
+        let visited = self.journey.visits().filter(|visit| visit.state != State::Skipped);
+        visited.filter_map(|visit| visit.node).map(|node| self.topology.node_name(node))
+    }
+
+    /// What each visit of `stage` took: for a bounded one the whole interval, for one that was seen the time
+    /// since the visit before it.
+    fn delays(&self, stage: Stage) -> impl Iterator<Item = i64> {
+        let mut before = None;
+        let timed = self.journey.visits().filter_map(move |visit| {
+            let (from, to) = match visit.state {
+                State::Seen { time } => (before.unwrap_or(time), time),
+                State::Bounded { after, before } => (after, before),
+                _ => return None,
+            };
+            before = Some(to);
+            Some((visit.stage, to.since(from)))
+        });
+        timed.filter(move |(visited, _)| *visited == stage).map(|(_, nanos)| nanos)
+    }
+
+    fn has_word(&self, word: &str) -> bool {
+        let exchange = &self.trail.exchange;
+        let has = |text: &str| text.to_lowercase().contains(word);
+        let texts = [Some(&*self.journey.path), exchange.host.as_deref(), exchange.path.as_deref()];
+        texts.into_iter().flatten().any(has)
+            || self.names().any(has)
+            || self.looked_up().any(has)
+            || self.nodes().any(has)
+            || self.endpoints().any(|endpoint| has(&endpoint.to_string()))
+    }
+}
+
+fn transport(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Icmp => "icmp",
+        Protocol::Icmp6 => "icmp6",
+        Protocol::Other(_) => "other",
+    }
+}
+
+fn text_fits(known: &str, op: Op, value: &Value) -> bool {
+    let Value::Text(wanted) = value else { return false };
+    match op {
+        Op::Contains => known.to_lowercase().contains(&**wanted),
+        _ => known.to_lowercase() == **wanted,
+    }
+}
+
+fn number_fits(known: u64, op: Op, value: &Value) -> bool {
+    matches!(value, Value::Number(wanted) if ordered(&known, op, wanted))
+}
+
+fn nanos_fit(known: i64, op: Op, value: &Value) -> bool {
+    matches!(value, Value::Nanos(wanted) if ordered(&known, op, wanted))
+}
+
+fn ordered<T: Ord>(known: &T, op: Op, wanted: &T) -> bool {
+    match op {
+        Op::Less => known < wanted,
+        Op::AtMost => known <= wanted,
+        Op::Greater => known > wanted,
+        Op::AtLeast => known >= wanted,
+        _ => known == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::model::{
+        Exchange, Label, Leg, NodeId, Outcome, Phase, Place, PlaceKind, Timestamp, Verdict, Visit, Way,
+    };
+
+    fn endpoint(text: &str) -> Endpoint {
+        let socket: std::net::SocketAddr = text.parse().expect(text);
+        Endpoint::new(socket.ip().into(), socket.port())
+    }
+
+    fn visit(way: Way, number: u8, node: u16, state: State) -> Visit {
+        let label = Arc::new(Label { en: String::new(), zh: String::new() });
+        let stage = Stage { way, number };
+        Visit {
+            stage,
+            node: Some(NodeId(node)),
+            vantage: None,
+            direction: None,
+            state,
+            label,
+            sighting: None,
+        }
+    }
+
+    /// A request to a Service that took 2 ms and ended with 503.
+    fn journey() -> (Journey, Topology) {
+        let leg = Leg {
+            protocol: Protocol::Tcp,
+            client: endpoint("10.244.1.17:45700"),
+            target: Some(endpoint("10.43.7.7:80")),
+            server: Some(endpoint("10.244.2.33:8080")),
+            client_seen_by_server: None,
+            translations: smallvec![],
+            faces: smallvec![],
+        };
+        let exchange = Exchange {
+            method: Some("GET".into()),
+            path: Some("/r/17".into()),
+            host: Some("stock.shop".into()),
+            status: Some(503),
+            ..Exchange::new(Application::Http)
+        };
+        let trail = Trail {
+            id: 7,
+            revision: 0,
+            phase: Phase::Answered,
+            legs: smallvec![leg],
+            exchange,
+            sightings: vec![],
+            left_out: 0,
+            retransmissions: 0,
+            resolution: None,
+            notices: smallvec![],
+            is_mid_stream: false,
+            is_first_of_leg: true,
+            request_seq: None,
+            reply_seq: None,
+            answer_is_whole: true,
+            deadline: Timestamp(0),
+        };
+        let seen = |micros: i64| State::Seen { time: Timestamp(micros * 1000) };
+        let journey = Journey {
+            id: 7,
+            path: "pod-to-service".into(),
+            route: "other-node".into(),
+            started: Timestamp(0),
+            ended: Timestamp(2_000_000),
+            request: vec![
+                visit(Way::Request, 4, 0, seen(0)),
+                visit(Way::Request, 5, 0, State::Bounded { after: Timestamp(0), before: Timestamp(74_000) }),
+                visit(Way::Request, 7, 0, seen(74)),
+                visit(Way::Request, 8, 1, seen(125)),
+            ],
+            reply: vec![visit(Way::Reply, 1, 1, seen(2000))],
+            verdict: Verdict {
+                outcome: Outcome::Failed,
+                direction: None,
+                after: None,
+                before: None,
+                place: Some(Place { kind: PlaceKind::Workload, node: Some(NodeId(1)) }),
+                detail: String::new(),
+            },
+            trail: Arc::new(trail),
+        };
+        let mut topology = Topology { nodes: vec!["kappa1".into(), "kappa2".into()], ..Topology::default() };
+        topology.names.insert("10.43.7.7".parse().expect("ip"), "shop/stock".into());
+        (journey, topology)
+    }
+
+    #[test]
+    fn every_field_is_compared() {
+        let (journey, topology) = journey();
+        for (text, fits) in [
+            ("client == 10.244.1.17", true),
+            ("client == 10.244.1.17:45701", false),
+            ("target == 10.43.7.7:80 and target == shop/stock and target ~ STOCK", true),
+            ("server in 10.244.2.0/24", true),
+            ("server in fd00::/8", false),
+            ("addr in 10.43.0.0/16 and not addr == 10.43.0.1", true),
+            ("port == 8080", true),
+            ("port > 50000", false),
+            ("proto == tcp and proto == http and proto != udp", true),
+            ("path == pod-to-service and outcome != complete", true),
+            ("route == same-node", false),
+            ("node == kappa2 and node ~ kappa", true),
+            ("where == workload and where == kappa2", true),
+            ("where == fabric", false),
+            ("method == get", true),
+            ("status >= 500 and host ~ stock", true),
+            ("status < 500", false),
+            ("url == /r/17", true),
+            ("dns ~ stock", false),
+            ("dns != stock", true),
+            ("name == shop/stock", true),
+            ("delay >= 2ms and delay < 2001us", true),
+            ("delay(⑤) == 74us", true),
+            ("delay(8) == 51us and delay(7) == 0ns", true),
+            ("delay(\"(1)\") > 1.8ms", true),
+            ("delay(9) > 0ns", false),
+            ("10.244.2.33", true),
+            ("STOCK and kappa1 and /r/", true),
+            ("nowhere or other-node", false),
+        ] {
+            let expr = Expr::parse(text).expect(text);
+            assert_eq!(expr.matches(&journey, &topology), fits, "{text}");
+        }
+    }
+}

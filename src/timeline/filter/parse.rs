@@ -1,0 +1,491 @@
+//! From text to a checked expression: recursive descent, with a bound on depth.
+
+use ipnet::IpNet;
+
+use super::{Expr, ExprError, FIELDS, Field, OPERATORS, OUTCOMES, Op, UNITS, Value, is_plain};
+use crate::model::{Endpoint, Ip, Stage, Way};
+
+/// Parentheses and `not`s inside each other: more than anyone writes, few enough for any stack.
+const MAX_DEPTH: usize = 50;
+/// Longer than any expression worth typing; keeps what the screen shows and the parser holds small.
+const MAX_BYTES: usize = 4096;
+
+const PROTOCOLS: [&str; 7] = ["tcp", "udp", "icmp", "icmp6", "http", "dns", "tls"];
+
+pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    if text.len() > MAX_BYTES {
+        return Err(parser.error(0, format!("an expression has at most {MAX_BYTES} bytes")));
+    }
+    let expr = parser.any()?;
+    match parser.peek() {
+        None => Ok(expr),
+        Some(')') => Err(parser.error(parser.at, "nothing is open that `)` could close")),
+        Some(_) => Err(parser.error(parser.at, "expected `and`, `or` or the end")),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    /// Bytes read so far.
+    at: usize,
+    depth: usize,
+}
+
+/// A word or a quoted text, and where it began.
+struct Token {
+    start: usize,
+    text: String,
+    is_quoted: bool,
+}
+
+impl Token {
+    fn is(&self, word: &str) -> bool {
+        !self.is_quoted && self.text.eq_ignore_ascii_case(word)
+    }
+}
+
+impl Parser<'_> {
+    fn any(&mut self) -> Result<Expr, ExprError> {
+        self.chain("or", Self::all, Expr::Or)
+    }
+
+    fn all(&mut self) -> Result<Expr, ExprError> {
+        self.chain("and", Self::part, Expr::And)
+    }
+
+    fn chain(
+        &mut self,
+        word: &str,
+        part: fn(&mut Self) -> Result<Expr, ExprError>,
+        join: fn(Vec<Expr>) -> Expr,
+    ) -> Result<Expr, ExprError> {
+        let first = part(self)?;
+        let mut parts = vec![first];
+        while self.keyword(word) {
+            parts.push(part(self)?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { join(parts) })
+    }
+
+    fn part(&mut self) -> Result<Expr, ExprError> {
+        let start = self.skip_space();
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(self.error(start, "too many parentheses inside each other"));
+        }
+        let part = if self.keyword("not") {
+            self.part().map(|part| Expr::Not(Box::new(part)))
+        } else if self.sign("(") {
+            self.parenthesised(start)
+        } else {
+            self.comparison()
+        };
+        self.depth -= 1;
+        part
+    }
+
+    fn parenthesised(&mut self, start: usize) -> Result<Expr, ExprError> {
+        let inner = self.any()?;
+        if self.sign(")") {
+            return Ok(inner);
+        }
+        match self.peek() {
+            None => Err(self.error(start, "this `(` is never closed")),
+            Some(_) => Err(self.error(self.at, "expected `and`, `or` or `)`")),
+        }
+    }
+
+    /// `FIELD OP VALUE` or a bare word.
+    fn comparison(&mut self) -> Result<Expr, ExprError> {
+        let token = self.token("a field, a word or `(`")?;
+        if ["and", "or", "in"].iter().any(|word| token.is(word)) {
+            return Err(self.error(token.start, format!("expected something before `{}`", token.text)));
+        }
+        let field = self.field(&token)?;
+        let op_start = self.skip_space();
+        let Some(op) = self.operator() else {
+            return match field {
+                Some(Field::Delay(_)) => {
+                    Err(self.error(op_start, "expected an operator, as in `delay > 2ms`"))
+                }
+                _ => Ok(Expr::Word(token.text.to_lowercase().into())),
+            };
+        };
+        let Some(field) = field else {
+            let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+            let what = format!("no field `{}`; there are {} delay", token.text, known.join(" "));
+            return Err(self.error(token.start, what));
+        };
+        let wanted = format!("a value after `{op}`");
+        let value = self.token(&wanted)?;
+        let value = self.value(field, op, op_start, &value)?;
+        Ok(Expr::Compare { field, op, value })
+    }
+
+    fn field(&mut self, token: &Token) -> Result<Option<Field>, ExprError> {
+        if token.is("delay") {
+            let stage = if self.sign("(") { Some(self.stage()?) } else { None };
+            return Ok(Some(Field::Delay(stage)));
+        }
+        Ok(FIELDS.iter().find(|(name, _)| token.is(name)).map(|&(_, field)| field))
+    }
+
+    /// The rest of `delay(⑤)`, `delay(5)` or `delay("(3)")`, after its first parenthesis; quotes may be left out.
+    fn stage(&mut self) -> Result<Stage, ExprError> {
+        let has_inner = self.sign("(");
+        let token = self.token("a stage: `⑤`, `5` or `\"(3)\"`")?;
+        let stage = stage_of(&token.text, has_inner)
+            .ok_or_else(|| self.error(token.start, "a stage is `⑤` or `5`, of the reply `\"(3)\"`"))?;
+        if (has_inner && !self.sign(")")) || !self.sign(")") {
+            return Err(self.error(self.at, "expected `)`"));
+        }
+        Ok(stage)
+    }
+
+    fn operator(&mut self) -> Option<Op> {
+        let found = OPERATORS
+            .iter()
+            .find(|(sign, op)| if *op == Op::In { self.keyword(sign) } else { self.sign(sign) });
+        found.map(|&(_, op)| op)
+    }
+
+    /// Reads the value as its field wants it.
+    fn value(&self, field: Field, op: Op, op_start: usize, token: &Token) -> Result<Value, ExprError> {
+        let (allowed, example): (&[Op], &str) = match field {
+            Field::Client | Field::Target | Field::Server | Field::Addr => (
+                &[Op::Equal, Op::Unequal, Op::Contains, Op::In],
+                "`==`, `!=`, `~` (contains) or `in` (a range such as 10.244.0.0/16)",
+            ),
+            Field::Port | Field::Status | Field::Delay(_) => (
+                &[Op::Equal, Op::Unequal, Op::Less, Op::AtMost, Op::Greater, Op::AtLeast],
+                "`==`, `!=`, `<`, `<=`, `>` or `>=`",
+            ),
+            Field::Outcome => (&[Op::Equal, Op::Unequal], "`==` or `!=`"),
+            _ => (&[Op::Equal, Op::Unequal, Op::Contains], "`==`, `!=` or `~` (contains)"),
+        };
+        if !allowed.contains(&op) {
+            return Err(self.error(op_start, format!("`{field}` is compared with {example}")));
+        }
+        let wrong = |what: &str| self.error(token.start, what);
+        let text = token.text.as_str();
+        match field {
+            Field::Client | Field::Target | Field::Server | Field::Addr => {
+                address(op, text).map_err(|what| wrong(&what))
+            }
+            Field::Port => match text.parse::<u16>() {
+                Ok(port) => Ok(Value::Number(port.into())),
+                Err(_) => Err(wrong("a port is a number up to 65535")),
+            },
+            Field::Status => match text.parse::<u16>() {
+                Ok(status) => Ok(Value::Number(status.into())),
+                Err(_) => Err(wrong("a status is a number such as 503")),
+            },
+            Field::Delay(_) => duration(text)
+                .map(Value::Nanos)
+                .ok_or_else(|| wrong("a delay is a number with a unit: 2ms, 300us, 1s")),
+            Field::Outcome => OUTCOMES
+                .iter()
+                .find(|outcome| outcome.name().eq_ignore_ascii_case(text))
+                .map(|&outcome| Value::Outcome(outcome))
+                .ok_or_else(|| wrong("an outcome is complete, open, lost, refused or failed")),
+            Field::Proto if op != Op::Contains && !PROTOCOLS.contains(&text.to_lowercase().as_str()) => {
+                Err(wrong("a protocol is tcp, udp, icmp, icmp6, http, dns or tls"))
+            }
+            _ => Ok(Value::Text(text.to_lowercase().into())),
+        }
+    }
+
+    /// Takes `word` if it stands here as a whole word.
+    fn keyword(&mut self, word: &str) -> bool {
+        self.skip_space();
+        let here: usize = self.rest().chars().take_while(|&c| is_plain(c)).map(char::len_utf8).sum();
+        let found = self.rest()[..here].eq_ignore_ascii_case(word);
+        if found {
+            self.at += here;
+        }
+        found
+    }
+
+    /// Takes `sign` if it stands here.
+    fn sign(&mut self, sign: &str) -> bool {
+        self.skip_space();
+        let found = self.rest().starts_with(sign);
+        if found {
+            self.at += sign.len();
+        }
+        found
+    }
+
+    /// Takes the word or the quoted text that stands here.
+    fn token(&mut self, wanted: &str) -> Result<Token, ExprError> {
+        let start = self.skip_space();
+        if self.sign("\"") {
+            return self.quoted(start);
+        }
+        let len: usize = self.rest().chars().take_while(|&c| is_plain(c)).map(char::len_utf8).sum();
+        if len == 0 {
+            return Err(self.error(start, format!("expected {wanted}")));
+        }
+        self.at += len;
+        Ok(Token { start, text: self.text[start..self.at].to_owned(), is_quoted: false })
+    }
+
+    fn quoted(&mut self, start: usize) -> Result<Token, ExprError> {
+        let mut text = String::new();
+        let mut chars = self.rest().char_indices();
+        while let Some((offset, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.at += offset + 1;
+                    return Ok(Token { start, text, is_quoted: true });
+                }
+                '\\' => text.extend(chars.next().map(|(_, escaped)| escaped)),
+                c => text.push(c),
+            }
+        }
+        Err(self.error(start, "this quote is never closed"))
+    }
+
+    fn skip_space(&mut self) -> usize {
+        self.at += self.rest().len() - self.rest().trim_start().len();
+        self.at
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.skip_space();
+        self.rest().chars().next()
+    }
+
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn error(&self, at: usize, what: impl Into<String>) -> ExprError {
+        ExprError { column: self.text[..at].chars().count(), what: what.into() }
+    }
+}
+
+/// Reads `⑤` or `5`, or a reply's `(3)`; `in_parentheses` where they were read already.
+fn stage_of(text: &str, in_parentheses: bool) -> Option<Stage> {
+    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')'));
+    let way = if in_parentheses || inner.is_some() { Way::Reply } else { Way::Request };
+    let text = inner.unwrap_or(text);
+    let mut chars = text.chars();
+    let number = match (chars.next(), chars.next()) {
+        (Some(circled @ '①'..='⑳'), None) if way == Way::Request => {
+            (circled as u32 - '①' as u32 + 1) as u8
+        }
+        _ => text.parse().ok().filter(|number| *number > 0)?,
+    };
+    Some(Stage { way, number })
+}
+
+/// Reads an address, an address with a port, a range or a name.
+fn address(op: Op, text: &str) -> Result<Value, String> {
+    if op == Op::Contains {
+        return Ok(Value::Text(text.to_lowercase().into()));
+    }
+    if let Ok(ip) = text.parse::<Ip>() {
+        return Ok(if op == Op::In { Value::Net(std::net::IpAddr::from(ip).into()) } else { Value::Ip(ip) });
+    }
+    match (text.parse::<IpNet>(), op) {
+        (Ok(net), Op::In) => return Ok(Value::Net(net.trunc())),
+        (Ok(_), _) => return Err(format!("`{text}` is a range: compare with `in`")),
+        (Err(_), Op::In) => return Err("`in` wants a range such as 10.244.2.0/24".to_owned()),
+        (Err(_), _) => {}
+    }
+    if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
+        // Port 0 is how an address without a port is kept.
+        return if socket.port() == 0 {
+            Err("a port is a number from 1 to 65535".to_owned())
+        } else {
+            Ok(Value::Endpoint(Endpoint::new(socket.ip().into(), socket.port())))
+        };
+    }
+    Ok(Value::Text(text.to_lowercase().into()))
+}
+
+/// Reads `2ms`, `1.5s`, `300us` into nanoseconds; digits below a nanosecond are refused.
+pub(super) fn duration(text: &str) -> Option<i64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let nanos = whole.parse::<i64>().ok()?.checked_mul(*size)?;
+    let scale = 10_i64.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let part = part.parse::<i64>().ok()?.checked_mul(*size)?;
+    (part % scale == 0).then(|| nanos.checked_add(part / scale))?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::KEYWORDS;
+    use super::*;
+
+    #[test]
+    fn the_contracts_examples_parse_to_themselves() {
+        for text in [
+            "target == 10.43.7.7",
+            "path == pod-to-service and outcome != complete",
+            "status >= 500 and host ~ shop",
+            "server in 10.244.2.0/24",
+            "delay(⑤) > 2ms",
+            "delay(\"(3)\") <= 300us",
+            "not (shop or addr == [fd00::7]:80) and \"two words\"",
+        ] {
+            let expr = Expr::parse(text).expect(text);
+            assert_eq!(expr.to_string(), text);
+        }
+        assert_eq!(Expr::parse("delay(5) > 2000us"), Expr::parse("delay(⑤) > 2ms"));
+        assert_eq!(Expr::parse("delay((3)) > 1s"), Expr::parse("delay(\"(3)\") > 1s"));
+        assert_eq!(Expr::parse("delay > 1.5ms"), Expr::parse("delay > 1500us"));
+    }
+
+    #[test]
+    fn an_error_names_the_place() {
+        for (text, column, part) in [
+            ("", 0, "expected a field"),
+            ("target = 1", 7, "expected `and`"),
+            ("target == ", 10, "a value"),
+            ("colour == red", 0, "no field `colour`"),
+            ("status >= many", 10, "number"),
+            ("delay > 2", 8, "unit"),
+            ("delay(0) > 2s", 6, "stage"),
+            ("(a or b", 0, "never closed"),
+            ("a)", 1, "nothing is open"),
+            ("a b", 2, "expected `and`"),
+            ("server in 10.0.0.0", 0, ""),
+            ("server in shop", 10, "range"),
+            ("server == 10.0.0.0/8", 10, "`in`"),
+            ("outcome == good", 11, "complete"),
+            ("method < GET", 7, "compared"),
+            ("host == \"a", 8, "quote"),
+            ("⑤ and 名 or", 10, "expected a field"),
+        ] {
+            match Expr::parse(text) {
+                Err(error) => {
+                    assert_eq!(error.column, column, "{text}: {error}");
+                    assert!(error.what.contains(part), "{text}: {error}");
+                }
+                Ok(_) => assert!(part.is_empty(), "{text} was taken"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_wrong_place() {
+        let text = "host ~ 商店 and status > x";
+        let error = Expr::parse(text).expect_err("not a status");
+        let marked = error.marked(text);
+        assert_eq!(marked.lines().nth(1).map(|line| line.find('^')), Some(Some(25)), "{marked}");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = format!("{}a{}", "(".repeat(1500), ")".repeat(1500));
+        assert!(Expr::parse(&deep).expect_err("too deep").what.contains("too many"));
+    }
+
+    fn value_for(field: Field) -> BoxedStrategy<(Op, Value)> {
+        let equal = prop_oneof![Just(Op::Equal), Just(Op::Unequal)];
+        let ordered = prop_oneof![
+            Just(Op::Less),
+            Just(Op::AtMost),
+            Just(Op::Greater),
+            Just(Op::AtLeast),
+            Just(Op::Equal)
+        ];
+        let ip = prop_oneof![any::<[u8; 4]>().prop_map(Ip::v4), any::<[u8; 16]>().prop_map(Ip::v6)];
+        match field {
+            Field::Client | Field::Target | Field::Server | Field::Addr => prop_oneof![
+                (equal.clone(), ip.clone().prop_map(Value::Ip)),
+                (
+                    equal,
+                    (ip.clone(), 1_u16..).prop_map(|(ip, port)| Value::Endpoint(Endpoint::new(ip, port)))
+                ),
+                (
+                    Just(Op::In),
+                    (ip, 0_u8..=32).prop_map(|(ip, len)| {
+                        Value::Net(IpNet::new(ip.into(), len).expect("length").trunc())
+                    })
+                ),
+            ]
+            .boxed(),
+            Field::Port | Field::Status => {
+                (ordered, any::<u16>().prop_map(|n| Value::Number(n.into()))).boxed()
+            }
+            Field::Delay(_) => (ordered, (0..i64::MAX).prop_map(Value::Nanos)).boxed(),
+            Field::Outcome => (equal, prop::sample::select(&OUTCOMES[..]).prop_map(Value::Outcome)).boxed(),
+            Field::Proto => {
+                (equal, prop::sample::select(&PROTOCOLS[..]).prop_map(|p| Value::Text(p.into()))).boxed()
+            }
+            _ => (prop_oneof![equal, Just(Op::Contains)], lower_text()).boxed(),
+        }
+    }
+
+    fn lower_text() -> BoxedStrategy<Value> {
+        any::<String>().prop_map(|text| Value::Text(text.to_lowercase().to_lowercase().into())).boxed()
+    }
+
+    fn comparison() -> impl Strategy<Value = Expr> {
+        let stage = (any::<bool>(), 1_u8..).prop_map(|(is_reply, number)| Stage {
+            way: if is_reply { Way::Reply } else { Way::Request },
+            number,
+        });
+        let field = prop_oneof![
+            prop::sample::select(&FIELDS[..]).prop_map(|(_, field)| field),
+            prop::option::of(stage).prop_map(Field::Delay),
+        ];
+        field.prop_flat_map(|field| {
+            value_for(field).prop_map(move |(op, value)| Expr::Compare { field, op, value })
+        })
+    }
+
+    fn expr() -> impl Strategy<Value = Expr> {
+        let word = prop_oneof![
+            any::<String>().prop_map(|word| word.to_lowercase()),
+            prop::sample::select(&KEYWORDS[..]).prop_map(str::to_owned),
+        ];
+        let leaf = prop_oneof![comparison(), word.prop_map(|word| Expr::Word(word.into()))];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::And),
+                prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::Or),
+                inner.prop_map(|part| Expr::Not(Box::new(part))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in any::<String>()) {
+            if let Err(error) = Expr::parse(&text) {
+                prop_assert!(error.column <= text.chars().count());
+                error.marked(&text);
+            }
+        }
+
+        #[test]
+        fn parsing_words_of_the_grammar_never_panics(
+            words in prop::collection::vec(
+                prop::sample::select(&["(", ")", "delay", "delay(", "\"", "\\", "in", "and", "not", "⑤", "==", "<",
+                    "2ms", "10.0.0.0/8", "[::1]:80", "server", "status", "shop"][..]), 0..20),
+            glue in prop::sample::select(&["", " "][..]),
+        ) {
+            let text = words.join(glue);
+            if let Ok(expr) = Expr::parse(&text) {
+                prop_assert_eq!(Expr::parse(&expr.to_string()), Ok(expr));
+            }
+        }
+
+        #[test]
+        fn what_is_displayed_parses_to_itself(expr in expr()) {
+            let text = expr.to_string();
+            prop_assume!(text.len() <= MAX_BYTES);
+            prop_assert_eq!(Expr::parse(&text), Ok(expr), "{}", text);
+        }
+    }
+}

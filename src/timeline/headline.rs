@@ -1,0 +1,298 @@
+//! A journey in one line: what the list and the head of a text report show.
+
+use std::fmt::Write as _;
+
+use crate::model::{Application, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way};
+use crate::timeline::units::{bytes, duration};
+use crate::timeline::words::Word;
+use crate::timeline::{Context, Language, Line, Manner, Tone, ends};
+
+/// `pod→service` for `pod-to-service`; in ASCII the template's name.
+pub fn path_name(path: &str, manner: Manner) -> String {
+    if manner.is_ascii() { path.to_owned() } else { path.replacen("-to-", "→", 1) }
+}
+
+/// `client → target ⇒ server`, by name where one is known; `is_long` adds the addresses.
+pub fn ends_line(journey: &Journey, context: &Context<'_>, is_long: bool) -> Line {
+    let ends = ends(&journey.trail);
+    let text = |endpoint| if is_long { context.long(endpoint) } else { context.short(endpoint) };
+    let mut line = Line::new();
+    line.push(Tone::Strong, &ends.client.map_or_else(|| "?".to_owned(), text));
+    if let Some(target) = ends.target {
+        line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.dials()).push(Tone::Dim, " ");
+        line.push(Tone::Plain, &text(target));
+    }
+    if let Some(server) = ends.server {
+        line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.served()).push(Tone::Dim, " ");
+        line.push(Tone::Strong, &text(server));
+    }
+    line
+}
+
+/// What was asked and answered: `GET /r/17  200`, `A stock.shop  NXDOMAIN`, `SYN ×3`.
+pub fn exchange_text(trail: &Trail, manner: Manner) -> String {
+    let exchange = &trail.exchange;
+    let mut out = String::with_capacity(32);
+    match exchange.application {
+        Application::Http => {
+            let _ = write!(
+                out,
+                "{} {}",
+                exchange.method.as_deref().unwrap_or("?"),
+                exchange.path.as_deref().unwrap_or("")
+            );
+            if let Some(status) = exchange.status {
+                let _ = write!(out, "  {status}");
+            }
+        }
+        Application::Dns => match exchange.dns.as_deref() {
+            Some(lookup) => write_lookup(&mut out, lookup, manner),
+            None => out.push_str("dns"),
+        },
+        Application::Tcp if is_only_handshake(trail) => {
+            out.push_str("SYN");
+            if trail.retransmissions > 0 {
+                let _ = write!(out, " {}{}", manner.times(), trail.retransmissions + 1);
+            }
+        }
+        Application::Tls => {
+            out.push_str("tls");
+            if let Some(host) = exchange.host.as_deref() {
+                let _ = write!(out, " {host}");
+            }
+        }
+        Application::Icmp => out.push_str("echo"),
+        other => {
+            let _ = write!(
+                out,
+                "{}  {} / {}",
+                other.name(),
+                bytes(exchange.request_bytes),
+                bytes(exchange.reply_bytes)
+            );
+        }
+    }
+    manner.text(&out).into_owned()
+}
+
+fn is_only_handshake(trail: &Trail) -> bool {
+    trail.exchange.request_bytes == 0
+        && trail.exchange.reply_bytes == 0
+        && trail.sightings.iter().any(|sighting| {
+            sighting.part == Part::Handshake || sighting.part == Part::Reset || sighting.part == Part::Head
+        })
+}
+
+fn write_lookup(out: &mut String, lookup: &Lookup, manner: Manner) {
+    let _ = write!(out, "{} {}", lookup.kind, lookup.name);
+    match (lookup.rcode, lookup.addresses.split_first()) {
+        (None, _) => {}
+        (Some(0), Some((first, rest))) => {
+            let _ = write!(out, "  {} {first}", manner.dials());
+            if !rest.is_empty() {
+                let _ = write!(out, " +{}", rest.len());
+            }
+        }
+        (Some(code), _) => {
+            let _ = write!(
+                out,
+                "  {}",
+                response_code(code).map_or_else(|| format!("RCODE {code}"), str::to_owned)
+            );
+        }
+    }
+}
+
+/// A DNS response code's mnemonic (RFC 1035 §4.1.1, RFC 2136 §2.2).
+const fn response_code(code: u8) -> Option<&'static str> {
+    match code {
+        0 => Some("NOERROR"),
+        1 => Some("FORMERR"),
+        2 => Some("SERVFAIL"),
+        3 => Some("NXDOMAIN"),
+        4 => Some("NOTIMP"),
+        5 => Some("REFUSED"),
+        _ => None,
+    }
+}
+
+/// The stage marks in order: `①②③④⑤⑦⑧⑥⑨ (1)(2)…`; what follows a missing stage is not shown.
+pub fn marks_line(journey: &Journey, manner: Manner) -> Line {
+    let mut line = Line::new();
+    for (index, visit) in journey.visits().enumerate() {
+        if matches!(visit.state, State::Skipped) {
+            continue;
+        }
+        let is_turn = index == journey.request.len() && line.width() > 0;
+        let is_apart = manner.is_ascii() && line.width() > 0;
+        if is_turn || is_apart {
+            line.push(Tone::Plain, " ");
+        }
+        line.push(state_tone(&visit.state, visit.stage.way), &manner.mark(visit.stage, &visit.state));
+        if matches!(visit.state, State::Missing) {
+            break;
+        }
+    }
+    line
+}
+
+/// The hue of a direction, or the tone of a state that is not plain.
+pub const fn state_tone(state: &State, way: Way) -> Tone {
+    match (state, way) {
+        (State::Seen { .. }, Way::Request) => Tone::Request,
+        (State::Seen { .. }, Way::Reply) => Tone::Reply,
+        (State::Bounded { .. }, _) => Tone::Dim,
+        (State::Outside | State::Skipped, _) => Tone::Faint,
+        (State::Waiting, _) => Tone::Accent,
+        (State::Missing, _) => Tone::Bad,
+    }
+}
+
+/// How long it took, as far as it went; empty for a journey that stopped on the way.
+pub fn duration_text(journey: &Journey, manner: Manner) -> String {
+    match journey.verdict.outcome {
+        Outcome::Lost => String::new(),
+        _ => duration(journey.ended.since(journey.started), manner),
+    }
+}
+
+/// Whether the journey is one to look at.
+pub const fn is_bad(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Lost | Outcome::Refused | Outcome::Failed)
+}
+
+/// `✓`, `…` or `✗ lost kappa2 host`.
+pub fn verdict_mark(journey: &Journey, context: &Context<'_>) -> Line {
+    let manner = context.manner;
+    let mut line = Line::new();
+    match journey.verdict.outcome {
+        Outcome::Complete => _ = line.push(Tone::Good, manner.tick()),
+        Outcome::Open if journey.trail.phase == Phase::Open => _ = line.push(Tone::Accent, manner.ellipsis()),
+        Outcome::Open => _ = line.push(Tone::Dim, manner.ellipsis()),
+        outcome => {
+            line.push(Tone::Bad, manner.cross())
+                .push(Tone::Bad, " ")
+                .push(Tone::Bad, manner.outcome(outcome));
+            if let Some(place) = journey.verdict.place {
+                line.push(Tone::Bad, " ");
+                if let Some(node) = place.node {
+                    line.push(Tone::Bad, context.node(node)).push(Tone::Bad, " ");
+                }
+                line.push(Tone::Bad, manner.place_kind(place.kind));
+            }
+        }
+    }
+    line
+}
+
+/// The verdict as one sentence.
+pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
+    let manner = context.manner;
+    let verdict = &journey.verdict;
+    let mut line = verdict_mark(journey, context);
+    if !is_bad(verdict.outcome) {
+        line.push(if verdict.outcome == Outcome::Complete { Tone::Good } else { Tone::Dim }, " ");
+        line.push(Tone::Plain, manner.outcome(verdict.outcome));
+    }
+    if verdict.outcome == Outcome::Complete {
+        return line;
+    }
+    let sentence = match manner.language() {
+        Language::En => manner.text(&verdict.detail).into_owned(),
+        Language::Zh => places_sentence(verdict, context),
+    };
+    if !sentence.is_empty() {
+        line.push(Tone::Dim, " ")
+            .push(Tone::Dim, manner.dot())
+            .push(Tone::Dim, " ")
+            .push(Tone::Plain, &sentence);
+    }
+    line
+}
+
+/// The verdict from its places alone, for a language that has no detail of its own.
+fn places_sentence(verdict: &Verdict, context: &Context<'_>) -> String {
+    let manner = context.manner;
+    let mut out = String::new();
+    for (word, place) in [(Word::LastSeen, verdict.after), (Word::MissingAt, verdict.before)] {
+        if let Some(place) = place {
+            if !out.is_empty() {
+                out.push_str(" · ");
+            }
+            let _ = write!(out, "{} {}", manner.word(word), context.stage_place(place));
+        }
+    }
+    out
+}
+
+/// Everything of a journey that a search looks at, in lower case: names, addresses, paths, hosts.
+pub fn search_text(journey: &Journey, context: &Context<'_>) -> String {
+    let ends = ends(&journey.trail);
+    let mut out = String::with_capacity(160);
+    for endpoint in [ends.client, ends.target, ends.server].into_iter().flatten() {
+        let _ = write!(out, "{endpoint} {} ", context.name(endpoint.ip).unwrap_or(""));
+    }
+    let exchange = &journey.trail.exchange;
+    for text in [&exchange.method, &exchange.path, &exchange.host].into_iter().flatten() {
+        let _ = write!(out, "{text} ");
+    }
+    if let Some(status) = exchange.status {
+        let _ = write!(out, "{status} ");
+    }
+    if let Some(resolution) = &journey.trail.resolution {
+        let _ = write!(out, "{} ", resolution.name);
+    }
+    let _ = write!(out, "{} {} {} ", journey.path, journey.route, journey.verdict.outcome.name());
+    out.push_str(&path_name(&journey.path, Manner::default()));
+    out.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::sample;
+
+    fn told(manner: Manner) -> String {
+        sample::with_context(manner, |context| {
+            let mut out = String::new();
+            for journey in &sample::all() {
+                let _ = writeln!(
+                    out,
+                    "{}|{}|{}|{}|{}|{}",
+                    path_name(&journey.path, manner),
+                    ends_line(journey, context, false).text(),
+                    exchange_text(&journey.trail, manner),
+                    marks_line(journey, manner).text(),
+                    duration_text(journey, manner),
+                    verdict_line(journey, context).text()
+                );
+            }
+            out
+        })
+    }
+
+    #[test]
+    fn a_journey_is_told_in_one_line() {
+        insta::assert_snapshot!("headlines", told(Manner::default()));
+        insta::assert_snapshot!("headlines_zh", told(Manner::new(Language::Zh)));
+    }
+
+    #[test]
+    fn ascii_headlines_are_ascii_but_for_names() {
+        let told = told(Manner::ascii());
+        insta::assert_snapshot!("headlines_ascii", told);
+        assert!(told.is_ascii());
+    }
+
+    #[test]
+    fn the_search_text_has_names_and_addresses() {
+        sample::with_context(Manner::default(), |context| {
+            let text = search_text(&sample::other_node(1, sample::START), context);
+            for needle in
+                ["cart", "10.43.7.7:80", "shop/stock", "/r/17", "stock.shop", "complete", "pod→service"]
+            {
+                assert!(text.contains(needle), "{needle} in {text}");
+            }
+        });
+    }
+}

@@ -1,0 +1,252 @@
+//! A line of text with tones: what panels and reports paint. It knows widths, not terminals.
+//!
+//! Widths are those of unicode-width outside East-Asian context (UAX #11): Chinese takes two cells, while the
+//! ambiguous characters the screen draws with (circled digits, box lines, arrows) take one. Terminals that are
+//! set to show ambiguous characters wide need the ASCII manner, which has none of them.
+
+use smallvec::SmallVec;
+use unicode_width::UnicodeWidthChar;
+
+/// What a run of text means; a theme turns it into colour, plain text ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Tone {
+    #[default]
+    Plain,
+    /// Column heads and frames.
+    Head,
+    /// The text that matters most in its line.
+    Strong,
+    /// Bounded, secondary.
+    Dim,
+    /// Outside of what was captured.
+    Faint,
+    Request,
+    Reply,
+    /// A pod's or a proxy's own time.
+    Own,
+    /// Waiting, chosen, active.
+    Accent,
+    Good,
+    /// Missing, lost, refused.
+    Bad,
+    /// Matches the search.
+    Found,
+}
+
+/// A line, built from left to right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    text: String,
+    /// End of each run in `text`, and its tone.
+    runs: SmallVec<[(u32, Tone); 8]>,
+    width: usize,
+}
+
+impl Line {
+    pub fn new() -> Line {
+        Line::default()
+    }
+
+    /// Width in cells.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.runs.clear();
+        self.width = 0;
+    }
+
+    /// The runs from left to right.
+    pub fn runs(&self) -> impl Iterator<Item = (&str, Tone)> {
+        let mut start = 0;
+        self.runs.iter().map(move |&(end, tone)| {
+            let run = &self.text[start..end as usize];
+            start = end as usize;
+            (run, tone)
+        })
+    }
+
+    /// Appends `text`; what a terminal could take for a command or could not place is left out.
+    pub fn push(&mut self, tone: Tone, text: &str) -> &mut Line {
+        if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            self.text.push_str(text);
+            self.width += text.len();
+        } else {
+            for shown in text.chars().filter_map(shown) {
+                self.text.push(shown);
+                self.width += char_width(shown);
+            }
+        }
+        self.close_run(tone);
+        self
+    }
+
+    /// Appends one character `count` times.
+    pub fn repeat(&mut self, tone: Tone, symbol: char, count: usize) -> &mut Line {
+        self.text.extend(std::iter::repeat_n(symbol, count));
+        self.width += char_width(symbol) * count;
+        self.close_run(tone);
+        self
+    }
+
+    /// `count` spaces.
+    pub fn space(&mut self, count: usize) -> &mut Line {
+        self.repeat(Tone::Plain, ' ', count)
+    }
+
+    /// Spaces up to the column `column`; nothing where the line is already that wide.
+    pub fn pad_to(&mut self, column: usize) -> &mut Line {
+        let missing = column.saturating_sub(self.width);
+        self.repeat(Tone::Plain, ' ', missing)
+    }
+
+    /// `text` in exactly `width` cells: cut with `ellipsis` or padded on the right.
+    pub fn column(&mut self, tone: Tone, text: &str, width: usize, ellipsis: &str) -> &mut Line {
+        let end = self.width + width;
+        self.fitted(tone, text, width, ellipsis);
+        self.pad_to(end)
+    }
+
+    /// `text` in exactly `width` cells, aligned to the right.
+    pub fn number(&mut self, tone: Tone, text: &str, width: usize) -> &mut Line {
+        self.pad_to(self.width + width.saturating_sub(text_width(text)));
+        self.push(tone, text)
+    }
+
+    /// `text`, cut with `ellipsis` where it is wider than `width`; never in the middle of a wide character.
+    pub fn fitted(&mut self, tone: Tone, text: &str, width: usize, ellipsis: &str) -> &mut Line {
+        if text.len() <= width || text_width(text) <= width {
+            return self.push(tone, text);
+        }
+        let room = width.saturating_sub(text_width(ellipsis));
+        let mut used = 0;
+        for shown in text.chars().filter_map(shown) {
+            let wide = char_width(shown);
+            if used + wide > room {
+                break;
+            }
+            used += wide;
+            self.text.push(shown);
+        }
+        self.width += used;
+        self.close_run(tone);
+        if text_width(ellipsis) <= width { self.push(tone, ellipsis) } else { self }
+    }
+
+    /// Appends another line's runs.
+    pub fn append(&mut self, other: &Line) -> &mut Line {
+        for (text, tone) in other.runs() {
+            self.text.push_str(text);
+            self.close_run(tone);
+        }
+        self.width += other.width;
+        self
+    }
+
+    /// The same line cut to at most `width` cells.
+    pub fn truncate(&mut self, width: usize, ellipsis: &str) {
+        if self.width <= width {
+            return;
+        }
+        let whole = std::mem::take(self);
+        let room = width.saturating_sub(text_width(ellipsis));
+        for (text, tone) in whole.runs() {
+            let left = room - self.width;
+            if text_width(text) > left {
+                self.fitted(tone, text, left, "");
+                break;
+            }
+            self.push(tone, text);
+        }
+        if width >= text_width(ellipsis) {
+            self.push(Tone::Dim, ellipsis);
+        }
+    }
+
+    fn close_run(&mut self, tone: Tone) {
+        let end = self.text.len() as u32;
+        match self.runs.last_mut() {
+            Some(last) if last.1 == tone => last.0 = end,
+            Some(last) if last.0 == end => {}
+            None if end == 0 => {}
+            _ => self.runs.push((end, tone)),
+        }
+    }
+}
+
+/// Cells that `text` takes once it is on a line.
+pub fn text_width(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    text.chars().filter_map(shown).map(char_width).sum()
+}
+
+fn char_width(character: char) -> usize {
+    character.width().unwrap_or(0)
+}
+
+/// What is put on the screen for a character of untrusted text: a `?` for control characters and line
+/// separators, nothing for what takes no cell of its own (bidirectional controls, joiners, combining marks).
+fn shown(character: char) -> Option<char> {
+    match character {
+        ' '..='~' => Some(character),
+        '\u{2028}' | '\u{2029}' => Some('?'),
+        other if other.is_control() => Some('?'),
+        other if other.width().unwrap_or(0) == 0 => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_character_is_never_cut_in_two() {
+        let mut line = Line::new();
+        line.column(Tone::Plain, "订单服务", 6, "…").push(Tone::Plain, "|");
+        assert_eq!(line.text(), "订单… |");
+        assert_eq!(line.width(), 7);
+    }
+
+    #[test]
+    fn hostile_text_leaves_no_control_character() {
+        let mut line = Line::new();
+        line.push(Tone::Plain, "a\u{1b}[31mb\u{202e}c\u{200b}d\u{2028}e\u{85}");
+        assert_eq!(line.text(), "a?[31mbcd?e?");
+        assert_eq!(line.width(), 12);
+    }
+
+    #[test]
+    fn runs_of_one_tone_join_and_cover_the_text() {
+        let mut line = Line::new();
+        line.push(Tone::Bad, "a").push(Tone::Bad, "b").push(Tone::Plain, "").number(Tone::Good, "7", 3);
+        let runs: Vec<_> = line.runs().collect();
+        assert_eq!(runs, [("ab", Tone::Bad), ("  ", Tone::Plain), ("7", Tone::Good)]);
+    }
+
+    #[test]
+    fn a_line_is_cut_at_a_run_or_within() {
+        let mut line = Line::new();
+        line.push(Tone::Bad, "abc").push(Tone::Plain, "订单");
+        line.truncate(6, "…");
+        assert_eq!((line.text(), line.width()), ("abc订…", 6));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_column_is_as_wide_as_asked(text in "\\PC*", width in 0usize..40) {
+            let mut line = Line::new();
+            line.column(Tone::Plain, &text, width, "…");
+            assert_eq!(line.width(), width);
+            assert_eq!(text_width(line.text()), width);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What an address, a node or a capture point is called.
+
+use crate::model::{Clocks, Endpoint, Ip, Journey, NodeId, Stage, StagePlace, Topology, Trail, VantageId};
+use crate::timeline::Manner;
+
+/// What every view needs beside the journey itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub topology: &'a Topology,
+    pub clocks: &'a Clocks,
+    pub manner: Manner,
+}
+
+impl<'a> Context<'a> {
+    /// The name of an address, where one is known.
+    pub fn name(&self, ip: Ip) -> Option<&'a str> {
+        let topology = self.topology;
+        topology
+            .names
+            .get(&ip)
+            .or_else(|| topology.services.get(&ip))
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+    }
+
+    /// An endpoint by name, else by address and port.
+    pub fn short(&self, endpoint: Endpoint) -> String {
+        self.name(endpoint.ip)
+            .map_or_else(|| endpoint.to_string(), |name| self.manner.text(name).into_owned())
+    }
+
+    /// An endpoint by name and address.
+    pub fn long(&self, endpoint: Endpoint) -> String {
+        match self.name(endpoint.ip) {
+            Some(name) => format!("{} {endpoint}", self.manner.text(name)),
+            None => endpoint.to_string(),
+        }
+    }
+
+    pub fn node(&self, node: NodeId) -> &'a str {
+        self.topology.node_name(node)
+    }
+
+    /// The interface's name, or `?` while only its index is known.
+    pub fn interface(&self, vantage: VantageId) -> &'a str {
+        match self.topology.vantages.get(vantage.0 as usize) {
+            Some(vantage) if !vantage.interface.is_empty() => &vantage.interface,
+            _ => "?",
+        }
+    }
+
+    pub fn node_of(&self, vantage: VantageId) -> Option<NodeId> {
+        self.topology.vantages.get(vantage.0 as usize).map(|vantage| vantage.node)
+    }
+
+    /// `⑤ kappa1`.
+    pub fn stage_place(&self, place: StagePlace) -> String {
+        self.stage_at(place.stage, place.node)
+    }
+
+    /// `⑤ kappa1`, or `⑤` where the node is not known.
+    pub fn stage_at(&self, stage: Stage, node: Option<NodeId>) -> String {
+        let number = self.manner.stage(stage);
+        node.map_or(number.clone(), |node| format!("{number} {}", self.node(node)))
+    }
+}
+
+/// The ends of a journey: who asked, what was dialled, who served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    pub client: Option<Endpoint>,
+    /// `None` where it is not known, or the server itself was dialled.
+    pub target: Option<Endpoint>,
+    pub server: Option<Endpoint>,
+}
+
+/// The ends over all legs: the first leg's client and target, the last leg's server.
+pub fn ends(trail: &Trail) -> Ends {
+    let server = trail.legs.last().and_then(|leg| leg.server);
+    let target = trail.legs.first().and_then(|leg| leg.target).filter(|&target| Some(target) != server);
+    Ends { client: trail.legs.first().map(|leg| leg.client), target, server }
+}
+
+/// A label's placeholders filled with the journey's own names.
+pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> String {
+    let mut out = String::with_capacity(template.len() + 16);
+    let mut rest = template;
+    while let Some(start) = rest.find('{') {
+        let (before, open) = rest.split_at(start);
+        out.push_str(before);
+        let Some(end) = open.find('}') else {
+            rest = open;
+            break;
+        };
+        out.push_str(
+            &placeholder(&open[1..end], journey, context).unwrap_or_else(|| open[..=end].to_owned()),
+        );
+        rest = &open[end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn placeholder(key: &str, journey: &Journey, context: &Context<'_>) -> Option<String> {
+    let trail = &journey.trail;
+    let ends = ends(trail);
+    let endpoint = |end: Option<Endpoint>| end.map_or_else(|| "?".to_owned(), |end| context.short(end));
+    match key {
+        "client" => Some(endpoint(ends.client)),
+        "target" => Some(endpoint(ends.target.or(ends.server))),
+        "server" => Some(endpoint(ends.server)),
+        "name" => Some(context.manner.text(looked_up_name(trail)?).into_owned()),
+        _ => None,
+    }
+}
+
+/// The name this exchange is about: the one looked up, else the HTTP host, else the DNS question.
+fn looked_up_name(trail: &Trail) -> Option<&str> {
+    let resolution = trail.resolution.as_deref().map(|resolution| &*resolution.name);
+    let question = trail.exchange.dns.as_deref().map(|lookup| &*lookup.name);
+    resolution.or(trail.exchange.host.as_deref()).or(question)
+}

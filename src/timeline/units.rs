@@ -1,0 +1,152 @@
+//! Durations and times of day as text: one unit a column, so that numbers compare by eye.
+
+use std::fmt::Write as _;
+
+use crate::model::{MICROS, MILLIS, SECONDS, Timestamp};
+use crate::timeline::Manner;
+
+/// The unit and the decimals of a column of durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    nanos: i64,
+    decimals: usize,
+}
+
+impl Unit {
+    /// The unit in which `largest` (nanoseconds) and smaller durations read best.
+    pub fn for_largest(largest: i64) -> Unit {
+        let (nanos, decimals) = match largest.abs() {
+            0..1_000 => (1, 0),
+            1_000..10_000 => (MICROS, 2),
+            10_000..100_000 => (MICROS, 1),
+            100_000..10_000_000 => (MICROS, 0),
+            10_000_000..10_000_000_000 => (MILLIS, 2),
+            _ => (SECONDS, 3),
+        };
+        Unit { nanos, decimals }
+    }
+
+    /// The same with enough decimals for a table whose rows differ by orders of magnitude.
+    pub fn for_spread(largest: i64) -> Unit {
+        let unit = Unit::for_largest(largest);
+        let decimals = if unit.nanos >= MILLIS { 3 } else { unit.decimals };
+        Unit { decimals, ..unit }
+    }
+
+    /// Whether both count the same thing, whatever their decimals.
+    pub fn is_as_large_as(self, other: Unit) -> bool {
+        self.nanos == other.nanos
+    }
+
+    pub fn name(self, manner: Manner) -> &'static str {
+        match self.nanos {
+            1 => "ns",
+            MICROS => manner.micros(),
+            MILLIS => "ms",
+            _ => "s",
+        }
+    }
+
+    /// The bare number, rounded half away from zero.
+    pub fn write(self, out: &mut String, duration_ns: i64) {
+        let scale = 10_i64.pow(self.decimals as u32);
+        let tenths = i128::from(duration_ns.unsigned_abs()) * i128::from(scale);
+        let rounded = (tenths + i128::from(self.nanos) / 2) / i128::from(self.nanos);
+        let sign = if duration_ns < 0 && rounded > 0 { "-" } else { "" };
+        let (whole, part) = (rounded / i128::from(scale), rounded % i128::from(scale));
+        let _ = match self.decimals {
+            0 => write!(out, "{sign}{whole}"),
+            width => write!(out, "{sign}{whole}.{part:0width$}"),
+        };
+    }
+
+    /// A number of an axis with steps of `step_ns`: only as many decimals as the steps need.
+    pub fn axis_number(self, duration_ns: i64, step_ns: i64) -> String {
+        let decimals = usize::from(step_ns < self.nanos) + usize::from(step_ns * 10 < self.nanos);
+        Unit { decimals, ..self }.number(duration_ns)
+    }
+
+    pub fn number(self, duration_ns: i64) -> String {
+        let mut out = String::with_capacity(8);
+        self.write(&mut out, duration_ns);
+        out
+    }
+}
+
+/// A single duration with three significant digits and its unit: `1.84 ms`.
+pub fn duration(duration_ns: i64, manner: Manner) -> String {
+    let nanos = match duration_ns.abs() {
+        0..1_000 => 1,
+        1_000..1_000_000 => MICROS,
+        1_000_000..1_000_000_000 => MILLIS,
+        _ => SECONDS,
+    };
+    let decimals = match (nanos, duration_ns.abs() / nanos) {
+        (1, _) | (_, 100..) => 0,
+        (_, 10..) => 1,
+        _ => 2,
+    };
+    let unit = Unit { nanos, decimals };
+    let mut out = String::with_capacity(12);
+    unit.write(&mut out, duration_ns);
+    out.push(' ');
+    out.push_str(unit.name(manner));
+    out
+}
+
+const DAY: i64 = 86_400 * SECONDS;
+
+/// Time of day in UTC with milliseconds: `12:03:22.104`.
+pub fn time_of_day(time: Timestamp) -> String {
+    let mut out = String::with_capacity(12);
+    write_time_of_day(&mut out, time);
+    out
+}
+
+/// Appends the time of day in UTC with milliseconds.
+pub fn write_time_of_day(out: &mut String, time: Timestamp) {
+    let millis = time.0.rem_euclid(DAY) / MILLIS;
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    let _ = write!(out, "{:02}:{:02}:{:02}.{rest:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
+/// A byte count with a decimal unit: `14.2 kB`.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.1} GB", count as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_has_one_unit() {
+        let unit = Unit::for_largest(1_840_000);
+        assert_eq!(unit.name(Manner::default()), "µs");
+        assert_eq!([unit.number(530_400), unit.number(1_840_000), unit.number(-49)], ["530", "1840", "0"]);
+        let unit = Unit::for_largest(3_004_000_000);
+        assert_eq!([unit.number(3_004_000_000), unit.number(51_000)], ["3004.00", "0.05"]);
+        assert_eq!(Unit::for_largest(9_004).number(9_004), "9.00");
+    }
+
+    #[test]
+    fn a_single_duration_has_three_digits() {
+        let shown = |nanos| duration(nanos, Manner::default());
+        assert_eq!(shown(412), "412 ns");
+        assert_eq!(shown(74_000), "74.0 µs");
+        assert_eq!(shown(1_842_000), "1.84 ms");
+        assert_eq!(shown(999_999), "1000 µs");
+        assert_eq!(shown(-3_000_000_000), "-3.00 s");
+    }
+
+    #[test]
+    fn times_of_day_are_utc() {
+        assert_eq!(time_of_day(Timestamp(1_766_404_999_104_999_999)), "12:03:19.104");
+        assert_eq!(time_of_day(Timestamp(-1)), "23:59:59.999");
+    }
+}

@@ -1,0 +1,187 @@
+//! Every word of the screen and of the text report, in each language; nothing is worded anywhere else.
+
+use crate::timeline::Language;
+
+macro_rules! words {
+    ($($name:ident: $en:literal, $zh:literal;)*) => {
+        /// A word or a short sentence of the screen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Word { $($name,)* }
+
+        impl Word {
+            /// All words, for tests of the table itself.
+            pub const ALL: &[Word] = &[$(Word::$name,)*];
+
+            pub const fn text(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Word::$name, Language::En) => $en, (Word::$name, Language::Zh) => $zh,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    // directions and places
+    In: "in", "入";
+    Out: "out", "出";
+    Kernel: "kernel", "内核";
+    Pod: "pod", "容器";
+    Switch: "switch", "交换机";
+    OutsidePlace: "outside", "外部";
+    Endpoint: "endpoint", "终点";
+    Unnumbered: "unnumbered", "未编号";
+    // outcomes
+    Complete: "complete", "完成";
+    Open: "open", "进行中";
+    Lost: "lost", "丢失";
+    Refused: "refused", "被拒";
+    Failed: "failed", "失败";
+    Host: "host", "主机";
+    Fabric: "fabric", "网络";
+    Proxy: "proxy", "代理";
+    Workload: "workload", "容器";
+    Dns: "dns", "域名";
+    Client: "client", "客户端";
+    LastSeen: "last seen", "最后见于";
+    MissingAt: "missing", "未见";
+    // columns and titles
+    Journeys: "journeys", "旅程";
+    Journey: "journey", "旅程";
+    Stage: "stage", "阶段";
+    Where: "where", "位置";
+    At: "at", "时刻";
+    Took: "took", "用时";
+    Time: "time", "时间";
+    Path: "path", "路径";
+    Route: "route", "路线";
+    Exchange: "exchange", "内容";
+    Stages: "stages", "各阶段";
+    Duration: "duration", "总时长";
+    Verdict: "verdict", "结论";
+    Node: "node", "节点";
+    Interface: "interface", "网卡";
+    Addresses: "from > to", "源 > 目的";
+    What: "what", "内容";
+    Flags: "flags", "标志";
+    Sequence: "seq", "序号";
+    Acknowledged: "ack", "确认";
+    Length: "len", "长度";
+    Ttl: "ttl", "ttl";
+    Way: "way", "方向";
+    Count: "count", "次数";
+    Waterfall: "timeline", "时间线";
+    Ladder: "ladder", "时序图";
+    Packets: "packets", "数据包";
+    Evidence: "evidence", "依据";
+    Statistics: "statistics", "统计";
+    Help: "keys", "按键";
+    SkippedHidden: "skipped, hidden", "个未经过的阶段已隐藏";
+    OwnTime: "pod's own time", "容器自身用时";
+    AtMostHint: "bounded: between two sightings", "介于两次观测之间";
+    UncertainHint: "within the clocks' error", "小于时钟误差";
+    // packets and evidence
+    Repeat: "again", "重复";
+    LeftOut: "sightings left out by the bound", "条观测因上限未保留";
+    Translations: "address translation", "地址转换";
+    Dnat: "DNAT", "DNAT";
+    Snat: "SNAT", "SNAT";
+    BothNat: "DNAT and SNAT", "DNAT 加 SNAT";
+    ByPacketMatch: "by packet match", "由数据包匹配得出";
+    PacketsAgree: "packets agree", "个数据包一致";
+    NoRivals: "no other conversation fits", "没有其他会话符合";
+    Rivals: "other conversations fit as well", "个其他会话也符合";
+    Resolution: "name lookup", "域名解析";
+    Tries: "tries", "次尝试";
+    Notices: "ICMP errors", "ICMP 错误";
+    ReportedBy: "from", "来自";
+    ClockOffsets: "clocks", "时钟";
+    Ahead: "ahead of", "快于";
+    Reference: "reference", "基准";
+    ErrorUnknown: "error unknown", "误差未知";
+    Bounds: "bounds", "区间";
+    IsBounded: "is bounded", "是区间";
+    After: "after", "晚于";
+    Before: "before", "早于";
+    SeenByServer: "the server sees the client as", "服务端所见的客户端为";
+    Retransmissions: "sent again", "重传";
+    MidStream: "the connection began before the recording", "连接早于录制开始";
+    NothingMore: "nothing beyond the packets themselves", "除数据包外没有更多依据";
+    Phase: "state", "状态";
+    // statistics
+    StageDelays: "delay by stage and node", "各阶段、各节点延迟";
+    JourneyTimes: "journeys by path and route", "各路径旅程时长";
+    ChainCosts: "what a node's chains cost", "iptables 链的开销";
+    PodInterfaces: "which interface belongs to which pod", "网卡与容器的对应";
+    Address: "address", "地址";
+    Name: "name", "名称";
+    Median: "p50", "p50";
+    P90: "p90", "p90";
+    P99: "p99", "p99";
+    Maximum: "max", "最大";
+    Bad: "not well", "异常";
+    FirstPackets: "first of a connection", "连接的首包";
+    LaterPackets: "later", "后续包";
+    Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
+    NothingYet: "nothing yet", "暂无";
+    // status
+    Replay: "replay", "回放";
+    Paused: "paused", "暂停";
+    Reading: "reading", "读取中";
+    Ended: "end", "结束";
+    MaxSpeed: "max", "最快";
+    Damaged: "damaged", "损坏";
+    Dropped: "lost by the capture", "抓包丢弃";
+    NotUnderstood: "not understood", "未识别";
+    Evicted: "evicted", "已淘汰";
+    Filter: "filter", "过滤";
+    Search: "search", "搜索";
+    NoMatch: "no match", "无匹配";
+    NoJourneys: "no journeys up to here", "到此为止没有旅程";
+    NoneMatch: "none matches the filter", "没有符合过滤条件的旅程";
+    TooSmall: "the window is too small", "窗口太小";
+    PictureWritten: "picture written to", "图已写入";
+    Sources: "sources", "来源";
+    File: "file", "文件";
+    // keys
+    KeyChoose: "choose", "选择";
+    KeyScroll: "scroll", "滚动";
+    KeyUnfold: "open / next view", "展开";
+    KeyBack: "back", "返回";
+    KeyView: "timeline/ladder", "时间线/时序图";
+    KeyPackets: "packets", "数据包";
+    KeyEvidence: "evidence", "依据";
+    KeyStatistics: "statistics", "统计";
+    KeySearch: "search", "搜索";
+    KeyNext: "next match", "下一个匹配";
+    KeyPrevious: "previous match", "上一个匹配";
+    KeyFilter: "filter", "过滤";
+    KeyLanguage: "中文", "English";
+    KeySkipped: "skipped stages", "未经过的阶段";
+    KeyPause: "pause/play", "暂停/播放";
+    KeyFaster: "faster", "加速";
+    KeySlower: "slower", "减速";
+    KeySecond: "1 s back/on", "退/进 1 秒";
+    KeyTenth: "10 % back/on", "退/进 10 %";
+    KeyFirst: "first", "最前";
+    KeyLast: "last", "最后";
+    KeyPicture: "write picture", "存图";
+    KeyHelp: "help", "帮助";
+    KeyQuit: "quit", "退出";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::line::text_width;
+
+    #[test]
+    fn every_word_exists_in_every_language_and_can_be_shown() {
+        for word in Word::ALL {
+            for language in [Language::En, Language::Zh] {
+                assert!(text_width(word.text(language)) > 0, "{word:?} has no text in {language:?}");
+            }
+            assert!(word.text(Language::En).is_ascii() || *word == Word::KeyLanguage, "{word:?}");
+        }
+    }
+}
