@@ -35,7 +35,7 @@ impl Slice {
     fn estimate(self) -> Option<(i64, i64)> {
         (self.forth != i64::MAX && self.back != i64::MAX).then(|| {
             let (forth, back) = (i128::from(self.forth), i128::from(self.back));
-            (((forth - back) / 2) as i64, ((forth + back) / 2).max(0) as i64)
+            (((forth - back) / 2) as i64, i128::midpoint(forth, back).max(0) as i64)
         })
     }
 }
@@ -81,7 +81,7 @@ impl Pair {
                 self.slices[index].estimate().map(|(offset, error)| (self.middle(index), offset, error))
             })
             .collect();
-        self.drifting_fit(&slices).or_else(|| self.steady_fit())
+        Self::drifting_fit(&slices).or_else(|| self.steady_fit())
     }
 
     /// One offset for the whole time.
@@ -92,7 +92,7 @@ impl Pair {
     }
 
     /// A straight line through the slices' offsets, by least squares.
-    fn drifting_fit(&self, slices: &[(Timestamp, i64, i64)]) -> Option<ClockFit> {
+    fn drifting_fit(slices: &[(Timestamp, i64, i64)]) -> Option<ClockFit> {
         let (first, last) = (slices.first()?, slices.last()?);
         if slices.len() < DRIFT_SLICES || last.0.since(first.0) < DRIFT_SPAN {
             return None;
@@ -169,9 +169,10 @@ impl Mesh {
                 }
             }
         }
-        reached.iter().enumerate().all(|(node, &is_reached)| {
-            is_reached || self.given.contains_key(&NodeId(node as u16))
-        })
+        reached
+            .iter()
+            .enumerate()
+            .all(|(node, &is_reached)| is_reached || self.given.contains_key(&NodeId(node as u16)))
     }
 
     /// Every node's fit against the first node, through the neighbours with the smallest errors.
@@ -195,18 +196,13 @@ impl Mesh {
 }
 
 /// The node not placed yet that an edge ties to a placed one with the smallest error in all.
-fn nearest(
-    fits: &[Option<ClockFit>],
-    edges: &[((NodeId, NodeId), ClockFit)],
-) -> Option<(usize, ClockFit)> {
+fn nearest(fits: &[Option<ClockFit>], edges: &[((NodeId, NodeId), ClockFit)]) -> Option<(usize, ClockFit)> {
     edges
         .iter()
-        .filter_map(|((first, second), edge)| {
-            match (fits[first.0 as usize], fits[second.0 as usize]) {
-                (Some(base), None) => Some((second.0 as usize, chained(base, *edge, 1))),
-                (None, Some(base)) => Some((first.0 as usize, chained(base, *edge, -1))),
-                _ => None,
-            }
+        .filter_map(|((first, second), edge)| match (fits[first.0 as usize], fits[second.0 as usize]) {
+            (Some(base), None) => Some((second.0 as usize, chained(base, *edge, 1))),
+            (None, Some(base)) => Some((first.0 as usize, chained(base, *edge, -1))),
+            _ => None,
         })
         .min_by_key(|(node, fit)| (fit.error_ns.unwrap_or(i64::MAX), *node))
 }
@@ -215,8 +211,7 @@ fn nearest(
 fn chained(base: ClockFit, edge: ClockFit, sign: i64) -> ClockFit {
     let drift_ppb = base.drift_ppb + sign * edge.drift_ppb;
     let anchor = if sign > 0 { edge.anchor } else { edge.anchor.plus(-edge.offset_ns) };
-    let base_there =
-        i128::from(anchor.since(base.anchor)) * i128::from(base.drift_ppb) / i128::from(SECONDS);
+    let base_there = i128::from(anchor.since(base.anchor)) * i128::from(base.drift_ppb) / i128::from(SECONDS);
     let drift_of_base = if base.drift_ppb == 0 { 0 } else { base_there as i64 };
     ClockFit {
         offset_ns: base.offset_ns + sign * edge.offset_ns + drift_of_base,

@@ -47,11 +47,8 @@ impl Correlator {
         let mut exchange = state.exchange.clone();
         leg_state.count_bytes(state, &mut exchange);
         // The log is copied while the trail lives on, and moved when this was its last revision.
-        let sightings = if state.phase == Phase::Open {
-            state.log.clone()
-        } else {
-            std::mem::take(&mut state.log)
-        };
+        let sightings =
+            if state.phase == Phase::Open { state.log.clone() } else { std::mem::take(&mut state.log) };
         let mut trail = Trail {
             id: state.id,
             revision: state.revision,
@@ -177,7 +174,9 @@ impl Correlator {
         }
         let leg = &self.legs[due.slot as usize];
         let is_spent = leg.live.is_empty()
-            && (idle > self.limits.patience || leg.is_over() && idle > AFTERLIFE || leg.is_datagrams() && idle > REVIEW);
+            && (idle > self.limits.patience
+                || leg.is_over() && idle > AFTERLIFE
+                || leg.is_datagrams() && idle > REVIEW);
         if is_spent {
             self.forget_leg(due.slot);
         } else {
@@ -234,12 +233,11 @@ impl Correlator {
                         || other.request_seq.is_none()
                         || state.request_seq.is_none())
             });
-            match twin {
-                Some(twin) => self.unite(twin, slot),
-                None => {
-                    self.trails[slot as usize].leg = kept;
-                    self.legs[kept as usize].live.push(slot);
-                }
+            if let Some(twin) = twin {
+                self.unite(twin, slot);
+            } else {
+                self.trails[slot as usize].leg = kept;
+                self.legs[kept as usize].live.push(slot);
             }
         }
         let trails = &self.trails;

@@ -17,7 +17,7 @@ impl Correlator {
         }
         let (key, _) = key_of(&keyed_tuple(packet), crossing.node);
         let known = self.table.get(&key).map(|slot| (slot.leg, slot.face));
-        let located = self.locate(crossing, known, self.opens(crossing));
+        let located = self.locate(crossing, known, opens(crossing));
         let token = token_of(crossing);
         let slot = self.datagram_exchange(located, token);
         let part = self.datagram_part(slot, located.way, digest);
@@ -31,15 +31,6 @@ impl Correlator {
         self.note(slot, datagram_sighting(crossing, located, part, is_repeat));
         if located.way == Way::Reply && !matches!(token, Token::Whole) {
             self.complete(slot, true);
-        }
-    }
-
-    /// Whether the sender opened the conversation. A router of the DNS answer would be a second opinion:
-    /// the message itself says whether it asks.
-    fn opens(&self, crossing: Crossing<'_>) -> bool {
-        match token_of(crossing) {
-            Token::Dns(_) => crossing.payload.get(2).is_some_and(|flags| flags & 0x80 == 0),
-            _ => sender_is_client(crossing.packet),
         }
     }
 
@@ -70,11 +61,10 @@ impl Correlator {
     fn count_bytes(&mut self, slot: u32, crossing: Crossing<'_>, way: Way) {
         let len = payload_len(crossing);
         let trail = &mut self.trails[slot as usize];
-        let is_first_point = trail
-            .log
-            .iter()
-            .find(|old| old.way == way)
-            .is_none_or(|old| (old.vantage, old.direction) == (crossing.packet.vantage, crossing.direction));
+        let is_first_point =
+            trail.log.iter().find(|old| old.way == way).is_none_or(|old| {
+                (old.vantage, old.direction) == (crossing.packet.vantage, crossing.direction)
+            });
         if is_first_point {
             match way {
                 Way::Request => trail.exchange.request_bytes += u64::from(len),
@@ -133,16 +123,22 @@ impl Correlator {
     }
 }
 
+/// Whether the sender opened the conversation. A lookup's message says itself whether it asks.
+fn opens(crossing: Crossing<'_>) -> bool {
+    match token_of(crossing) {
+        Token::Dns(_) => crossing.payload.get(2).is_some_and(|flags| flags & 0x80 == 0),
+        _ => sender_is_client(crossing.packet),
+    }
+}
+
 fn token_of(crossing: Crossing<'_>) -> Token {
     let tuple = &crossing.packet.tuple;
     match crossing.packet.body {
         Body::Echo(echo) => Token::Echo(echo.seq),
-        Body::Udp(_) if tuple.src.port == DNS_PORT || tuple.dst.port == DNS_PORT => {
-            match crossing.payload {
-                [high, low, _, _, ..] => Token::Dns(u16::from_be_bytes([*high, *low])),
-                _ => Token::Whole,
-            }
-        }
+        Body::Udp(_) if tuple.src.port == DNS_PORT || tuple.dst.port == DNS_PORT => match crossing.payload {
+            [high, low, _, _, ..] => Token::Dns(u16::from_be_bytes([*high, *low])),
+            _ => Token::Whole,
+        },
         _ => Token::Whole,
     }
 }

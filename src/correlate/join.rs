@@ -128,12 +128,7 @@ impl Correlator {
     }
 
     /// The packet that waits under other addresses and fits best, and how many others fit as well.
-    fn partner(
-        &self,
-        digest: u64,
-        crossing: Crossing<'_>,
-        own: Option<Located>,
-    ) -> Option<(Waiting, u32)> {
+    fn partner(&self, digest: u64, crossing: Crossing<'_>, own: Option<Located>) -> Option<(Waiting, u32)> {
         let tuple = keyed_tuple(crossing.packet);
         let mut best: Option<(Fit, Waiting)> = None;
         let mut rivals = 0;
@@ -141,8 +136,8 @@ impl Correlator {
             let is_alive =
                 self.legs.get(waiting.leg as usize).is_some_and(|leg| leg.serial == waiting.serial);
             let is_own_face = own.is_some_and(|own| (own.leg, own.face) == (waiting.leg, waiting.face));
-            let is_other_side = crossing.direction != waiting.direction
-                || crossing.direction == Direction::Unknown;
+            let is_other_side =
+                crossing.direction != waiting.direction || crossing.direction == Direction::Unknown;
             let is_near = in_transit(crossing.packet.time, waiting.time, self.limits.transit);
             if !is_alive || is_own_face || waiting.tuple == tuple || !is_other_side || !is_near {
                 continue;

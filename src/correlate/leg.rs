@@ -171,9 +171,8 @@ impl LegState {
         span: u32,
     ) -> bool {
         let end = seq.wrapping_add(span);
-        let same = |point: &&mut Point| {
-            point.vantage == vantage && point.way == way && point.direction == direction
-        };
+        let same =
+            |point: &&mut Point| point.vantage == vantage && point.way == way && point.direction == direction;
         if let Some(point) = self.points.iter_mut().find(same) {
             let is_repeat = span > 0 && !before(point.reach, end);
             point.reach = later(point.reach, end);
@@ -233,11 +232,10 @@ impl LegState {
     /// Faces in the order the request takes, beginning with the one no translation leads to.
     fn face_order(&self) -> SmallVec<[u8; 4]> {
         let is_first = |face: &u8| !self.links.iter().any(|link| link.to == *face);
-        let mut order: SmallVec<[u8; 4]> =
-            (0..self.faces.len() as u8).find(is_first).into_iter().collect();
-        while let Some(link) = self.links.iter().find(|link| {
-            order.last() == Some(&link.from) && !order.contains(&link.to)
-        }) {
+        let mut order: SmallVec<[u8; 4]> = (0..self.faces.len() as u8).find(is_first).into_iter().collect();
+        while let Some(link) =
+            self.links.iter().find(|link| order.last() == Some(&link.from) && !order.contains(&link.to))
+        {
             order.push(link.to);
         }
         order

@@ -16,8 +16,8 @@
 //!
 //! This room never opens, sleeps, asks the time or knows a terminal.
 
-mod close;
 mod clocks;
+mod close;
 mod datagram;
 mod errors;
 mod fingerprint;
@@ -30,6 +30,8 @@ mod resolution;
 mod stream;
 mod survey;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
@@ -204,7 +206,8 @@ impl Correlator {
 
     /// The input is over: closes everything that is still open.
     pub fn finish(&mut self) {
-        let mut open: Vec<(u64, u32)> = self.trails.iter().map(|(slot, trail)| (trail.id, slot as u32)).collect();
+        let mut open: Vec<(u64, u32)> =
+            self.trails.iter().map(|(slot, trail)| (trail.id, slot as u32)).collect();
         open.sort_unstable();
         for (_, slot) in open {
             self.close(slot, crate::model::Phase::Cut);

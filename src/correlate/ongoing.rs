@@ -123,16 +123,16 @@ impl Ongoing {
     }
 }
 
-/// Segments that were sent again, counted at the capture point that saw most of them.
+/// Segments that were sent again, each way counted at the capture point that saw most of them.
 pub(super) fn retransmissions(log: &[Sighting]) -> u32 {
-    let mut counts: SmallVec<[((VantageId, Direction, Way), u32); 8]> = SmallVec::new();
+    let mut counts: SmallVec<[(&Sighting, u32); 8]> = SmallVec::new();
     for sighting in log.iter().filter(|sighting| sighting.is_repeat && sighting.part != Part::Ack) {
-        let point = (sighting.vantage, sighting.direction, sighting.way);
-        match counts.iter_mut().find(|(known, _)| *known == point) {
+        let point = |of: &Sighting| (of.vantage, of.direction, of.way);
+        match counts.iter_mut().find(|(known, _)| point(known) == point(sighting)) {
             Some((_, count)) => *count += 1,
-            None => counts.push((point, 1)),
+            None => counts.push((sighting, 1)),
         }
     }
-    let most = |way| counts.iter().filter(|(point, _)| point.2 == way).map(|(_, count)| *count).max();
+    let most = |way| counts.iter().filter(|(of, _)| of.way == way).map(|(_, count)| *count).max();
     most(Way::Request).unwrap_or(0) + most(Way::Reply).unwrap_or(0)
 }

@@ -4,6 +4,8 @@
 //! (ee:ee:ee:ee:ee:ee); on an uplink it is learned: the MAC that local pods' packets leave from, or arrive
 //! for, is the node's.
 
+use ipnet::IpNet;
+
 use crate::model::{
     Body, CALI_MAC, Direction, IcmpError, Ip, Mac, NodeId, Packet, Role, Topology, Vantage, VantageId,
 };
@@ -36,17 +38,18 @@ struct Point {
 pub struct Places {
     pub(super) topology: Topology,
     points: Vec<Point>,
-    /// Addresses whose place is settled by the user or by a translation, not only by traffic.
+    /// Packets whose direction could not be told.
     undirected: u64,
 }
 
 impl Places {
     pub fn new(nodes: Vec<String>) -> Places {
-        Places {
-            topology: Topology { nodes, ..Topology::default() },
-            points: Vec::new(),
-            undirected: 0,
-        }
+        Places { topology: Topology { nodes, ..Topology::default() }, points: Vec::new(), undirected: 0 }
+    }
+
+    pub(super) fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
+        self.topology.pod_ranges = pods;
+        self.topology.service_ranges = services;
     }
 
     /// Takes over capture points that the source has found since the last call; `all` only grows.
@@ -133,7 +136,8 @@ impl Places {
     fn infer_uplink_direction(&mut self, packet: &Packet) -> Direction {
         let node = self.node_of(packet.vantage);
         let lives_here = |ip: Ip| {
-            self.topology.node_of_pod(ip) == Some(node) || self.topology.node_addresses.get(&ip) == Some(&node)
+            self.topology.node_of_pod(ip) == Some(node)
+                || self.topology.node_addresses.get(&ip) == Some(&node)
         };
         let point = &mut self.points[packet.vantage.0 as usize];
         if let Some(own) = point.own_mac {
@@ -161,9 +165,23 @@ impl Places {
             point.votes.sort_by_key(|&(mac, votes)| (std::cmp::Reverse(votes), mac));
             point.own_mac = match point.votes.as_slice() {
                 [(mac, votes)] if *votes >= ENOUGH_VOTES => Some(*mac),
-                [(mac, first), (_, second), ..] if *first >= ENOUGH_VOTES && *first > 4 * second => Some(*mac),
+                [(mac, first), (_, second), ..] if *first >= ENOUGH_VOTES && *first > 4 * second => {
+                    Some(*mac)
+                }
                 _ => None,
             };
+        }
+    }
+
+    pub(super) fn settle_mac(&mut self, vantage: VantageId, mac: Mac) {
+        self.points[vantage.0 as usize].own_mac.get_or_insert(mac);
+    }
+
+    /// The survey's packets are read again: they are not counted twice.
+    pub(super) fn forget_counts(&mut self) {
+        self.undirected = 0;
+        for point in &mut self.points {
+            point.packets = 0;
         }
     }
 

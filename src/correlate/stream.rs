@@ -39,16 +39,24 @@ pub(super) enum Carries {
 #[derive(Debug)]
 pub(super) enum Event {
     RequestStart(u32),
-    RequestHead { method: Box<str>, target: Box<str>, host: Option<Box<str>> },
+    RequestHead {
+        method: Box<str>,
+        target: Box<str>,
+        host: Option<Box<str>>,
+    },
     RequestEnd(u32),
     ReplyStart(u32),
-    ReplyHead { status: u16 },
+    ReplyHead {
+        status: u16,
+    },
     /// An interim answer (1xx) ended here: the real one follows.
     Interim,
     ReplyEnd(u32),
     /// First payload byte of a way that is not HTTP.
     OpaqueStart(u32),
-    TlsHello { server_name: Option<Box<str>> },
+    TlsHello {
+        server_name: Option<Box<str>>,
+    },
 }
 
 pub(super) type Events = SmallVec<[Event; 4]>;
@@ -60,7 +68,9 @@ enum Reading {
     Boundary,
     /// Inside a head that is not whole yet.
     Head(Vec<u8>),
-    Body { left: u64 },
+    Body {
+        left: u64,
+    },
     Chunked(http::Chunks),
     UntilClose,
     Opaque,
@@ -203,14 +213,7 @@ impl Stream {
         Some(self.pending.swap_remove(index))
     }
 
-    fn read(
-        &mut self,
-        carries: &mut Carries,
-        context: Context,
-        len: u32,
-        bytes: &[u8],
-        events: &mut Events,
-    ) {
+    fn read(&mut self, carries: &mut Carries, context: Context, len: u32, bytes: &[u8], events: &mut Events) {
         let start = self.position();
         let mut done = 0_u32;
         while done < len {

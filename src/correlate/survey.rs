@@ -5,11 +5,12 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
+use ipnet::IpNet;
 
 use super::clocks::Mesh;
-use super::fingerprint::mix;
+use super::fingerprint::{digest, mix};
 use super::places::Places;
-use crate::model::{Body, NodeId, Packet, TcpSegment, Timestamp, Vantage};
+use crate::model::{Body, Direction, Mac, NodeId, Packet, TcpSegment, Timestamp, Vantage};
 
 /// Packets each way between two nodes that make a first offset good enough for merging.
 const ENOUGH: u32 = 4;
@@ -32,6 +33,8 @@ pub struct Survey {
     mesh: Mesh,
     glimpses: HashMap<u64, smallvec::SmallVec<[Glimpse; 4]>>,
     order: VecDeque<u64>,
+    /// The last packet by digest on interfaces whose MAC is not known: the other half of a forwarded packet.
+    passing: HashMap<u64, (Mac, u8)>,
 }
 
 impl Survey {
@@ -41,6 +44,7 @@ impl Survey {
             places: Places::new(nodes),
             glimpses: HashMap::new(),
             order: VecDeque::new(),
+            passing: HashMap::new(),
         }
     }
 
@@ -49,15 +53,37 @@ impl Survey {
         self.mesh.give(node, ahead_ns);
     }
 
+    /// The user says where pods' and Services' addresses lie.
+    pub fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
+        self.places.give_ranges(pods, services);
+    }
+
     pub fn extend_vantages(&mut self, all: &[Vantage]) {
         self.places.extend_vantages(all);
     }
 
     /// Looks at one packet. Sources may come one after another.
     pub fn see(&mut self, packet: &Packet) {
-        self.places.observe(packet);
+        if self.places.observe(packet) == Direction::Unknown {
+            self.watch_passing(packet);
+        }
         if self.places.topology().nodes.len() > 1 {
             self.glimpse(packet);
+        }
+    }
+
+    /// A node that only forwards has no pod whose packets would tell its MAC. But the frame that brought a packet
+    /// is addressed to the MAC that sends the packet on, one hop older.
+    fn watch_passing(&mut self, packet: &Packet) {
+        let node = self.places.node_of(packet.vantage);
+        let Some(digest) = digest(node, packet) else { return };
+        if let Some(&(mac, ttl)) = self.passing.get(&digest)
+            && ttl == packet.ttl.wrapping_add(1)
+            && mac == packet.src_mac
+        {
+            self.places.settle_mac(packet.vantage, mac);
+        } else if self.passing.len() < REMEMBERED {
+            self.passing.insert(digest, (packet.dst_mac, packet.ttl));
         }
     }
 
@@ -70,6 +96,7 @@ impl Survey {
     pub fn finish(mut self) -> (Places, Mesh) {
         self.places.settle_roles();
         self.places.settle_macs();
+        self.places.forget_counts();
         (self.places, self.mesh)
     }
 
@@ -85,7 +112,8 @@ impl Survey {
                 .min_by_key(|other| other.ttl.abs_diff(glimpse.ttl))
                 .copied();
             if let Some(other) = other {
-                let (first, second) = if other.ttl > glimpse.ttl { (other, glimpse) } else { (glimpse, other) };
+                let (first, second) =
+                    if other.ttl > glimpse.ttl { (other, glimpse) } else { (glimpse, other) };
                 self.mesh.observe((first.node, first.time), (second.node, second.time));
             }
             if known.len() < 4 {
@@ -117,5 +145,5 @@ fn fabric_digest(packet: &Packet) -> Option<u64> {
     // A retransmission has a later TSval or, without timestamps, another IP id.
     let once = u64::from(segment.tsval) << 16 | u64::from(packet.ip_id);
     let sizes = u64::from(segment.len) << 8 | u64::from(segment.flags);
-    Some([b, c, d, ports, numbers, once, sizes].into_iter().fold(a, |sum, word| mix(sum, word)))
+    Some([b, c, d, ports, numbers, once, sizes].into_iter().fold(a, mix))
 }

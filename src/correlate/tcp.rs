@@ -32,8 +32,7 @@ impl Correlator {
         if segment.is(TcpSegment::ACK) {
             leg.stream(way.opposite()).note_ack(segment.ack);
         }
-        let is_repeat =
-            leg.note_point(packet.vantage, crossing.direction, way, segment.seq, segment.span());
+        let is_repeat = leg.note_point(packet.vantage, crossing.direction, way, segment.seq, segment.span());
         if leg.exchanges == 0 {
             self.begin(located.leg, Token::Whole, Application::Tcp);
         }
@@ -147,9 +146,8 @@ impl Correlator {
     /// Sightings from `seq` on that were noted on an earlier exchange, because the bytes could not be read
     /// yet, belong to the one that begins there.
     fn claim(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
-        let is_claimed = |old: &Sighting| {
-            old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len))
-        };
+        let is_claimed =
+            |old: &Sighting| old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len));
         let live = self.legs[leg_slot as usize].live.clone();
         for other in live.into_iter().filter(|&other| other != slot) {
             let log = &mut self.trails[other as usize].log;
