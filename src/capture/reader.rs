@@ -295,7 +295,8 @@ fn origins(
     for (place, candidate) in candidates.into_iter().enumerate() {
         let stream = match &candidate.path {
             SourcePath::Stdin => Some(Stream::new(io::stdin())),
-            SourcePath::File(_) if candidate.is_regular => None,
+            SourcePath::File(_) | SourcePath::Bundled { .. } if candidate.is_regular => None,
+            SourcePath::Bundled { bytes, .. } => Some(Stream::new(*bytes)),
             SourcePath::File(path) => {
                 Some(Stream::new(File::open(path).map_err(|cause| discover::unreadable(path, cause))?))
             }

@@ -43,6 +43,7 @@ impl Origin {
         match (&self.stream, &self.candidate.path) {
             (Some(stream), _) => Input::new(stream.reader(), self.chunk),
             (None, SourcePath::File(path)) => Input::open_file(path, self.follow, self.chunk),
+            (None, SourcePath::Bundled { bytes, .. }) => Input::new(*bytes, self.chunk),
             (None, SourcePath::Stdin) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -50,7 +51,9 @@ impl Origin {
     pub(super) fn error(&self, cause: io::Error) -> CaptureError {
         match &self.candidate.path {
             SourcePath::File(path) => unreadable(path, cause),
-            SourcePath::Stdin => CaptureError::Unreadable { path: self.candidate.display.clone(), cause },
+            SourcePath::Stdin | SourcePath::Bundled { .. } => {
+                CaptureError::Unreadable { path: self.candidate.display.clone(), cause }
+            }
         }
     }
 }
