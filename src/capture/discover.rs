@@ -120,7 +120,14 @@ fn in_directory(
 
 fn begins_like_capture(path: &Path) -> bool {
     let Ok(mut input) = Input::open_file(path, false, SNIFF) else { return false };
-    matches!(input.fill(0), Fill::More) && matches!(Format::detect(input.from(0)), Detected::Format(..))
+    loop {
+        match Format::detect(input.from(0)) {
+            Detected::Format(..) => return true,
+            Detected::Other(_) => return false,
+            Detected::Need if !matches!(input.fill(0), Fill::More) => return false,
+            Detected::Need => {}
+        }
+    }
 }
 
 fn refuse_repeats(found: &[Candidate]) -> Result<(), CaptureError> {

@@ -13,8 +13,8 @@ use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
 use crate::model::{Frame, Ip, NodeId, SourceSummary, Vantage};
 
 /// What all sources together read ahead, at most; and the bounds for one of them.
-const READ_AHEAD: usize = 32 << 20;
-const SMALLEST_CHUNK: usize = 64 << 10;
+const READ_AHEAD: usize = 16 << 20;
+const SMALLEST_CHUNK: usize = 16 << 10;
 const LARGEST_CHUNK: usize = 256 << 10;
 
 /// How reading stands after [`Reader::read`].

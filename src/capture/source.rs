@@ -338,14 +338,7 @@ impl Source {
                 self.position += 1;
                 self.search(keep, Damage::Cut);
             }
-            Fill::Failed(cause) => {
-                let cause = match cause.kind() {
-                    io::ErrorKind::UnexpectedEof => "the packed data is cut short".to_owned(),
-                    _ => cause.to_string(),
-                };
-                self.tally.damage(Damage::Failed(cause), self.position, 0);
-                self.state = State::End;
-            }
+            Fill::Failed(cause) => self.stop(&cause),
         }
     }
 
@@ -372,12 +365,22 @@ impl Source {
                     Fill::More | Fill::End => {}
                     Fill::Waiting => self.state = State::Waiting,
                     Fill::Failed(cause) => {
-                        self.tally.damage(Damage::Failed(cause.to_string()), self.position, 0);
-                        self.state = State::End;
+                        self.tally.damage(otherwise, lost_at, self.position - lost_at);
+                        self.stop(&cause);
                     }
                 }
             }
         }
+    }
+
+    /// No more can be read or unpacked.
+    fn stop(&mut self, cause: &io::Error) {
+        let cause = match cause.kind() {
+            io::ErrorKind::UnexpectedEof => "the packed data is cut short".to_owned(),
+            _ => cause.to_string(),
+        };
+        self.tally.damage(Damage::Failed(cause), self.position, 0);
+        self.state = State::End;
     }
 
     /// Takes over what the format has newly described.
