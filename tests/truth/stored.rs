@@ -5,8 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-mod lab_truth;
-use lab_truth::{Coverage, compare};
+use crate::compare::{Coverage, compare};
 
 /// Directories of stored recordings that have their truth beside them.
 fn stored() -> Vec<PathBuf> {
@@ -27,8 +26,10 @@ fn interface_map(truth: &Value) -> Vec<String> {
         .iter()
         .map(|node| {
             let names = node["interfaces"].as_object().expect("interfaces by number");
-            let pairs: Vec<String> =
-                names.iter().map(|(number, name)| format!("{number}={}", name.as_str().unwrap_or("?"))).collect();
+            let pairs: Vec<String> = names
+                .iter()
+                .map(|(number, name)| format!("{number}={}", name.as_str().unwrap_or("?")))
+                .collect();
             format!("--ifmap={}:{}", node["name"].as_str().unwrap_or("?"), pairs.join(","))
         })
         .collect()

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What a recording leaves to be seen of the truth.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Coverage {
+pub(crate) enum Coverage {
     /// Every node was captured and nothing was lost: every visit has to be there.
     Full,
     /// Packets are missing from the files: visits may be bounded, the facts must still be right.
@@ -15,19 +15,19 @@ pub enum Coverage {
 
 /// The outcome of a comparison.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Exchanges of the truth that were looked for.
-    pub expected: usize,
+    pub(crate) expected: usize,
     /// Those whose journey is there and right.
-    pub right: usize,
+    pub(crate) right: usize,
     /// What differs, in words.
-    pub wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Exchanges without a journey.
-    pub absent: Vec<String>,
+    pub(crate) absent: Vec<String>,
 }
 
 /// Compares every captured exchange of `truth` with its journey in `report`.
-pub fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tally {
+pub(crate) fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tally {
     let mut tally = Tally::default();
     let journeys: Vec<&Value> = list(report, "journeys").iter().collect();
     let mut used = vec![false; journeys.len()];

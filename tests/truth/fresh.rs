@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-mod lab_truth;
-use lab_truth::{Coverage, compare};
+use crate::compare::{Coverage, compare};
 
 const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
@@ -162,7 +161,7 @@ fn thin_out(from: &Path, to: &Path, seed: u64) {
     let left_out: Vec<String> = (1..200_000_u32)
         .filter(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % 50 == 0
+            (state >> 33).is_multiple_of(50)
         })
         .map(|number| number.to_string())
         .collect();

@@ -1,0 +1,5 @@
+//! Reports against the truth: what clients, servers' logs and conntrack say of recordings, fresh and stored.
+
+mod compare;
+mod fresh;
+mod stored;
