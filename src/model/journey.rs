@@ -127,11 +127,11 @@ pub struct StagePlace {
 pub enum Outcome {
     Complete,
     Open,
-    /// The followed packet, its retransmissions included, stopped at one place.
+    /// The followed packet, its retransmissions included, stopped at one place, or nothing ever answered it.
     Lost,
     /// A reset, or an ICMP error that says no.
     Refused,
-    /// It arrived, and went wrong otherwise: no answer, NXDOMAIN, an answer cut off.
+    /// What came back is no answer: NXDOMAIN, or a reset in the middle.
     Failed,
 }
 

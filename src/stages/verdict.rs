@@ -6,7 +6,9 @@
 //! 3. the deadline is not over: open;
 //! 4. a capture point on the request's way should have shown it: lost there;
 //! 5. the answer was seen and then not: lost on its way back;
-//! 6. the request arrived, and nothing answered: failed at the workload, the proxy or the DNS server.
+//! 6. the request arrived, and nothing answered: the answer is lost at the workload, the proxy or the DNS server.
+//!
+//! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
 use crate::model::{
     Application, Direction, IcmpReason, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Role,
@@ -252,7 +254,9 @@ impl Judge<'_, '_> {
         }
         if self.has_arrived() {
             let detail = self.tell.unanswered(self.end());
-            return at(Outcome::Failed, Way::Reply, self.server_kind(), self.server_node(), detail);
+            let mut verdict = at(Outcome::Lost, Way::Reply, self.server_kind(), self.server_node(), detail);
+            self.name_stages(&mut verdict, self.first_missing(self.walk.request_len));
+            return verdict;
         }
         match self.first_missing(self.walk.request_len) {
             Some(missing) => self.lost(Way::Request, missing),
@@ -293,6 +297,13 @@ impl Judge<'_, '_> {
     fn lost(&self, way: Way, missing: usize) -> Verdict {
         let seen = self.walk.placed[..missing].iter().rposition(|placed| placed.point.is_some());
         let place = seen.and_then(|seen| place_between(&self.walk.placed[seen], &self.walk.placed[missing]));
+        // A lookup without an answer is the name service's fault to its client, wherever its packet stopped.
+        let place = match self.trail().exchange.application {
+            Application::Dns => {
+                Some(Place { kind: PlaceKind::Dns, node: place.and_then(|place| place.node) })
+            }
+            _ => place,
+        };
         let mut verdict = Verdict {
             outcome: Outcome::Lost,
             direction: Some(way),

@@ -207,7 +207,7 @@ fn the_dns_server_does_not_answer() {
         &journey,
         "dns-lookup other-node",
         "①α! ②α~ ③α! ④β! ⑤β! ⑥β~ | (1)β✗ (2)β· (3)β✗ (4)α✗ (5)α✗ (6)α·",
-        "failed reply dns:β",
+        "lost reply ⑤β→(1)β dns:β",
     );
     says(&journey, "query ×2 went to a pod of beta on cali2stock and 10.244.2.33 never answered");
     let journey = query().ask("cart> bond1.alpha>").place(&Cluster::whole());
@@ -223,7 +223,7 @@ fn the_server_never_answers() {
         &journey,
         "pod-to-service other-node",
         "④α! ⑤α~ ⑦α! ⑧β! ⑥β! ⑨β~ | (1)β✗ (2)β· (3)β✗ (4)α✗ (5)α✗ (6)α·",
-        "failed reply workload:β",
+        "lost reply ⑥β→(1)β workload:β",
     );
     says(&journey, "GET went to a pod of beta on cali2stock and 10.244.2.33 never answered");
 }
@@ -288,7 +288,7 @@ fn the_proxy_does_not_answer() {
         .syn_ack("bond1.alpha>")
         .ask(">bond1.alpha")
         .place(&Cluster::whole());
-    assert_eq!(super::judged(&journey), "failed reply proxy:α");
+    assert_eq!(super::judged(&journey), "lost reply ②α→(3)α proxy:α");
 }
 
 #[test]
