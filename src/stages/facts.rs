@@ -157,14 +157,12 @@ impl Look<'_> {
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
-    /// /48), of which each node carves its /26 or /24. Where the user gave ranges, they decide.
+    /// /48), of which each node carves its /26 or /24. What the user says of ranges comes first.
     fn is_near_pods(&self, ip: Ip) -> bool {
         let topology = self.world.topology;
-        if topology.pod_ranges.is_empty() {
-            topology.pods.range(block(ip, 16, 48)).next().is_some()
-        } else {
-            topology.is_in_pod_ranges(ip)
-        }
+        topology.is_in_pod_ranges(ip)
+            || (!topology.is_in_service_ranges(ip)
+                && topology.pods.range(block(ip, 16, 48)).next().is_some())
     }
 
     fn is_translated(&self) -> bool {

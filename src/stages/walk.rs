@@ -197,10 +197,16 @@ impl<'t> Walk<'t> {
         } else {
             self.last_request().map_or(0, |last| last + 1)
         };
-        let reply = if case.pair.reply_acked.is_some() {
-            self.placed.len()
-        } else {
-            reply.map_or(self.request_len, |(_, last)| last + 1)
+        // Behind the last capture point of the reply nothing could show that it stopped.
+        let is_last = |last: usize| {
+            let ahead = &self.placed[last + 1..];
+            !ahead.iter().any(|placed| matches!(placed.step.spot, Spot::Point(..)))
+        };
+        let reply = match reply {
+            _ if case.pair.reply_acked.is_some() => self.placed.len(),
+            Some((_, last)) if is_last(last) => self.placed.len(),
+            Some((_, last)) => last + 1,
+            None => self.request_len,
         };
         (request, reply)
     }
@@ -361,7 +367,7 @@ impl View {
             && placed.step.spot == Spot::Point(Role::Uplink, Direction::In);
         match (self.is_proven, placed.is_captured) {
             (true, true) => self.bounded(placed),
-            (true, false) if is_fabric_entry => self.bounded(placed),
+            (true, false) if is_fabric_entry && placed.later.is_some() => self.bounded(placed),
             (false, true) => self.absent(),
             (_, false) => State::Outside,
         }
@@ -397,13 +403,13 @@ impl View {
     }
 
     /// Between its neighbours in time; alignment may put the later one first, which is then no time at all.
+    /// Where only one side is known, both ends are that one.
     fn bounded(&self, placed: &Placed<'_>) -> State {
-        match (self.earlier, placed.later) {
-            (Some(earlier), Some(later)) => {
-                State::Bounded { after: earlier.time, before: later.time.max(earlier.time) }
-            }
-            _ => State::Outside,
-        }
+        let ends = self.earlier.or(placed.later).zip(placed.later.or(self.earlier));
+        ends.map_or(State::Outside, |(earlier, later)| State::Bounded {
+            after: earlier.time,
+            before: later.time.max(earlier.time),
+        })
     }
 
     const fn absent(&self) -> State {
