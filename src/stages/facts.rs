@@ -161,8 +161,7 @@ impl Look<'_> {
     fn is_near_pods(&self, ip: Ip) -> bool {
         let topology = self.world.topology;
         topology.is_in_pod_ranges(ip)
-            || (!topology.is_in_service_ranges(ip)
-                && topology.pods.range(block(ip, 16, 48)).next().is_some())
+            || (!topology.is_in_service_ranges(ip) && topology.pods.range(block(ip, 16, 48)).next().is_some())
     }
 
     fn is_translated(&self) -> bool {

@@ -211,7 +211,7 @@ fn the_dns_server_does_not_answer() {
     );
     says(&journey, "query ×2 went to a pod of beta on cali2stock and 10.244.2.33 never answered");
     let journey = query().ask("cart> bond1.alpha>").place(&Cluster::whole());
-    assert_eq!(super::judged(&journey), "lost request ③α→④β fabric");
+    assert_eq!(super::judged(&journey), "lost request ③α→④β dns");
 }
 
 #[test]
