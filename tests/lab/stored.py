@@ -30,6 +30,9 @@ def readme(case, truth):
              f"Origin: made by `tests/lab/lab record {case.name} DIR --stored` with real programs in network"
              f" namespaces; captured with {tool}. What clients, servers and conntrack say of it is in `truth.json`.", "",
              f"Date: {truth['recorded'][:10]}."]
+    if case.clocks:
+        ahead = ", ".join(f"{node} {seconds:+} s" for node, seconds in case.clocks)
+        lines += ["", f"Clocks: {ahead}, put in afterwards with `editcap -t`."]
     if case.store == "sll2":
         lines += ["", "Interface indexes, since this format carries no names:", ""]
         for node in truth["nodes"]:
