@@ -132,14 +132,11 @@ impl Source {
         let bytes = self.input.slice(record.offset, record.cap_len as usize);
         let header = link::header(interface.link, bytes);
         let vantage = match header.device {
-            Some((index, arphrd)) => match self.devices.get(&index) {
-                Some(&known) => Some(known),
-                None => {
-                    let new = context.device(index, arphrd);
-                    self.devices.extend(new.map(|vantage| (index, vantage)));
-                    new
-                }
-            },
+            Some((index, arphrd)) => self.devices.get(&index).copied().or_else(|| {
+                let new = context.device(index, arphrd);
+                self.devices.extend(new.map(|vantage| (index, vantage)));
+                new
+            }),
             None if interface.link == LinkType::Sll2 => {
                 self.tally.not_followed("the link header is cut short");
                 return false;
