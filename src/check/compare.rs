@@ -105,6 +105,12 @@ fn difference(key: &str, wanted: &Value, found: Option<&Value>) -> Option<String
         ("request" | "reply", Value::String(wanted), Some(Value::String(found))) => {
             way::difference(wanted, found).map(|said| format!("{key}: {said}"))
         }
+        // A kind of place without a node is that kind on any node.
+        ("where", Value::String(wanted), Some(Value::String(found)))
+            if found.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with(' ')) =>
+        {
+            None
+        }
         (_, wanted, Some(found)) if wanted == found => None,
         (_, wanted, found) => {
             let found = found.map_or_else(|| "not known".to_owned(), shown);

@@ -134,19 +134,18 @@ impl Expectations {
     /// What `journeys` show, as a first version of the file.
     pub fn describe(journeys: &[Journey], totals: &Totals, context: &Context<'_>) -> Expectations {
         let mut kinds = Vec::new();
+        let mut ends: Vec<(Option<String>, Option<String>)> = Vec::new();
         let mut told = Vec::new();
-        for (index, journey) in journeys.iter().enumerate() {
+        for journey in journeys {
             let facts = Facts::of(journey, context);
+            let own = (facts.client.clone(), facts.target.clone());
+            let nth = 1 + ends.iter().filter(|before| **before == own).count();
+            ends.push(own);
             let kind = (facts.path.clone(), facts.route.clone(), facts.outcome.clone(), facts.place.clone());
-            if journeys.len() > BLESS_EACH && kinds.contains(&kind) {
-                continue;
+            if journeys.len() <= BLESS_EACH || !kinds.contains(&kind) {
+                kinds.push(kind);
+                told.push(facts.found_by_ends(nth));
             }
-            kinds.push(kind);
-            let ends = (facts.client.clone(), facts.target.clone());
-            let before = journeys[..index].iter().map(|before| Facts::of(before, context));
-            let nth =
-                1 + before.filter(|before| (&before.client, &before.target) == (&ends.0, &ends.1)).count();
-            told.push(facts.found_by_ends((nth > 1).then_some(nth)));
         }
         Expectations {
             journeys: Some(totals.journeys),
@@ -217,18 +216,19 @@ impl Facts {
         }
     }
 
-    /// The facts with an expression that finds their journey, and without those that say nothing.
-    fn found_by_ends(mut self, nth: Option<usize>) -> Facts {
-        let known = |end: &Option<String>| end.clone().filter(|end| end != NONE);
-        let ends = [("client", known(&self.client)), ("target", known(&self.target))];
-        let find: Vec<String> =
-            ends.iter().filter_map(|(field, end)| Some(format!("{field} == {}", end.as_ref()?))).collect();
-        self.find = (!find.is_empty()).then(|| find.join(" and "));
-        self.nth = nth;
+    /// The facts of the `nth` journey between its ends, with an expression that finds it and without those that
+    /// say nothing more.
+    fn found_by_ends(mut self, nth: usize) -> Facts {
+        if self.client_seen_by_server == self.client {
+            self.client_seen_by_server = None;
+        }
         for said in [
+            &mut self.place,
             &mut self.direction,
             &mut self.after,
             &mut self.before,
+            &mut self.client,
+            &mut self.target,
             &mut self.client_seen_by_server,
             &mut self.method,
             &mut self.url,
@@ -237,6 +237,12 @@ impl Facts {
         ] {
             said.take_if(|said| said == NONE);
         }
+        let ends = [("client", self.client.take()), ("target", self.target.take())];
+        let find: Vec<String> =
+            ends.iter().filter_map(|(field, end)| Some(format!("{field} == {}", end.as_ref()?))).collect();
+        self.find = (!find.is_empty()).then(|| find.join(" and "));
+        self.nth = (nth > 1).then_some(nth);
+        self.retransmissions.take_if(|count| *count == 0);
         self.translations.take_if(|translations| translations.is_empty());
         self.reply.take_if(|reply| reply.is_empty());
         self

@@ -17,7 +17,7 @@
 //! path = "pod-to-service"
 //! route = "other-node"
 //! outcome = "complete"
-//! where = "-"              # of the verdict: kind and node, as in "host kappa2"; - is none or not known
+//! where = "-"              # of the verdict: kind and node, as in "host kappa2", or the kind alone; - is none
 //! after = "⑩kappa2"        # the last stage seen, of what was lost
 //! before = "⑥kappa2"       # the first stage missing
 //! server = "10.244.2.11:8080"

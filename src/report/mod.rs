@@ -57,7 +57,7 @@ impl Format {
     pub fn head(self, sources: &[SourceSummary], context: &Context<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Format::Text(layout) => infallible(text::write_head(&mut out, sources, context, layout)),
+            Format::Text(layout) => infallible(&text::write_head(&mut out, sources, context, layout)),
             Format::Json => json::head(&mut out, sources, context),
         }
         out
@@ -67,7 +67,7 @@ impl Format {
     pub fn journey(self, part: &mut Part, id: u64, journey: &Journey, context: &Context<'_>) {
         match self {
             Format::Text(layout) => {
-                infallible(text::write_journey(&mut part.bytes, id, journey, context, layout));
+                infallible(&text::write_journey(&mut part.bytes, id, journey, context, layout));
                 part.statistics.add(journey, context);
             }
             Format::Json => {
@@ -91,7 +91,7 @@ impl Format {
         let mut out = Vec::new();
         match self {
             Format::Text(layout) => {
-                infallible(text::write_tail(&mut out, &whole.statistics, context, layout));
+                infallible(&text::write_tail(&mut out, &whole.statistics, context, layout));
             }
             Format::Json => json::tail(&mut out, &whole.totals),
         }
@@ -108,6 +108,6 @@ impl Format {
 }
 
 /// Memory takes everything.
-fn infallible(written: std::io::Result<()>) {
+fn infallible(written: &std::io::Result<()>) {
     debug_assert!(written.is_ok(), "{written:?}");
 }
