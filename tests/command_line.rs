@@ -210,6 +210,8 @@ fn a_recording_that_is_cut_short_shows_what_could_be_read() {
         }
         let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let packets = document["sources"][0]["packets"].as_u64().expect("a count");
+        let damaged = document["sources"][0]["damaged"].as_u64().expect("a count");
+        assert_eq!(damaged > 0, text(&output.stderr).contains("kappa1.pcapng: "), "{}", text(&output.stderr));
         assert!(packets >= most, "{packets} after {most}");
         most = packets;
     }

@@ -27,6 +27,8 @@ const PREVIEW: usize = 4096;
 const PREVIEW_MOST: usize = 1 << 18;
 /// How long a growing file is left alone when it has nothing new.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long open trails may have changed before a screen that follows them is told.
+const TICK: Duration = Duration::from_millis(50);
 /// How far ahead of its time a paced packet may be handed over: less than a screen shows.
 const EARLY: Duration = Duration::from_millis(5);
 
@@ -171,6 +173,7 @@ fn follow(
     sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
 ) {
     let mut vantages = Vec::new();
+    let mut ticked = Stopwatch::start();
     for mut parcel in full {
         if !parcel.vantages.is_empty() {
             vantages.append(&mut parcel.vantages);
@@ -182,7 +185,12 @@ fn follow(
                 return;
             }
         }
-        if sink(Event::Drained(correlator)).is_break() {
+        // Only what a screen is shown on the way depends on this; what it ends with, and any report, does not.
+        if parcel.batch.packets.is_empty() || ticked.elapsed() > TICK {
+            ticked = Stopwatch::start();
+            correlator.handle_tick();
+        }
+        if drain(correlator, sink).is_break() || sink(Event::Drained(correlator)).is_break() {
             return;
         }
         // The reader may have ended already; then nobody needs the empty batch.

@@ -1,6 +1,6 @@
 //! `hopline report`: every recording followed to its end, then every journey written by its start.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, bail};
@@ -11,7 +11,7 @@ use crate::app::staging::place_all;
 use crate::app::templates;
 use crate::config::{self, Input, Speed};
 use crate::correlate::Limits;
-use crate::model::{Change, Journey, Trail};
+use crate::model::{Change, Journey, SourceSummary, Trail};
 use crate::report::text::Layout;
 use crate::report::{Format, Part};
 use crate::stages::World;
@@ -65,6 +65,15 @@ pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
     Ok(Followed { finished, trails })
 }
 
+/// Says on stderr what of the recordings could not be read; their counts are in the report itself.
+fn name_damage(sources: &[SourceSummary]) {
+    for source in sources {
+        for damage in &source.damage {
+            let _ = writeln!(io::stderr(), "hopline: {}: {damage}", source.file);
+        }
+    }
+}
+
 /// Writes the report to `out`; `layout` is for text.
 ///
 /// # Errors
@@ -96,5 +105,9 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     })?;
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
+    // Text names it itself.
+    if report.is_json {
+        name_damage(&finished.sources);
+    }
     Ok(())
 }
