@@ -18,7 +18,16 @@ const ROOMS: [(&str, &[&str]); 11] = [
     (
         "app",
         &[
-            "model", "capture", "decode", "correlate", "stages", "timeline", "tui", "report", "config", "check",
+            "model",
+            "capture",
+            "decode",
+            "correlate",
+            "stages",
+            "timeline",
+            "tui",
+            "report",
+            "config",
+            "check",
         ],
     ),
 ];

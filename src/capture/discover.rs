@@ -37,6 +37,7 @@ pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<
     for spec in specs {
         match &spec.path {
             SourcePath::Stdin => found.push(stdin(spec)),
+            SourcePath::Bundled { name, .. } => found.push(bundled(spec, name, options)),
             SourcePath::File(path) => {
                 let metadata = metadata(path)?;
                 if metadata.is_dir() {
@@ -65,6 +66,19 @@ fn stdin(spec: &SourceSpec) -> Candidate {
         interface: None,
         stem: "-".to_owned(),
         is_regular: false,
+        is_named: true,
+    }
+}
+
+fn bundled(spec: &SourceSpec, name: &str, options: &Options) -> Candidate {
+    let file = FileName::of(Path::new(name), options);
+    Candidate {
+        node: spec.node.as_deref().map_or(file.node, printable),
+        path: spec.path.clone(),
+        display: printable(name),
+        interface: file.interface,
+        stem: file.stem,
+        is_regular: true,
         is_named: true,
     }
 }
@@ -106,13 +120,21 @@ fn in_directory(
 
 fn begins_like_capture(path: &Path) -> bool {
     let Ok(mut input) = Input::open_file(path, false, SNIFF) else { return false };
-    matches!(input.fill(0), Fill::More) && matches!(Format::detect(input.from(0)), Detected::Format(..))
+    loop {
+        match Format::detect(input.from(0)) {
+            Detected::Format(..) => return true,
+            Detected::Other(_) => return false,
+            Detected::Need if !matches!(input.fill(0), Fill::More) => return false,
+            Detected::Need => {}
+        }
+    }
 }
 
 fn refuse_repeats(found: &[Candidate]) -> Result<(), CaptureError> {
     let mut seen = BTreeSet::new();
     for candidate in found {
         let identity = match &candidate.path {
+            SourcePath::Bundled { .. } => continue,
             SourcePath::Stdin => None,
             SourcePath::File(path) => {
                 let metadata = metadata(path)?;

@@ -105,13 +105,7 @@ impl Input {
     /// Reads on; what lies before offset `keep` may be forgotten.
     pub(super) fn fill(&mut self, keep: u64) -> Fill {
         if self.buffer.len() - self.filled < self.chunk {
-            let start = (keep - self.base) as usize;
-            self.buffer.copy_within(start..self.filled, 0);
-            self.filled -= start;
-            self.base = keep;
-            if self.buffer.len() - self.filled < self.chunk {
-                self.buffer.resize((self.filled + self.chunk).max(2 * self.buffer.len()), 0);
-            }
+            self.make_room(keep);
         }
         loop {
             match self.bytes.read(&mut self.buffer[self.filled..]) {
@@ -127,6 +121,20 @@ impl Input {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Waiting,
                 Err(error) => return Fill::Failed(error),
             }
+        }
+    }
+
+    /// Moves what is kept to the front of the buffer, or of a larger one if half of it is taken.
+    fn make_room(&mut self, keep: u64) {
+        let kept = (keep - self.base) as usize..self.filled;
+        self.base = keep;
+        self.filled = kept.len();
+        if self.filled + self.chunk <= self.buffer.len() {
+            self.buffer.copy_within(kept, 0);
+        } else {
+            let mut larger = vec![0; 2 * self.chunk.max(self.filled)];
+            larger[..kept.len()].copy_from_slice(&self.buffer[kept]);
+            self.buffer = larger;
         }
     }
 }

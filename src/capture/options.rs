@@ -26,6 +26,11 @@ pub enum SourcePath {
     /// A file, or a directory of files.
     File(PathBuf),
     Stdin,
+    /// A recording that is part of the program, with a name as a file would have it.
+    Bundled {
+        name: &'static str,
+        bytes: &'static [u8],
+    },
 }
 
 /// A name for an interface that a recording knows by number only.

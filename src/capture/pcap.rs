@@ -58,7 +58,8 @@ impl Pcap {
         let Some(fixed) = bytes.first_chunk::<16>() else { return Step::Need };
         let [seconds, fraction, cap_len, wire_len] = self.fields(fixed);
         let limit = LARGEST_RECORD.min((self.interface.snaplen as usize).max(LONGEST_PACKET));
-        if cap_len as usize > limit || fraction >= self.fraction {
+        // A packet of no bytes is a stretch of zeros, which a crash leaves at the end of a file.
+        if cap_len as usize > limit || fraction >= self.fraction || wire_len == 0 {
             return Step::Nonsense;
         }
         let len = self.header + cap_len as usize;

@@ -193,10 +193,7 @@ impl Pcapng {
         for (code, value) in Fields::new(self.order, &body[8..]) {
             match (code, value) {
                 (2, name) if !name.is_empty() => interface.name = Some(text(name)),
-                (9, &[exponent]) if exponent & 0x80 == 0 => {
-                    interface.clock = Clock::decimal(u32::from(exponent))
-                }
-                (9, &[exponent]) => interface.clock.unit = Unit::Binary(u32::from(exponent & 0x7f)),
+                (9, &[resolution]) => interface.clock = clock(resolution),
                 (14, value) => offset_seconds = self.u64(value).unwrap_or_default() as i64,
                 _ => {}
             }
@@ -362,6 +359,16 @@ impl Pcapng {
 
 const fn has_good_length(len: usize) -> bool {
     len >= FRAME && len <= LARGEST_BLOCK && len.is_multiple_of(4)
+}
+
+/// `if_tsresol`: a negative power of 2 if the highest bit is set, else of 10.
+fn clock(resolution: u8) -> Clock {
+    let exponent = u32::from(resolution & 0x7f);
+    if resolution & 0x80 == 0 {
+        Clock::decimal(exponent)
+    } else {
+        Clock { unit: Unit::Binary(exponent), offset_ns: 0 }
+    }
 }
 
 fn text(bytes: &[u8]) -> String {

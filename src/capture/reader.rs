@@ -13,8 +13,8 @@ use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
 use crate::model::{Frame, Ip, NodeId, SourceSummary, Vantage};
 
 /// What all sources together read ahead, at most; and the bounds for one of them.
-const READ_AHEAD: usize = 32 << 20;
-const SMALLEST_CHUNK: usize = 64 << 10;
+const READ_AHEAD: usize = 16 << 20;
+const SMALLEST_CHUNK: usize = 16 << 10;
 const LARGEST_CHUNK: usize = 256 << 10;
 
 /// How reading stands after [`Reader::read`].
@@ -295,7 +295,8 @@ fn origins(
     for (place, candidate) in candidates.into_iter().enumerate() {
         let stream = match &candidate.path {
             SourcePath::Stdin => Some(Stream::new(io::stdin())),
-            SourcePath::File(_) if candidate.is_regular => None,
+            SourcePath::File(_) | SourcePath::Bundled { .. } if candidate.is_regular => None,
+            SourcePath::Bundled { bytes, .. } => Some(Stream::new(*bytes)),
             SourcePath::File(path) => {
                 Some(Stream::new(File::open(path).map_err(|cause| discover::unreadable(path, cause))?))
             }

@@ -43,6 +43,7 @@ impl Origin {
         match (&self.stream, &self.candidate.path) {
             (Some(stream), _) => Input::new(stream.reader(), self.chunk),
             (None, SourcePath::File(path)) => Input::open_file(path, self.follow, self.chunk),
+            (None, SourcePath::Bundled { bytes, .. }) => Input::new(*bytes, self.chunk),
             (None, SourcePath::Stdin) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -50,7 +51,9 @@ impl Origin {
     pub(super) fn error(&self, cause: io::Error) -> CaptureError {
         match &self.candidate.path {
             SourcePath::File(path) => unreadable(path, cause),
-            SourcePath::Stdin => CaptureError::Unreadable { path: self.candidate.display.clone(), cause },
+            SourcePath::Stdin | SourcePath::Bundled { .. } => {
+                CaptureError::Unreadable { path: self.candidate.display.clone(), cause }
+            }
         }
     }
 }
@@ -335,14 +338,7 @@ impl Source {
                 self.position += 1;
                 self.search(keep, Damage::Cut);
             }
-            Fill::Failed(cause) => {
-                let cause = match cause.kind() {
-                    io::ErrorKind::UnexpectedEof => "the packed data is cut short".to_owned(),
-                    _ => cause.to_string(),
-                };
-                self.tally.damage(Damage::Failed(cause), self.position, 0);
-                self.state = State::End;
-            }
+            Fill::Failed(cause) => self.stop(&cause),
         }
     }
 
@@ -369,12 +365,22 @@ impl Source {
                     Fill::More | Fill::End => {}
                     Fill::Waiting => self.state = State::Waiting,
                     Fill::Failed(cause) => {
-                        self.tally.damage(Damage::Failed(cause.to_string()), self.position, 0);
-                        self.state = State::End;
+                        self.tally.damage(otherwise, lost_at, self.position - lost_at);
+                        self.stop(&cause);
                     }
                 }
             }
         }
+    }
+
+    /// No more can be read or unpacked.
+    fn stop(&mut self, cause: &io::Error) {
+        let cause = match cause.kind() {
+            io::ErrorKind::UnexpectedEof => "the packed data is cut short".to_owned(),
+            _ => cause.to_string(),
+        };
+        self.tally.damage(Damage::Failed(cause), self.position, 0);
+        self.state = State::End;
     }
 
     /// Takes over what the format has newly described.

@@ -78,17 +78,20 @@ fn sentence(damage: &Damage, count: &Count, of: &str) -> String {
     match damage {
         Damage::Cut => format!("cut short: the last record, {first}, is not whole"),
         Damage::Nonsense => {
-            format!("{bytes} bytes in {} make no sense and were skipped, {first}", places(*times))
+            format!("{bytes} bytes in {} make no sense: skipped, {first}", counted(*times, "place"))
         }
-        Damage::Contents => format!("{times} damaged blocks were skipped, {first}"),
+        Damage::Contents => format!("{}: skipped, {first}", counted(*times, "damaged block")),
         Damage::UnknownInterface => {
-            format!("{times} packets of an interface that the file does not describe were skipped, {first}")
+            let packets = counted(*times, "packet");
+            format!("{packets} of an interface that the file does not describe: skipped, {first}")
         }
-        Damage::TooManyInterfaces => format!("{times} records of too many interfaces were skipped, {first}"),
+        Damage::TooManyInterfaces => {
+            format!("{} of too many interfaces: skipped, {first}", counted(*times, "record"))
+        }
         Damage::Failed(cause) => format!("reading stopped {first}: {cause}"),
     }
 }
 
-fn places(count: u64) -> String {
-    if count == 1 { "one place".to_owned() } else { format!("{count} places") }
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -1,3 +1,291 @@
-//! Arguments and files become checked settings.
+//! Arguments become checked settings, in two types: what was typed ([`arguments`]) and what it means ([`Config`]).
+//! Nothing after this room checks an argument again.
 //!
 //! This room never knows rules about packets.
+
+mod arguments;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+use ipnet::IpNet;
+
+use crate::capture;
+use crate::timeline::filter::{Expr, ExprError};
+use crate::timeline::{Language, Manner};
+pub use values::source;
+
+use arguments::{
+    Arguments, FormatArgument, InputArguments, LanguageArgument, LookArguments, ReportArguments, Subcommands,
+};
+
+/// What the program is to do, checked.
+#[derive(Debug)]
+pub enum Config {
+    Replay { input: Input, speed: Speed, look: Look },
+    Report(Report),
+    Check(Check),
+    Demo { look: Look },
+    Paths { name: Option<String>, look: Look },
+}
+
+/// What to read and what is known of it.
+#[derive(Debug, Default)]
+pub struct Input {
+    pub sources: Vec<capture::SourceSpec>,
+    pub options: capture::Options,
+    /// How much a node's clock is ahead of the reference node's, in nanoseconds, by the node's name.
+    pub clocks: Vec<(String, i64)>,
+    pub pod_ranges: Vec<IpNet>,
+    pub service_ranges: Vec<IpNet>,
+}
+
+/// How fast a recording is replayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    Max,
+    /// Times the speed of the recording, more than 0.
+    Times(f64),
+}
+
+/// How it looks, and the paths it is drawn by.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    pub manner: Manner,
+    /// A directory of path templates; the built-in ones where there is none.
+    pub templates: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+pub struct Report {
+    pub input: Input,
+    pub is_json: bool,
+    /// Only the journey that has this number.
+    pub journey: Option<u64>,
+    pub filter: Option<Expr>,
+    pub look: Look,
+}
+
+#[derive(Debug)]
+pub struct Check {
+    pub paths: Vec<PathBuf>,
+    pub is_blessing: bool,
+    pub junit: Option<PathBuf>,
+    pub templates: Option<PathBuf>,
+}
+
+/// Why there is no [`Config`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Help or version was asked for: this is it, for stdout.
+    #[error("{0}")]
+    Asked(String),
+    /// One line: what is wrong and what to try.
+    #[error("{0}")]
+    Unusable(String),
+    #[error("--where is no journey expression:\n{}", .error.marked(.text))]
+    Where { text: String, error: ExprError },
+}
+
+impl Config {
+    /// Reads `arguments`, the program's name first. `locale` is the user's, such as `zh_CN.UTF-8`.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = OsString>,
+        locale: &str,
+    ) -> Result<Config, ConfigError> {
+        let raw = Arguments::try_parse_from(arguments).map_err(|error| usage_error(&error))?;
+        let look = |raw| look(raw, locale);
+        Ok(match raw.command {
+            None => return Err(ConfigError::Unusable(
+                "nothing to do: there is no live capture yet; try `hopline demo` or `hopline replay FILE`"
+                    .to_owned(),
+            )),
+            Some(Subcommands::Replay(raw)) => {
+                let input = input(raw.input, raw.follow)?;
+                Config::Replay { input, speed: values::speed(&raw.speed)?, look: look(raw.look)? }
+            }
+            Some(Subcommands::Report(raw)) => Config::Report(report(raw, locale)?),
+            Some(Subcommands::Check(raw)) => Config::Check(Check {
+                paths: raw.paths,
+                is_blessing: raw.bless,
+                junit: raw.junit,
+                templates: raw.templates,
+            }),
+            Some(Subcommands::Demo(raw)) => Config::Demo { look: look(raw.look)? },
+            Some(Subcommands::Paths(raw)) => Config::Paths { name: raw.name, look: look(raw.look)? },
+        })
+    }
+}
+
+/// Clap's message as one line, or what it was asked to print.
+fn usage_error(error: &clap::Error) -> ConfigError {
+    if !error.use_stderr() {
+        return ConfigError::Asked(error.render().to_string());
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(|line| line.trim_start_matches("error: "))
+        .collect();
+    let said = if said.is_empty() { "the arguments do not fit".to_owned() } else { said.join(" ") };
+    ConfigError::Unusable(format!("{said}; try `hopline --help`"))
+}
+
+fn report(raw: ReportArguments, locale: &str) -> Result<Report, ConfigError> {
+    let filter = match raw.filter {
+        Some(text) => Some(Expr::parse(&text).map_err(|error| ConfigError::Where { text, error })?),
+        None => None,
+    };
+    Ok(Report {
+        input: input(raw.input, false)?,
+        is_json: matches!(raw.format, FormatArgument::Json),
+        journey: raw.journey,
+        filter,
+        look: look(raw.look, locale)?,
+    })
+}
+
+fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
+    let mut sources = Vec::new();
+    for source in raw.sources {
+        sources.push(values::source(source)?);
+    }
+    Input::new(sources, &raw.ifmap, &raw.clock).and_then(|input| {
+        Ok(Input {
+            options: capture::Options {
+                uplinks: values::globs(raw.uplink, input.options.uplinks),
+                workloads: values::globs(raw.workload, input.options.workloads),
+                follow,
+                ..input.options
+            },
+            pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
+            service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+            ..input
+        })
+    })
+}
+
+impl Input {
+    /// Input of `sources`, with interface names as `--ifmap` takes them and clock offsets as `--clock` does.
+    pub fn new(
+        sources: Vec<capture::SourceSpec>,
+        ifmap: &[String],
+        clocks: &[String],
+    ) -> Result<Input, ConfigError> {
+        let options = capture::Options { ifmap: values::ifmap(ifmap)?, ..capture::Options::default() };
+        Ok(Input { sources, options, clocks: values::clocks(clocks)?, ..Input::default() })
+    }
+}
+
+fn look(raw: LookArguments, locale: &str) -> Result<Look, ConfigError> {
+    let manner = match (raw.ascii, raw.lang) {
+        (true, Some(LanguageArgument::Zh)) => {
+            return Err(ConfigError::Unusable(
+                "--ascii has English words only; leave `--lang zh` out".to_owned(),
+            ));
+        }
+        (true, _) => Manner::ascii(),
+        (false, Some(LanguageArgument::Zh)) => Manner::new(Language::Zh),
+        (false, None) if locale.starts_with("zh") => Manner::new(Language::Zh),
+        (false, _) => Manner::new(Language::En),
+    };
+    Ok(Look { manner, templates: raw.templates })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Config, ConfigError> {
+        let words = std::iter::once("hopline").chain(line.split('|').filter(|word| !word.is_empty()));
+        Config::from_arguments(words.map(OsString::from), "C.UTF-8")
+    }
+
+    fn refused(line: &str) -> String {
+        match parse(line) {
+            Err(ConfigError::Asked(text)) => panic!("{line}: printed {text}"),
+            Err(error) => error.to_string(),
+            Ok(config) => panic!("{line}: taken as {config:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_refused_in_one_line_that_says_what_to_try() {
+        for (line, part) in [
+            ("", "hopline demo"),
+            ("live", "hopline --help"),
+            ("report", "[NODE=]FILE"),
+            ("report|x.pcap|--format|pdf", "text, json"),
+            ("report|=x.pcap", "node"),
+            ("report|x.pcap|--clock|kappa2", "kappa2=+3.7s"),
+            ("report|x.pcap|--clock|kappa2=3", "unit"),
+            ("report|x.pcap|--ifmap|bond1=3", "3=bond1"),
+            ("report|x.pcap|--pod-cidr|10.244", "10.244.0.0/16"),
+            ("report|x.pcap|--ascii|--lang|zh", "English"),
+            ("report|x.pcap|--journey|0", "1"),
+            ("replay|x.pcap|--speed|fast", "10x"),
+            ("replay|x.pcap|--speed|0x", "10x"),
+            ("check", "<PATH>"),
+        ] {
+            let said = refused(line);
+            assert!(said.contains(part), "{line}: {said}");
+            assert_eq!(said.lines().count(), 1, "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_expression_is_marked() {
+        let said = refused("report|x.pcap|--where|status >= many");
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[1..], ["status >= many", "          ^ a status is a number such as 503"], "{said}");
+    }
+
+    #[test]
+    fn arguments_become_settings() {
+        let line = "report|kappa1=a=b.pcap|./c=d.pcap|-|--clock|kappa2=-900ms|--clock|k3=+3.7s\
+                    |--ifmap|3=bond1,7=cali6f|--ifmap|kappa2:4=bond1|--format|json|--journey|7|--where|shop";
+        let Ok(Config::Report(report)) = parse(line) else { panic!("not a report") };
+        let nodes: Vec<Option<&str>> =
+            report.input.sources.iter().map(|source| source.node.as_deref()).collect();
+        assert_eq!(nodes, [Some("kappa1"), None, None]);
+        assert_eq!(
+            report.input.clocks,
+            [("kappa2".to_owned(), -900_000_000), ("k3".to_owned(), 3_700_000_000)]
+        );
+        assert_eq!(report.input.options.ifmap.len(), 3);
+        assert_eq!((report.is_json, report.journey), (true, Some(7)));
+        assert_eq!(report.filter, Some(Expr::Word("shop".into())));
+    }
+
+    #[test]
+    fn the_locale_chooses_the_language_unless_told() {
+        let language = |line: &str, locale: &str| {
+            let words = std::iter::once("hopline").chain(line.split(' '));
+            match Config::from_arguments(words.map(OsString::from), locale) {
+                Ok(Config::Demo { look }) => look.manner.language(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(language("demo", "zh_CN.UTF-8"), Language::Zh);
+        assert_eq!(language("demo", "de_DE.UTF-8"), Language::En);
+        assert_eq!(language("demo --lang en", "zh_CN.UTF-8"), Language::En);
+        assert_eq!(language("demo --ascii", "zh_CN.UTF-8"), Language::En);
+    }
+
+    #[test]
+    fn the_help_says_everything() {
+        let mut program = <Arguments as clap::CommandFactory>::command().term_width(100);
+        program.build();
+        let mut pages = program.render_long_help().to_string();
+        for subcommand in program.get_subcommands_mut() {
+            let undocumented = subcommand.get_arguments().find(|argument| argument.get_help().is_none());
+            assert_eq!(undocumented.map(|argument| argument.get_id().as_str()), None);
+            pages.push_str("────\n");
+            pages.push_str(&subcommand.render_long_help().to_string());
+        }
+        insta::assert_snapshot!(pages);
+    }
+}

@@ -4,6 +4,8 @@
 //! (ee:ee:ee:ee:ee:ee); on an uplink it is learned: the MAC that local pods' packets leave from, or arrive
 //! for, is the node's.
 
+use ipnet::IpNet;
+
 use crate::model::{
     Body, CALI_MAC, Direction, IcmpError, Ip, Mac, NodeId, Packet, Role, Topology, Vantage, VantageId,
 };
@@ -43,6 +45,11 @@ pub struct Places {
 impl Places {
     pub fn new(nodes: Vec<String>) -> Places {
         Places { topology: Topology { nodes, ..Topology::default() }, points: Vec::new(), undirected: 0 }
+    }
+
+    pub(super) fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
+        self.topology.pod_ranges = pods;
+        self.topology.service_ranges = services;
     }
 
     /// Takes over capture points that the source has found since the last call; `all` only grows.

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
+use ipnet::IpNet;
 
 use super::clocks::Mesh;
 use super::fingerprint::{digest, mix};
@@ -50,6 +51,11 @@ impl Survey {
     /// The user says how far `node`'s clock is ahead of the reference node's.
     pub fn give_clock(&mut self, node: NodeId, ahead_ns: i64) {
         self.mesh.give(node, ahead_ns);
+    }
+
+    /// The user says where pods' and Services' addresses lie.
+    pub fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
+        self.places.give_ranges(pods, services);
     }
 
     pub fn extend_vantages(&mut self, all: &[Vantage]) {

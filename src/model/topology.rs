@@ -1,6 +1,9 @@
 //! What is known of the cluster: nodes, capture points, which address lives where.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::model::{Ip, NodeId, Role, Vantage, VantageId};
 
@@ -17,6 +20,10 @@ pub struct Topology {
     pub node_addresses: BTreeMap<Ip, NodeId>,
     /// Service addresses: dialled, and translated to an endpoint.
     pub services: BTreeMap<Ip, String>,
+    /// Where pods' addresses lie, as far as the user says so.
+    pub pod_ranges: Vec<IpNet>,
+    /// Where Services' addresses lie, as far as the user says so.
+    pub service_ranges: Vec<IpNet>,
     /// Names for addresses, where something gave one (a DNS answer, a recording's name block).
     pub names: BTreeMap<Ip, String>,
 }
@@ -33,6 +40,16 @@ impl Topology {
     /// The node that has the pod `ip`, where its cali interface was seen.
     pub fn node_of_pod(&self, ip: Ip) -> Option<NodeId> {
         self.pods.get(&ip).map(|&vantage| self.vantage(vantage).node)
+    }
+
+    /// Whether the user's ranges make `ip` a pod's.
+    pub fn is_in_pod_ranges(&self, ip: Ip) -> bool {
+        self.pod_ranges.iter().any(|range| range.contains(&IpAddr::from(ip)))
+    }
+
+    /// Whether the user's ranges make `ip` a Service's.
+    pub fn is_in_service_ranges(&self, ip: Ip) -> bool {
+        self.service_ranges.iter().any(|range| range.contains(&IpAddr::from(ip)))
     }
 
     /// Whether `node` has a capture point of `role`.

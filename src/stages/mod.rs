@@ -1,3 +1,35 @@
 //! Path templates number a trail into a journey and give the verdict.
 //!
-//! This room never looks at packets.
+//! ```text
+//!  Trail ─▶ followed ─▶ facts ─▶ route ─▶ walk ─▶ verdict ─▶ Journey
+//!           which       who and   of a     state   outcome,
+//!           packet      where     template of each place,
+//!                                          visit   sentence
+//! ```
+//! - `followed` picks the packet whose way is drawn and its first sighting at each capture point;
+//! - `facts` says which node each side lives on and of which path the trail is;
+//! - `template` and `read` hold the numbered routes of `assets/paths/*.toml`;
+//! - `walk` lays the sightings on the route's steps and says what became of each;
+//! - `verdict` judges, `detail` words it.
+//!
+//! Order comes from the template, never from time alone: two nodes' clocks differ. What no capture point
+//! could show is `outside`, never `missing`. This room never looks at packets.
+
+mod detail;
+mod error;
+mod facts;
+mod followed;
+mod place;
+mod read;
+mod template;
+mod verdict;
+mod walk;
+
+#[cfg(test)]
+mod testbed;
+#[cfg(test)]
+mod tests;
+
+pub use error::TemplateError;
+pub use place::World;
+pub use template::{Fact, Letter, Route, Spot, StageLabel, Step, Template, Templates};

@@ -152,6 +152,11 @@ impl Expr {
     }
 }
 
+/// Reads a duration with its unit, such as `2ms`, `1.5s` or `300us`, into nanoseconds.
+pub fn duration(text: &str) -> Option<i64> {
+    parse::duration(text)
+}
+
 impl ExprError {
     /// The expression on one line and a caret under the wrong place on the next.
     pub fn marked(&self, text: &str) -> String {

@@ -67,6 +67,7 @@ pub fn topology() -> Topology {
             ("10.244.2.33", "stock-7d9c"),
             ("fd00:10:244:2::33", "一个名字很长很长的订单服务-a-rather-long-deployment-name-7d9c5b6f4-xk2lp"),
         ]),
+        ..Topology::default()
     }
 }
 

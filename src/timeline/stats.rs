@@ -40,6 +40,13 @@ impl Series {
         self.longest = self.longest.max(nanos);
     }
 
+    fn merge(&mut self, other: &Series) {
+        // All have the same bounds, so that nothing can fall outside.
+        let merged = self.histogram.add(&other.histogram);
+        debug_assert!(merged.is_ok(), "{merged:?}");
+        self.longest = self.longest.max(other.longest);
+    }
+
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
@@ -105,6 +112,35 @@ impl Statistics {
             }
         }
         self.add_chains(&journey.trail, context);
+    }
+
+    /// Counts everything that `other` counted.
+    pub fn merge(&mut self, other: &Statistics) {
+        self.uncounted += other.uncounted;
+        for (key, more) in &other.stages {
+            let has_room = self.stages.len() < STAGE_BOUND || self.stages.contains_key(key);
+            match series(&mut self.stages, key.clone(), has_room) {
+                Some(series) => series.merge(more),
+                None => self.uncounted += more.count(),
+            }
+        }
+        for (key, more) in &other.chains {
+            let has_room = self.chains.len() < PATH_BOUND || self.chains.contains_key(key);
+            if let Some(series) = series(&mut self.chains, *key, has_room) {
+                series.merge(more);
+            }
+        }
+        for (key, more) in &other.paths {
+            if let Some(path) = self.paths.get_mut(key) {
+                path.journeys += more.journeys;
+                path.bad += more.bad;
+                path.durations.merge(&more.durations);
+            } else if self.paths.len() < PATH_BOUND {
+                self.paths.insert(key.clone(), more.clone());
+            } else {
+                self.uncounted += more.journeys;
+            }
+        }
     }
 
     fn add_path(&mut self, journey: &Journey) {
@@ -185,6 +221,34 @@ mod tests {
             }
             statistics
         })
+    }
+
+    #[test]
+    fn parts_that_are_merged_count_what_the_whole_does() {
+        let parts = sample::with_context(Manner::default(), |context| {
+            let mut whole = Statistics::default();
+            for journey in sample::all() {
+                let mut part = Statistics::default();
+                part.add(&journey, context);
+                whole.merge(&part);
+            }
+            whole
+        });
+        let whole = counted();
+        let stages = |counted: &Statistics| {
+            let figures = |series: &Series| (series.count(), series.percentile(50.0), series.max());
+            counted.stages.iter().map(|(key, series)| (key.clone(), figures(series))).collect::<Vec<_>>()
+        };
+        assert_eq!(stages(&parts), stages(&whole));
+        let paths = |counted: &Statistics| {
+            let figures = |path: &PathSeries| (path.journeys, path.bad, path.durations.count());
+            counted.paths.iter().map(|(key, path)| (key.clone(), figures(path))).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&parts), paths(&whole));
+        let chains = |counted: &Statistics| {
+            counted.chains.iter().map(|(key, series)| (*key, series.count())).collect::<Vec<_>>()
+        };
+        assert_eq!(chains(&parts), chains(&whole));
     }
 
     #[test]

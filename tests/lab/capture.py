@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from system import LabError, need, wait_until
+from system import LabError, need, run, wait_until
 from topology import NODES
 
 NETLINK_NETFILTER = "12"
@@ -16,8 +16,9 @@ QUEUE = ("-N", "200000", "-C", "134217728")
 
 
 class Capture:
-    def __init__(self, cluster, directory, nodes=NODES):
-        self.cluster, self.directory, self.nodes = cluster, Path(directory), nodes
+    def __init__(self, cluster, directory, snaplen=0):
+        self.cluster, self.directory = cluster, Path(directory)
+        self.snaplen = ["-s", str(snaplen)] if snaplen else []
         self.running = []           # (process, its log)
         self.started_ns = self.ended_ns = None
 
@@ -27,10 +28,9 @@ class Capture:
         """Returns once every program is really capturing."""
         need("dumpcap", "tcpdump", "conntrack")
         self.directory.mkdir(parents=True, exist_ok=True)
-        for node in self.nodes:
+        for node in NODES:
             self._dumpcap(node)
             self._tcpdump(node)
-        for node in NODES:
             self._conntrack(node)
         for process, log, ready in self.running:
             wait_until(lambda: self._has_begun(process, log, ready), f"{log.name} to begin")
@@ -53,12 +53,12 @@ class Capture:
     def _dumpcap(self, node):
         names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali"))]
         args = [word for name in names for word in ("-i", name)]
-        self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *args, "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
+        self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *self.snaplen, *args, "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
 
     def _tcpdump(self, node):
         # It would give up root's rights and then could not write here.
         self._spawn(node, "tcpdump", ["-i", "any", "-y", "LINUX_SLL2", "-B", str(int(BUFFER_MB) * 1024), "-Z", "root", "-n",
-                                      "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
+                                      *self.snaplen, "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
 
     def _conntrack(self, node):
         # What began before is in no event, so the file starts with a dump.
@@ -94,6 +94,16 @@ class Capture:
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+    def shift_clocks(self, clocks):
+        """All namespaces share the machine's clock; nodes do not, so move some files' times."""
+        for node, seconds in clocks:
+            need("editcap")
+            for file in self.directory.glob(f"{node}.*pcap*"):
+                moved = file.with_name("moved")
+                run("editcap", "-F", "pcapng" if file.suffix == ".pcapng" else "pcap", "-t", str(seconds),
+                    str(file), str(moved))
+                moved.replace(file)
 
     def drops(self):
         """Packets that the capture itself lost, by node and tool; all zero in a good recording."""

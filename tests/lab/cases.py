@@ -22,6 +22,8 @@ class Case:
     ingress: tuple = ()                 # the Traefiks' nodes and the pods they know; without it no proxy runs
     starts_capture: bool = False        # the case itself says when; else capture comes first
     nodes: tuple = ("kappa1", "kappa2", "kappa3")   # whose files are kept
+    snaplen: int = 0                    # how much of each packet is captured; 0 is all
+    clocks: tuple = ()                  # (node, seconds): how far this node's clock is ahead
 
 
 CASES = {}
@@ -190,6 +192,15 @@ def _(lab):
         lab.run("cart-1", udp(pod("stock-3", UDP_PORT), 1, ttl=ttl, **UNREACHABLE, expect=expect("failed", "request", *where)))
 
 
+@case("icmp-host-unreachable", "a datagram and a ping to a pod that is gone; after three seconds its node says so")
+def _(lab):
+    lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1), ping(pod("parcel-1")[0], 1))
+    lab.unplug(POD["parcel-1"])
+    wanted = expect("failed", "request", "host", "kappa2")
+    lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1, timeout=5, expect=wanted),
+            ping(pod("parcel-1")[0], 1, timeout=5, expect=wanted), together=2)
+
+
 # -- 3: ingress --------------------------------------------------------------------------------
 
 def via(nodes, *pods):
@@ -238,6 +249,12 @@ def _(lab):
       ingress=via([KAPPA3], "stock-2"))
 def _(lab):
     lab.run("client", http(WEB, post(20_000, host="stock.example.test")), http(WEB, visit(), post(300, host="stock.example.test")))
+
+
+@case("ingress-slow-server", "the application takes 150 ms: the proxies' own times are small beside it",
+      ingress=via([KAPPA2], "stock-3"))
+def _(lab):
+    lab.run("client", *[http(WEB, visit(), visit(under="/slow")) for _ in range(3)], together=3)
 
 
 @case("ingress-mixed", "four clients' connections at once over three Traefiks and three pods: joins must not cross",
@@ -407,6 +424,12 @@ def _(lab):
             http(service("stock-k1"), post(20_000)))
 
 
+@case("slow-server", "the application takes 150 ms to answer, and other requests pass it by")
+def _(lab):
+    lab.run("cart-1", http(service("stock-k3"), get("/slow"), get()), http(service("stock-k1"), get("/slow")),
+            *calls(service("stock-k3"), 2), together=2)
+
+
 def cut_on_uplinks(lab):
     """Large segments on cali, cut ones on bond1; kappa2 glues what it receives, kappa3 does not."""
     for node in NODES:
@@ -563,7 +586,8 @@ def _(lab):
 @case("fault-no-endpoints", "the Service has no endpoints: REJECT with an ICMP port unreachable at the client's node")
 def _(lab):
     healthy(lab)
-    lab.run("cart-1", *attempts(service("empty"), expect("refused", "request", "host", "kappa1"), 3))
+    wanted = expect("refused", "request", "host", "kappa1")
+    lab.run("cart-1", *attempts(service("empty"), wanted, 2), *attempts(service("empty", six=True), wanted, 1))
 
 
 @case("fault-nxdomain", "the name does not exist in any search domain, so no connection follows")
@@ -650,3 +674,7 @@ again("mixed-paths-sll2", "mixed-paths", "captured with tcpdump -i any", store="
 again("fault-policy-ingress-sll2", "fault-policy-ingress", "captured with tcpdump -i any", store="sll2")
 again("pod-to-service-one-node", "pod-to-service-other-node", "only the client's node was captured", nodes=("kappa1",))
 again("mixed-paths-one-node", "mixed-paths", "only the second node was captured", nodes=("kappa2",))
+again("ingress-same-node-pod-there-sll2", "ingress-same-node-pod-there", "captured with tcpdump -i any, hence with lo", store="sll2")
+again("mixed-paths-snaplen", "mixed-paths", "only the first 96 bytes of each packet were captured", snaplen=96)
+again("mixed-paths-clocks", "mixed-paths", "the nodes' clocks differ by milliseconds", clocks=(("kappa2", 0.0042), ("kappa3", -0.0031)))
+again("fault-fabric-clocks", "fault-fabric", "one node's clock is half a minute ahead", clocks=(("kappa3", 31.7),))

@@ -180,6 +180,17 @@ def read_chunks(stream):
 
 # -- UDP and ICMP echo -------------------------------------------------------------------------
 
+IP_RECVERR, IPV6_RECVERR = 11, 25   # Python has no names for these
+
+
+def want_errors(sock):
+    """Have the kernel tell of every ICMP error; else "host unreachable" and the like are kept from us."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+
+
 def udp(job, resolver):
     """Datagrams over one socket, each awaiting its echo. host | name, port, ids, size, timeout, ttl."""
     exchanges = []
@@ -189,10 +200,9 @@ def udp(job, resolver):
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.connect((address, job["port"]))
     sock.settimeout(job.get("timeout", 2))
+    want_errors(sock)
     if job.get("ttl"):
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, job["ttl"])
-        # Without this an unconnected hop's "time exceeded" would not reach us.
-        sock.setsockopt(socket.IPPROTO_IP, 11, 1)   # IP_RECVERR
     for ident in job["ids"]:
         exchange = fresh(job, client=endpoint(sock.getsockname()), target=[address, job["port"]])
         exchange["id"] = ident
@@ -218,6 +228,7 @@ def ping(job, resolver):
     proto = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
     sock = socket.socket(family_of(address), socket.SOCK_RAW, proto)
     sock.connect((address, 0))
+    want_errors(sock)
     if job.get("ttl"):
         level = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if six else (socket.IPPROTO_IP, socket.IP_TTL)
         sock.setsockopt(*level, job["ttl"])
@@ -230,26 +241,26 @@ def ping(job, resolver):
         # For IPv6 the kernel fills in the checksum, since it covers addresses that only it knows.
         total = 0 if six else checksum(head + payload)
         sock.send(head[:2] + struct.pack("!H", total) + head[4:] + payload)
-        if not await_echo(sock, six, icmp_id, sequence, job.get("timeout", 2)):
-            exchange["error"] = "timeout"
+        exchange["error"] = await_echo(sock, six, icmp_id, sequence, job.get("timeout", 2))
         exchange["ended_ns"] = time.time_ns()
         exchanges.append(exchange)
     return exchanges
 
 
 def await_echo(sock, six, icmp_id, sequence, timeout):
+    """None once the echo is there, else why there is none."""
     deadline = time.monotonic() + timeout
     while (left := deadline - time.monotonic()) > 0:
         if not select.select([sock], [], [], left)[0]:
-            return False
+            break
         try:
             packet = sock.recv(65535)
-        except OSError:     # an ICMP error for it: no echo will come
-            return False
+        except OSError as problem:
+            return reason(problem)
         reply = packet if six else packet[(packet[0] & 15) * 4:]
         if reply[0] == (129 if six else 0) and struct.unpack("!HH", reply[4:8]) == (icmp_id, sequence):
-            return True
-    return False
+            return None
+    return "timeout"
 
 
 # -- DNS ---------------------------------------------------------------------------------------

@@ -75,8 +75,6 @@ class Cluster:
 
     def up(self, options=rules.Options()):
         need("ip", "ss", "sysctl", "ethtool", "conntrack", iptables(False, restore=True))
-        if self.exists():
-            raise LabError(f"cluster {self.name} is there already; remove it with: lab down --id {self.name}")
         shutil.rmtree(self.workdir, ignore_errors=True)
         self.workdir.mkdir()
         self._namespaces()

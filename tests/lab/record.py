@@ -78,7 +78,8 @@ class Session:
 
     def start_capture(self):
         self.interfaces = {node.name: self.cluster.interfaces(node) for node in NODES}
-        self.capture.start()
+        if self.capture:
+            self.capture.start()
 
     def drop(self, place, *match):
         """Drop what matches, as the first thing that FORWARD does on a node or the switch."""
@@ -162,22 +163,39 @@ class Session:
 def record(cluster, servers, case, directory):
     """Record one case into `directory`; gives the truth that was written."""
     cluster.load_rules(case.options)
-    capture = Capture(cluster, directory)
+    capture = Capture(cluster, directory, case.snaplen)
     session = Session(cluster, servers, case, capture)
     try:
-        if case.ingress:
-            session.ingress(*case.ingress)
-        if not case.starts_capture:
-            session.start_capture()
-        case.play(session)
-        session.wait()
+        act(session)
         capture.stop()
+        capture.shift_clocks(case.clocks)
         truth = Truth(session, capture).document()
     finally:
         capture.abandon()
         session.close()
     Path(directory, "truth.json").write_text(dump(truth))
     return truth
+
+
+def play(cluster, servers, case):
+    """Let a case happen and record nothing, for programs that capture by themselves; gives what the clients say."""
+    cluster.load_rules(case.options)
+    session = Session(cluster, servers, case, None)
+    try:
+        act(session)
+    finally:
+        session.close()
+    return session.done
+
+
+def act(session):
+    case = session.case
+    if case.ingress:
+        session.ingress(*case.ingress)
+    if not case.starts_capture:
+        session.start_capture()
+    case.play(session)
+    session.wait()
 
 
 def dump(truth):

@@ -38,6 +38,7 @@ http {{
     location /chunked/ {{ root {dir}; ssi on; ssi_types *; try_files /page.txt =404; }}
     # Handed to ourselves, so that the whole body is read before the answer.
     location /upload/ {{ proxy_pass http://unix:{dir}/upload.sock; proxy_set_header Host $host; }}
+    location /slow/ {{ proxy_pass http://unix:{dir}/slow.sock; }}
   }}
   server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}
 }}
@@ -122,7 +123,7 @@ class Servers:
             if pod.role == "web":
                 self.nginx(pod.name, pod.name, WEB_PORT, "listen 80; listen [::]:80;")
                 self.cluster.spawn(pod.name, sys.executable, str(HERE / "pod_server.py"), str(UDP_PORT),
-                                   str(MUTE_PORT), str(self.dir(pod.name) / "udp.log"), log="pod_server.log")
+                                   str(MUTE_PORT), str(self.dir(pod.name)), log="pod_server.log")
             elif pod.role == "dns":
                 self.dnsmasq(pod)
         self.nginx("client", "the-internet", 80)

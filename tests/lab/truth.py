@@ -236,7 +236,8 @@ class Truth:
         return {
             "schema": "hopline-lab/truth/1", "case": case.name, "purpose": case.purpose,
             "recorded": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "capture": {"started_ns": self.capture.started_ns, "ended_ns": self.capture.ended_ns,
+            "capture": {"clock_ahead_ns": {node: round(seconds * 10**9) for node, seconds in case.clocks},
+                        "started_ns": self.capture.started_ns, "ended_ns": self.capture.ended_ns,
                         "kernel_drops": self.capture.drops()},
             "nodes": [self.node(node) for node in NODES], "pods": [self.pod(pod) for pod in PODS],
             "services": [service(s) for s in SERVICES],

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Expr, ExprError, FIELDS, Field, KEYWORDS, OPERATORS, OUTCOMES, Op, UNITS, Value, is_plain};
+use super::{Expr, ExprError, FIELDS, Field, OPERATORS, OUTCOMES, Op, UNITS, Value, is_plain};
 use crate::model::{Endpoint, Ip, Stage, Way};
 
 /// Parentheses and `not`s inside each other: more than anyone writes, few enough for any stack.
@@ -322,6 +322,7 @@ pub(super) fn duration(text: &str) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::KEYWORDS;
     use super::*;
 
     #[test]

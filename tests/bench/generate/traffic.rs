@@ -275,7 +275,7 @@ impl Traffic {
         self.segment(&mut connection, true, TcpSegment::ACK, Bytes::none(), now + 5 * MICROS)
     }
 
-    /// Sends a message's bytes in segments, with the other side's acknowledgements; gives when the last arrived.
+    /// Sends a message's bytes, with the other side's acknowledgements; gives when the last arrived.
     fn stream(
         &mut self,
         connection: &mut Connection,
@@ -283,35 +283,61 @@ impl Traffic {
         message: &Bytes,
         now: i64,
     ) -> i64 {
+        let (len, acknowledged) = if connection.has_offload { (SEGMENT * GLUED, 1) } else { (SEGMENT, 2) };
         let (mut now, mut arrived) = (now, now);
-        let glued = if connection.has_offload { GLUED } else { 1 };
-        for (number, train) in (1..).zip(parts(message, SEGMENT * glued)) {
-            let before = connection.next;
-            let seen = if glued > 1 { Seen::OnlyByPods } else { self.perhaps_lost(connection) };
-            let sent_at = now;
-            arrived = self.seen_segment(connection, is_from_client, PSH_ACK, train.clone(), now, seen);
-            if matches!(seen, Seen::First(_)) {
-                connection.next = before;
-                now += 210 * MILLIS;
-                self.made.retransmissions += 1;
-                arrived = self.segment(connection, is_from_client, PSH_ACK, train, now);
-            } else if glued > 1 {
-                connection.next = before;
-                for (index, part) in (0..).zip(parts(&train, SEGMENT)) {
-                    let at = sent_at + index * MICROS;
-                    self.seen_segment(connection, is_from_client, PSH_ACK, part, at, Seen::OnlyByUplinks);
-                }
-                now += GLUED as i64 * MICROS;
-            }
-            now += 4 * MICROS;
-            if !is_from_client && (number % 2 == 0 || glued > 1) {
+        let mut trains = (1..).zip(parts(message, len)).peekable();
+        while let Some((number, train)) = trains.next() {
+            (now, arrived) = if connection.has_offload {
+                self.glued_train(connection, is_from_client, train, now)
+            } else {
+                self.single_segment(connection, is_from_client, train, now)
+            };
+            // A request is acknowledged by its answer.
+            if !is_from_client && (number % acknowledged == 0 || trains.peek().is_none()) {
                 self.segment(connection, true, TcpSegment::ACK, Bytes::none(), arrived + 3 * MICROS);
             }
         }
-        if !is_from_client {
-            self.segment(connection, true, TcpSegment::ACK, Bytes::none(), arrived + 5 * MICROS);
-        }
         arrived
+    }
+
+    /// A segment as any interface sees it; it may be lost and sent again. Gives when the next can follow, and when
+    /// this one arrived.
+    fn single_segment(
+        &mut self,
+        connection: &mut Connection,
+        is_from_client: bool,
+        payload: Bytes,
+        now: i64,
+    ) -> (i64, i64) {
+        let mut now = now;
+        let before = connection.next;
+        let seen = self.perhaps_lost(connection);
+        let mut arrived = self.seen_segment(connection, is_from_client, PSH_ACK, payload.clone(), now, seen);
+        if seen != Seen::Everywhere {
+            connection.next = before;
+            now += 210 * MILLIS;
+            self.made.retransmissions += 1;
+            arrived = self.segment(connection, is_from_client, PSH_ACK, payload, now);
+        }
+        (now + 4 * MICROS, arrived)
+    }
+
+    /// A train of segments that offload keeps as one packet on the pods' interfaces.
+    fn glued_train(
+        &mut self,
+        connection: &mut Connection,
+        is_from_client: bool,
+        train: Bytes,
+        now: i64,
+    ) -> (i64, i64) {
+        let before = connection.next;
+        for (index, part) in (0..).zip(parts(&train, SEGMENT)) {
+            let at = now + index * MICROS;
+            self.seen_segment(connection, is_from_client, PSH_ACK, part, at, Seen::OnlyByUplinks);
+        }
+        connection.next = before;
+        let arrived = self.seen_segment(connection, is_from_client, PSH_ACK, train, now, Seen::OnlyByPods);
+        (now + (GLUED as i64 + 4) * MICROS, arrived)
     }
 
     fn perhaps_lost(&mut self, connection: &Connection) -> Seen {

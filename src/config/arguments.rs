@@ -1,0 +1,143 @@
+//! The command line as it is typed: names, help and nothing checked yet.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Follows packets through Calico and kube-proxy nodes: numbered stages from captures of the uplink and every
+/// pod interface.
+#[derive(Debug, Parser)]
+#[command(name = "hopline", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Subcommands>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Subcommands {
+    /// Draw recordings on the screen
+    Replay(ReplayArguments),
+    /// Write timelines without a screen
+    Report(ReportArguments),
+    /// Hold recordings against their expectations; exit 0 only if all hold
+    Check(CheckArguments),
+    /// Show a bundled recording; needs no rights, no network, no file
+    Demo(DemoArguments),
+    /// List the path templates and their stages, or draw one
+    Paths(PathsArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    /// How fast: `max`, or times the recorded speed such as `1x`, `10x`, `0.5x`
+    #[arg(long, value_name = "SPEED", default_value = "max")]
+    pub(super) speed: String,
+    /// Go on reading files that are still growing
+    #[arg(long)]
+    pub(super) follow: bool,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    /// What to write: `text` is what the screen draws, `json` is for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: FormatArgument,
+    /// Only the journey with this number, whole
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) journey: Option<u64>,
+    /// Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(super) filter: Option<String>,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Directories to search for `expect.toml`, each beside its recordings
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Write a first `expect.toml` beside recordings that have none
+    #[arg(long)]
+    pub(super) bless: bool,
+    /// Write the results as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Path templates to use instead of the built-in ones
+    #[arg(long = "paths", value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PathsArguments {
+    /// The path to draw, such as `pod-to-service`
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<String>,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+}
+
+/// What to read and what is known of it.
+#[derive(Debug, Args)]
+pub(super) struct InputArguments {
+    /// Recordings, each a file, a directory of files or `-` (stdin); pcap or pcapng, plain, gzip or zstd
+    #[arg(value_name = "[NODE=]FILE", required = true)]
+    pub(super) sources: Vec<OsString>,
+    /// Names for interface numbers, as in `3=bond1,7=cali6f1d` or `kappa2:3=bond1`
+    #[arg(long, value_name = "[NODE:]N=NAME,…")]
+    pub(super) ifmap: Vec<String>,
+    /// How much a node's clock is ahead of the first node's, as in `kappa2=+3.7s` or `kappa3=-250us`
+    #[arg(long, value_name = "NODE=OFFSET", allow_hyphen_values = true)]
+    pub(super) clock: Vec<String>,
+    /// Interfaces that are uplinks, in place of `bond1`; `*` and `?` stand for any text and any character
+    #[arg(long, value_name = "GLOB")]
+    pub(super) uplink: Vec<String>,
+    /// Interfaces that lead to pods, in place of `cali*`
+    #[arg(long, value_name = "GLOB")]
+    pub(super) workload: Vec<String>,
+    /// Addresses of pods, where they are known, as in `10.244.0.0/16`
+    #[arg(long, value_name = "CIDR")]
+    pub(super) pod_cidr: Vec<String>,
+    /// Addresses of Services, where they are known
+    #[arg(long, value_name = "CIDR")]
+    pub(super) service_cidr: Vec<String>,
+}
+
+/// How it looks.
+#[derive(Debug, Args)]
+pub(super) struct LookArguments {
+    /// Language of the words; without it the locale decides
+    #[arg(long, value_name = "LANG")]
+    pub(super) lang: Option<LanguageArgument>,
+    /// Only ASCII characters, with English words
+    #[arg(long)]
+    pub(super) ascii: bool,
+    /// Path templates to use instead of the built-in ones
+    #[arg(long = "paths", value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum FormatArgument {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LanguageArgument {
+    En,
+    Zh,
+}

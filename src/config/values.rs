@@ -1,0 +1,106 @@
+//! Single arguments: each is read here and nowhere else.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use ipnet::IpNet;
+
+use super::{ConfigError, Speed};
+use crate::capture::{IfMapEntry, SourcePath, SourceSpec};
+use crate::timeline::filter;
+
+fn unusable<T>(what: String) -> Result<T, ConfigError> {
+    Err(ConfigError::Unusable(what))
+}
+
+/// Reads `[NODE=]FILE` or `[NODE=]-`. What stands before a `=` is a node's name only if it looks like one,
+/// so `./a=b.pcap` is a file.
+///
+/// # Errors
+/// When what stands before the `=` is no node's name, or nothing follows it.
+pub fn source(text: OsString) -> Result<SourceSpec, ConfigError> {
+    let bytes = text.as_bytes();
+    let Some(split) = bytes.iter().position(|&byte| byte == b'=').filter(|&at| !bytes[..at].contains(&b'/'))
+    else {
+        return Ok(SourceSpec { node: None, path: path(text) });
+    };
+    let (name, file) = (String::from_utf8_lossy(&bytes[..split]), OsStr::from_bytes(&bytes[split + 1..]));
+    if !is_node_name(&name) || file.is_empty() {
+        let text = OsString::from_vec(bytes.to_vec());
+        return unusable(format!(
+            "{}: want NODE=FILE, where a node's name is of letters, digits, `-`, `_` and `.`; for a file with `=` in its name try ./FILE",
+            text.display()
+        ));
+    }
+    Ok(SourceSpec { node: Some(name.into_owned()), path: path(file.to_owned()) })
+}
+
+fn path(text: OsString) -> SourcePath {
+    if text == "-" { SourcePath::Stdin } else { SourcePath::File(text.into()) }
+}
+
+fn is_node_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
+/// Reads `[NODE:]3=bond1,7=cali6f1d` as often as it was given.
+pub(super) fn ifmap(texts: &[String]) -> Result<Vec<IfMapEntry>, ConfigError> {
+    let mut entries = Vec::new();
+    for text in texts {
+        match IfMapEntry::parse_list(text) {
+            Ok(more) => entries.extend(more),
+            Err(what) => return unusable(format!("--ifmap {text}: {what}")),
+        }
+    }
+    Ok(entries)
+}
+
+/// The globs that were given, else those that hold without any.
+pub(super) fn globs(given: Vec<String>, usual: Vec<String>) -> Vec<String> {
+    if given.is_empty() { usual } else { given }
+}
+
+/// Reads `NODE=OFFSET` as often as it was given; offsets in nanoseconds.
+pub(super) fn clocks(texts: &[String]) -> Result<Vec<(String, i64)>, ConfigError> {
+    let mut clocks: Vec<(String, i64)> = Vec::new();
+    for text in texts {
+        let Some((node, offset)) = text.split_once('=').filter(|(node, _)| is_node_name(node)) else {
+            return unusable(format!("--clock {text}: want NODE=OFFSET, as in kappa2=+3.7s"));
+        };
+        let (sign, size) = match offset.strip_prefix('-') {
+            Some(size) => (-1, size),
+            None => (1, offset.strip_prefix('+').unwrap_or(offset)),
+        };
+        let Some(nanos) = filter::duration(size) else {
+            return unusable(format!(
+                "--clock {text}: an offset is a number with a unit: +3.7s, -900ms, 250us"
+            ));
+        };
+        if clocks.iter().any(|(known, _)| known == node) {
+            return unusable(format!("--clock {text}: {node} has an offset already; give one for each node"));
+        }
+        clocks.push((node.to_owned(), sign * nanos));
+    }
+    Ok(clocks)
+}
+
+/// Reads address ranges for the option `name`.
+pub(super) fn ranges(name: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let read = |text: &String| match text.parse::<IpNet>() {
+        Ok(range) => Ok(range.trunc()),
+        Err(_) => unusable(format!("{name} {text}: want a range of addresses, as in 10.244.0.0/16")),
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Reads `max`, `1x`, `10x`, `0.5x`.
+pub(super) fn speed(text: &str) -> Result<Speed, ConfigError> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    let times = text.strip_suffix('x').and_then(|number| number.parse::<f64>().ok());
+    match times.filter(|times| times.is_finite() && *times > 0.0) {
+        Some(times) => Ok(Speed::Times(times)),
+        None => unusable(format!("--speed {text}: want max, or times the recorded speed: 1x, 10x, 0.5x")),
+    }
+}

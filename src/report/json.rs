@@ -1,0 +1,362 @@
+//! The report as one JSON document, `hopline/report/1`: one line a journey, so that it streams.
+//!
+//! Keys stand in the contract's order. Times are integer nanoseconds on the reference node's clock; what is not
+//! known is `null`. Labels are English, whatever the language of the screen.
+
+use std::fmt::Display;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::model::{
+    Direction, Endpoint, Exchange, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Role, SourceSummary,
+    StagePlace, State, Timestamp, Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
+};
+use crate::report::Totals;
+use crate::timeline::{Context, Manner, fill_label};
+
+/// What the document is, for programs that read it.
+pub const SCHEMA: &str = "hopline/report/1";
+
+/// The document's beginning, up to its first journey.
+pub fn head(out: &mut Vec<u8>, sources: &[SourceSummary], context: &Context<'_>) {
+    out.extend_from_slice(b"{\"schema\":");
+    value(out, &SCHEMA);
+    out.extend_from_slice(b",\n\"sources\":[");
+    for (index, summary) in sources.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"\n" } else { b",\n" });
+        value(out, &SourceRow::new(summary, context));
+    }
+    out.extend_from_slice(b"\n],\n\"journeys\":[\n");
+}
+
+/// One journey under the number the report gives it.
+pub fn journey(out: &mut Vec<u8>, id: u64, journey: &Journey, context: &Context<'_>) {
+    let context = Context { manner: Manner::default(), ..*context };
+    value(out, &JourneyRow::new(id, journey, &context));
+}
+
+/// The document's end.
+pub fn tail(out: &mut Vec<u8>, totals: &Totals) {
+    out.extend_from_slice(b"\n],\n\"lookups\":");
+    value(out, &totals.lookups);
+    out.extend_from_slice(b",\"unclassified\":");
+    value(out, &totals.unclassified);
+    out.extend_from_slice(b"}\n");
+}
+
+fn value<T: Serialize>(out: &mut Vec<u8>, row: &T) {
+    // Writing into memory cannot fail, and none of the rows has a key that is not a string.
+    let written = serde_json::to_writer(out, row);
+    debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// A value written as its text.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct SourceRow<'a> {
+    node: Option<&'a str>,
+    file: &'a str,
+    interfaces: Vec<InterfaceRow<'a>>,
+    packets: u64,
+    not_understood: u64,
+    damaged: u64,
+    dropped: Option<u64>,
+    clock_offset_ns: Option<i64>,
+    clock_error_ns: Option<i64>,
+}
+
+#[derive(serde::Serialize)]
+struct InterfaceRow<'a> {
+    name: &'a str,
+    role: Role,
+}
+
+impl<'a> SourceRow<'a> {
+    fn new(summary: &'a SourceSummary, context: &Context<'a>) -> SourceRow<'a> {
+        let topology = context.topology;
+        let vantages = summary.vantages.iter().map(|&id| topology.vantage(id));
+        let fit = summary.node.map(|node| context.clocks.fit(node));
+        SourceRow {
+            node: summary.node.map(|node| topology.node_name(node)),
+            file: &summary.file,
+            interfaces: vantages
+                .map(|vantage| InterfaceRow { name: &vantage.interface, role: vantage.role })
+                .collect(),
+            packets: summary.packets,
+            not_understood: summary.not_understood,
+            damaged: summary.damaged,
+            dropped: summary.dropped,
+            clock_offset_ns: fit.map(|fit| fit.offset_ns),
+            clock_error_ns: fit.and_then(|fit| fit.error_ns),
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct JourneyRow<'a> {
+    id: u64,
+    path: &'a str,
+    route: &'a str,
+    started_ns: i64,
+    ended_ns: i64,
+    client: Option<Shown<Endpoint>>,
+    target: Option<Shown<Endpoint>>,
+    server: Option<Shown<Endpoint>>,
+    names: Names<'a>,
+    exchange: ExchangeRow<'a>,
+    legs: Vec<LegRow<'a>>,
+    handoffs: [(); 0],
+    request: Vec<VisitRow<'a>>,
+    reply: Vec<VisitRow<'a>>,
+    retransmissions: u32,
+    verdict: VerdictRow<'a>,
+}
+
+impl<'a> JourneyRow<'a> {
+    fn new(id: u64, journey: &'a Journey, context: &Context<'a>) -> JourneyRow<'a> {
+        let trail = &*journey.trail;
+        let client = trail.legs.first().map(|leg| leg.client);
+        let target = trail.legs.first().and_then(|leg| leg.target);
+        let server = trail.legs.last().and_then(|leg| leg.server);
+        let visits = |visits: &'a [Visit]| {
+            visits.iter().map(|visit| VisitRow::new(visit, journey, context)).collect::<Vec<_>>()
+        };
+        JourneyRow {
+            id,
+            path: &journey.path,
+            route: &journey.route,
+            started_ns: journey.started.0,
+            ended_ns: journey.ended.0,
+            client: client.map(Shown),
+            target: target.map(Shown),
+            server: server.map(Shown),
+            names: Names { ends: [client, target, server], context: *context },
+            exchange: ExchangeRow::new(&trail.exchange),
+            legs: trail.legs.iter().zip(1..).map(|(leg, id)| LegRow::new(id, leg, context)).collect(),
+            handoffs: [],
+            request: visits(&journey.request),
+            reply: visits(&journey.reply),
+            retransmissions: trail.retransmissions,
+            verdict: VerdictRow::new(&journey.verdict, context),
+        }
+    }
+}
+
+/// What is known of the names of a journey's addresses.
+struct Names<'a> {
+    ends: [Option<Endpoint>; 3],
+    context: Context<'a>,
+}
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (index, end) in self.ends.iter().enumerate() {
+            let Some(ip) = end.map(|end| end.ip) else { continue };
+            let is_written = self.ends[..index].iter().flatten().any(|before| before.ip == ip);
+            if let Some(name) = self.context.name(ip).filter(|_| !is_written) {
+                map.serialize_entry(&Shown(ip), name)?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct ExchangeRow<'a> {
+    protocol: &'static str,
+    method: Option<&'a str>,
+    path: Option<&'a str>,
+    host: Option<&'a str>,
+    status: Option<u16>,
+    request_bytes: u64,
+    reply_bytes: u64,
+}
+
+impl<'a> ExchangeRow<'a> {
+    fn new(exchange: &'a Exchange) -> ExchangeRow<'a> {
+        ExchangeRow {
+            protocol: exchange.application.name(),
+            method: exchange.method.as_deref(),
+            path: exchange.path.as_deref(),
+            host: exchange.host.as_deref(),
+            status: exchange.status,
+            request_bytes: exchange.request_bytes,
+            reply_bytes: exchange.reply_bytes,
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct LegRow<'a> {
+    /// The leg's number in its journey, from 1; handoffs name legs by it.
+    id: u32,
+    protocol: &'static str,
+    client: Shown<Endpoint>,
+    target: Option<Shown<Endpoint>>,
+    server: Option<Shown<Endpoint>>,
+    client_seen_by_server: Option<Shown<Endpoint>>,
+    translations: Vec<TranslationRow<'a>>,
+}
+
+impl<'a> LegRow<'a> {
+    fn new(id: u32, leg: &'a Leg, context: &Context<'a>) -> LegRow<'a> {
+        LegRow {
+            id,
+            protocol: protocol_name(leg.protocol),
+            client: Shown(leg.client),
+            target: leg.target.map(Shown),
+            server: leg.server.map(Shown),
+            client_seen_by_server: leg.client_seen_by_server.map(Shown),
+            translations: leg.translations.iter().map(|done| TranslationRow::new(done, context)).collect(),
+        }
+    }
+}
+
+fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Icmp | Protocol::Icmp6 => "icmp",
+        Protocol::Other(_) => "other",
+    }
+}
+
+#[derive(serde::Serialize)]
+struct TranslationRow<'a> {
+    node: &'a str,
+    kind: &'static str,
+    from: Shown<Rewritten>,
+    to: Shown<Rewritten>,
+    evidence: [&'static str; 1],
+    rule: Option<()>,
+}
+
+/// The part of a 5-tuple that a translation changed.
+enum Rewritten {
+    End(Endpoint),
+    Both(crate::model::Tuple),
+}
+
+impl Display for Rewritten {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rewritten::End(endpoint) => endpoint.fmt(f),
+            Rewritten::Both(tuple) => tuple.fmt(f),
+        }
+    }
+}
+
+impl<'a> TranslationRow<'a> {
+    fn new(done: &Translation, context: &Context<'a>) -> TranslationRow<'a> {
+        let (kind, from, to) = match done.kind() {
+            TranslationKind::Dnat => ("dnat", Rewritten::End(done.from.dst), Rewritten::End(done.to.dst)),
+            TranslationKind::Snat => ("snat", Rewritten::End(done.from.src), Rewritten::End(done.to.src)),
+            TranslationKind::Both => ("both", Rewritten::Both(done.from), Rewritten::Both(done.to)),
+        };
+        let evidence = match done.evidence {
+            TranslationEvidence::PacketMatch { .. } => "packet-match",
+        };
+        TranslationRow {
+            node: context.node(done.node),
+            kind,
+            from: Shown(from),
+            to: Shown(to),
+            evidence: [evidence],
+            rule: None,
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct VisitRow<'a> {
+    stage: Shown<crate::model::Stage>,
+    node: Option<&'a str>,
+    interface: Option<&'a str>,
+    direction: Option<Direction>,
+    state: &'static str,
+    #[serde(flatten)]
+    when: When,
+    label: String,
+}
+
+/// The times that a visit's state has. An interval may be open on one side.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum When {
+    Seen { time_ns: i64 },
+    Bounded { after_ns: Option<i64>, before_ns: Option<i64> },
+    Never {},
+}
+
+impl<'a> VisitRow<'a> {
+    fn new(visit: &Visit, journey: &Journey, context: &Context<'a>) -> VisitRow<'a> {
+        let known = |time: Timestamp| Some(time.0).filter(|&nanos| nanos != i64::MIN && nanos != i64::MAX);
+        let when = match visit.state {
+            State::Seen { time } => When::Seen { time_ns: time.0 },
+            State::Bounded { after, before } => {
+                When::Bounded { after_ns: known(after), before_ns: known(before) }
+            }
+            _ => When::Never {},
+        };
+        let vantage = visit.vantage.map(|id| context.topology.vantage(id));
+        VisitRow {
+            stage: Shown(visit.stage),
+            node: visit.node.map(|node| context.node(node)),
+            interface: vantage.map(|vantage| vantage.interface.as_str()).filter(|name| !name.is_empty()),
+            direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
+            state: visit.state.name(),
+            when,
+            label: fill_label(&visit.label.en, journey, context),
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct VerdictRow<'a> {
+    outcome: Outcome,
+    direction: Option<&'static str>,
+    after: Option<StagePlaceRow<'a>>,
+    before: Option<StagePlaceRow<'a>>,
+    #[serde(rename = "where")]
+    place: Option<PlaceRow<'a>>,
+    detail: &'a str,
+}
+
+#[derive(serde::Serialize)]
+struct StagePlaceRow<'a> {
+    stage: Shown<crate::model::Stage>,
+    node: Option<&'a str>,
+}
+
+#[derive(serde::Serialize)]
+struct PlaceRow<'a> {
+    kind: PlaceKind,
+    node: Option<&'a str>,
+}
+
+impl<'a> VerdictRow<'a> {
+    fn new(verdict: &'a Verdict, context: &Context<'a>) -> VerdictRow<'a> {
+        let name = |node: Option<NodeId>| node.map(|node| context.node(node));
+        let stage_place =
+            |place: StagePlace| StagePlaceRow { stage: Shown(place.stage), node: name(place.node) };
+        VerdictRow {
+            outcome: verdict.outcome,
+            direction: verdict.direction.map(|way| match way {
+                Way::Request => "request",
+                Way::Reply => "reply",
+            }),
+            after: verdict.after.map(stage_place),
+            before: verdict.before.map(stage_place),
+            place: verdict.place.map(|place| PlaceRow { kind: place.kind, node: name(place.node) }),
+            detail: &verdict.detail,
+        }
+    }
+}

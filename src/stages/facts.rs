@@ -1,0 +1,349 @@
+//! Who the two ends of a trail are, on which nodes they live, and of which path the trail therefore is.
+
+use std::ops::RangeInclusive;
+
+use crate::model::{Application, Direction, Endpoint, Ip, Leg, NodeId, Protocol, Role, Trail};
+use crate::stages::followed::{Pair, Point};
+use crate::stages::place::World;
+use crate::stages::template::{Fact, FactSet, Letter};
+
+/// What kind of thing has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Pod,
+    /// A node's own address.
+    Node,
+    /// A Service without a known endpoint, or nothing known.
+    Unknown,
+    Outside,
+}
+
+/// Which node each letter of a template stands for in a trail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Nodes([Option<NodeId>; 4]);
+
+impl Nodes {
+    pub(super) fn get(self, letter: Letter) -> Option<NodeId> {
+        self.0[letter as usize]
+    }
+
+    fn set(&mut self, letter: Letter, node: Option<NodeId>) {
+        self.0[letter as usize] = node;
+    }
+}
+
+/// What decides path and route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    /// The template's name; `None` where the trail fits no path.
+    pub(super) path: Option<&'static str>,
+    pub(super) nodes: Nodes,
+    pub(super) set: FactSet,
+}
+
+/// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point.
+const INGRESS_PORTS: [u16; 3] = [80, 443, 8080];
+
+impl Facts {
+    pub(super) fn new(trail: &Trail, pair: &Pair, world: &World<'_>) -> Option<Facts> {
+        let first = trail.legs.first()?;
+        let last = trail.legs.last()?;
+        let look = Look { trail, pair, world, first, last };
+        let client = look.client();
+        let server = look.server();
+        let nodes = look.nodes(client, server);
+        Some(Facts { path: look.path(client, server), nodes, set: look.facts(client, server, nodes) })
+    }
+}
+
+struct Look<'a> {
+    trail: &'a Trail,
+    pair: &'a Pair,
+    world: &'a World<'a>,
+    /// The client's leg.
+    first: &'a Leg,
+    /// The endpoint's leg.
+    last: &'a Leg,
+}
+
+impl Look<'_> {
+    /// Node addresses come before pod addresses: a pod of the host network has its node's.
+    fn client(&self) -> Side {
+        let ip = self.first.client.ip;
+        let topology = self.world.topology;
+        let request = &self.pair.request;
+        if on_first_leg(request.at(Role::Workload, Direction::In)).is_some() {
+            Side::Pod
+        } else if topology.node_addresses.contains_key(&ip) {
+            Side::Node
+        } else if topology.pods.contains_key(&ip) || self.is_near_pods(ip) {
+            Side::Pod
+        } else {
+            self.departed_from().map_or(Side::Outside, |node| self.resident(ip, node))
+        }
+    }
+
+    /// The node in which the packet appears, though the node captures where it would have entered from elsewhere.
+    fn departed_from(&self) -> Option<NodeId> {
+        let request = &self.pair.request;
+        let to_pod = request.first(Role::Workload, Direction::Out).map(|point| point.node);
+        let is_own = |&node: &NodeId| {
+            self.world.topology.captures(node, Role::Uplink)
+                && !request.passed(node, Role::Uplink, Direction::In)
+        };
+        // A packet that entered another node by the uplink before came from elsewhere.
+        let came_in = || request.first(Role::Uplink, Direction::In).is_some();
+        self.departure().or_else(|| to_pod.filter(|_| !came_in()).filter(is_own))
+    }
+
+    /// What lives on `node` under `ip`, if no cali interface shows it: the node itself, or a pod whose cali is
+    /// not captured, which has an address of another kind than the node's.
+    fn resident(&self, ip: Ip, node: NodeId) -> Side {
+        let known = &self.world.topology.node_addresses;
+        let is_known = known.values().any(|&owner| owner == node);
+        let is_near = known.range(block(ip, 24, 64)).any(|(_, &owner)| owner == node);
+        if is_near || !is_known { Side::Node } else { Side::Pod }
+    }
+
+    fn server(&self) -> Side {
+        let topology = self.world.topology;
+        if self.server_cali().is_some() {
+            return Side::Pod;
+        }
+        let Some(Endpoint { ip, .. }) = self.last.server.or(self.last.target) else { return Side::Unknown };
+        if topology.node_addresses.contains_key(&ip) || ip.is_node_local() {
+            Side::Node
+        } else if topology.pods.contains_key(&ip) || self.pair.neighbour.is_some() {
+            Side::Pod
+        } else if self.is_service(ip) {
+            Side::Unknown
+        } else if self.is_near_pods(ip) {
+            Side::Pod
+        } else {
+            match self.answered_from() {
+                Some(node) if self.world.topology.captures(node, Role::Workload) => Side::Node,
+                Some(node) => self.resident(ip, node),
+                None => Side::Outside,
+            }
+        }
+    }
+
+    /// The cali interface the server was seen behind.
+    fn server_cali(&self) -> Option<&Point> {
+        let to_it = self.on_last_leg(self.pair.request.at(Role::Workload, Direction::Out));
+        to_it.or_else(|| self.on_last_leg(self.pair.reply.at(Role::Workload, Direction::In)))
+    }
+
+    /// The node that the packet entered and did not leave by the uplink, while the answer did.
+    fn answered_from(&self) -> Option<NodeId> {
+        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let mut entries = request.at(Role::Uplink, Direction::In).map(|point| point.node);
+        entries.find(|&node| {
+            !request.passed(node, Role::Uplink, Direction::Out)
+                && reply.passed(node, Role::Uplink, Direction::Out)
+        })
+    }
+
+    /// Whether `ip` is dialled as a Service: it was translated before, has a Service's DNS name, or lies in
+    /// the address block of known Services and not in that of the pods.
+    fn is_service(&self, ip: Ip) -> bool {
+        let topology = self.world.topology;
+        let is_service_name = |name: &str| name.split('.').any(|label| label == "svc");
+        topology.services.contains_key(&ip)
+            || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
+            || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
+            || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
+    }
+
+    /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
+    /// /48), of which each node carves its /26 or /24.
+    fn is_near_pods(&self, ip: Ip) -> bool {
+        self.world.topology.pods.range(block(ip, 16, 48)).next().is_some()
+    }
+
+    fn is_translated(&self) -> bool {
+        match (self.first.target, self.first.server) {
+            (Some(target), Some(server)) => target != server,
+            _ => false,
+        }
+    }
+
+    fn path(&self, client: Side, server: Side) -> Option<&'static str> {
+        if self.trail.exchange.application == Application::Dns {
+            return Some("dns-lookup");
+        }
+        let target = self.first.target.or(self.first.server)?;
+        let is_service = self.is_translated() || self.is_service(target.ip);
+        match client {
+            Side::Pod if is_service => Some("pod-to-service"),
+            Side::Pod => match server {
+                Side::Pod => Some("pod-to-pod"),
+                Side::Outside => Some("pod-to-external"),
+                Side::Node | Side::Unknown => None,
+            },
+            Side::Node => {
+                (server == Side::Pod || (is_service && server == Side::Unknown)).then_some("host-to-pod")
+            }
+            Side::Outside | Side::Unknown => self.path_from_outside(target, server, is_service),
+        }
+    }
+
+    fn path_from_outside(&self, target: Endpoint, server: Side, is_service: bool) -> Option<&'static str> {
+        let is_node = self.world.topology.node_addresses.contains_key(&target.ip);
+        if is_node && self.is_translated() && server == Side::Pod {
+            return Some("nodeport-to-pod");
+        }
+        if is_node || server == Side::Node {
+            let is_ingress = self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port);
+            return is_ingress.then_some("ingress-to-pod");
+        }
+        match server {
+            _ if is_service => Some("external-to-service"),
+            Side::Pod => Some("external-to-pod"),
+            Side::Node | Side::Unknown | Side::Outside => None,
+        }
+    }
+
+    fn nodes(&self, client: Side, server: Side) -> Nodes {
+        let a = self.client_node(client);
+        let b = self.server_node(client, server, a);
+        // A client outside that no uplink showed came in somewhere: the pod's node is the nearest guess that
+        // claims nothing, as its uplink is then not captured.
+        let a = if client == Side::Outside { a.or(b) } else { a };
+        let mut nodes = Nodes::default();
+        nodes.set(Letter::A, a);
+        nodes.set(Letter::B, b);
+        nodes.set(Letter::V, a);
+        if self.is_handed_on() {
+            nodes.set(Letter::T, self.proxy_node());
+        }
+        nodes
+    }
+
+    fn client_node(&self, client: Side) -> Option<NodeId> {
+        let topology = self.world.topology;
+        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        match client {
+            Side::Pod => on_first_leg(request.at(Role::Workload, Direction::In))
+                .or_else(|| on_first_leg(reply.at(Role::Workload, Direction::Out)))
+                .map(|point| point.node)
+                .or_else(|| topology.node_of_pod(self.first.client.ip))
+                .or_else(|| self.departure()),
+            Side::Node => {
+                let known = topology.node_addresses.get(&self.first.client.ip).copied();
+                known
+                    .or_else(|| self.departure())
+                    .or_else(|| request.first(Role::Workload, Direction::Out).map(|point| point.node))
+            }
+            Side::Outside | Side::Unknown => self.entry(),
+        }
+    }
+
+    /// The node that the packet left by the uplink without having entered it so.
+    fn departure(&self) -> Option<NodeId> {
+        let request = &self.pair.request;
+        let exits = request.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
+        let mut nodes = exits.map(|point| point.node);
+        nodes.find(|&node| !request.passed(node, Role::Uplink, Direction::In))
+    }
+
+    /// The first node that an outside client's packet entered: the one with the highest TTL, as each node on
+    /// the way takes one off.
+    fn entry(&self) -> Option<NodeId> {
+        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let dialled = self.first.target.and_then(|target| self.world.topology.node_addresses.get(&target.ip));
+        let entries = request.at(Role::Uplink, Direction::In).filter(|point| point.leg == 0);
+        let passed_on = |node| request.at(Role::Uplink, Direction::Out).any(|point| point.node == node);
+        let first =
+            entries.max_by_key(|point| (point.ttl, passed_on(point.node), std::cmp::Reverse(point.time)));
+        let last_exit = || {
+            let exits = reply.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
+            exits.min_by_key(|point| point.ttl).map(|point| point.node)
+        };
+        dialled.copied().or_else(|| first.map(|point| point.node)).or_else(last_exit)
+    }
+
+    fn server_node(&self, client: Side, server: Side, a: Option<NodeId>) -> Option<NodeId> {
+        let topology = self.world.topology;
+        let ip = self.last.server.or(self.last.target).map(|endpoint| endpoint.ip);
+        let seen = self.server_cali().map(|point| point.node);
+        let seen = seen.or_else(|| self.pair.neighbour.map(|(node, _)| node));
+        let known = ip.and_then(|ip| match server {
+            Side::Node if ip.is_node_local() => a,
+            Side::Node => topology.node_addresses.get(&ip).copied(),
+            _ => topology.node_of_pod(ip),
+        });
+        // It entered a second node and did not leave it by the uplink.
+        let arrived = || {
+            let request = &self.pair.request;
+            let left = |node| request.at(Role::Uplink, Direction::Out).any(|point| point.node == node);
+            let mut entries = request.at(Role::Uplink, Direction::In);
+            let entered = entries.find(|point| Some(point.node) != a && !left(point.node));
+            entered.map(|point| point.node)
+        };
+        let answered = || {
+            let mut exits = self.pair.reply.at(Role::Uplink, Direction::Out);
+            exits.find(|point| Some(point.node) != a).map(|point| point.node)
+        };
+        let ended = || a.filter(|_| client == Side::Outside && server == Side::Node);
+        seen.or(known).or_else(arrived).or_else(answered).or_else(ended)
+    }
+
+    fn is_handed_on(&self) -> bool {
+        self.trail.legs.len() > 1
+    }
+
+    /// The node of the proxy that opened the endpoint's leg.
+    fn proxy_node(&self) -> Option<NodeId> {
+        let known = self.world.topology.node_addresses.get(&self.last.client.ip).copied();
+        known.or_else(|| {
+            let request = &self.pair.request;
+            let out = self.on_last_leg(request.at(Role::Uplink, Direction::Out));
+            out.or_else(|| self.on_last_leg(request.at(Role::Workload, Direction::Out)))
+                .map(|point| point.node)
+        })
+    }
+
+    fn facts(&self, client: Side, server: Side, nodes: Nodes) -> FactSet {
+        let start = if self.is_handed_on() { nodes.get(Letter::T) } else { nodes.get(Letter::A) };
+        let end = nodes.get(Letter::B);
+        let moved_on = || {
+            let out =
+                self.pair.request.at(Role::Uplink, Direction::Out).any(|point| Some(point.node) == start);
+            let back = self.pair.reply.at(Role::Uplink, Direction::In).any(|point| Some(point.node) == start);
+            out || back
+        };
+        let is_same = start.is_some() && start == end;
+        let is_other = !is_same && (start.is_none() || end.is_some() || moved_on());
+        let is_masqueraded = self.first.client_seen_by_server.is_some_and(|seen| seen != self.first.client);
+        let is_hairpin = self.first.server.is_some_and(|server| server.ip == self.first.client.ip);
+        let mut set = FactSet::default();
+        set.set(Fact::SameNode, is_same);
+        set.set(Fact::OtherNode, is_other);
+        set.set(Fact::Undecided, !is_same && !is_other && server != Side::Outside);
+        set.set(Fact::Hairpin, is_hairpin);
+        set.set(Fact::Masqueraded, is_masqueraded);
+        set.set(Fact::HandedOn, self.is_handed_on());
+        set.set(Fact::ClientIsNode, client == Side::Node);
+        set.set(Fact::ClientIsOutside, client == Side::Outside);
+        set.set(Fact::ServerIsNode, server == Side::Node);
+        set.set(Fact::ServerIsOutside, server == Side::Outside);
+        set
+    }
+
+    fn on_last_leg<'p>(&self, mut points: impl Iterator<Item = &'p Point>) -> Option<&'p Point> {
+        let last = self.trail.legs.len() - 1;
+        points.find(|point| usize::from(point.leg) == last)
+    }
+}
+
+fn on_first_leg<'p>(mut points: impl Iterator<Item = &'p Point>) -> Option<&'p Point> {
+    points.find(|point| point.leg == 0)
+}
+
+/// The addresses that share the first `v4` (`v6`) bits with `ip`.
+fn block(ip: Ip, v4: u32, v6: u32) -> RangeInclusive<Ip> {
+    let host_bits = if ip.is_v4() { 32 - v4 } else { 128 - v6 };
+    let mask = (1_u128 << host_bits) - 1;
+    Ip(ip.0 & !mask)..=Ip(ip.0 | mask)
+}

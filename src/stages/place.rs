@@ -1,0 +1,85 @@
+//! From a trail to a journey.
+
+use std::sync::Arc;
+
+use crate::model::{Clocks, Journey, NodeId, Timestamp, Topology, Trail, Visit};
+use crate::stages::facts::Facts;
+use crate::stages::followed::follow;
+use crate::stages::template::{Spot, Templates};
+use crate::stages::verdict;
+use crate::stages::walk::{Case, Placed, Walk};
+
+/// What is known beside the trail itself.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    pub topology: &'a Topology,
+    pub clocks: &'a Clocks,
+    /// Nodes where the capture itself lost packets, so that absence proves less.
+    pub lossy_nodes: &'a [NodeId],
+    /// The latest packet's time, on the reference node's clock.
+    pub now: Timestamp,
+}
+
+impl Templates {
+    /// Numbers `trail` into a journey and judges it. The same input gives the same journey.
+    pub fn place(&self, trail: Arc<Trail>, world: &World<'_>) -> Journey {
+        let (started, ended) = span(&trail, world);
+        let pair = follow(&trail, world);
+        let facts = Facts::new(&trail, &pair, world);
+        let path = facts.and_then(|facts| facts.path).and_then(|name| self.get(name));
+        let placed = facts.zip(path).and_then(|(facts, template)| {
+            let route = template.route(facts.set)?;
+            let case = Case { trail: &trail, world, pair: &pair, facts };
+            let walk = Walk::new(&case, route);
+            let verdict = verdict::judge(&case, &walk);
+            let request = visits(walk.request());
+            // A request that was lost has no reply whose visits could be missing.
+            let reply = if verdict::has_reply(&verdict, &walk) { visits(walk.reply()) } else { Vec::new() };
+            Some((Arc::clone(&template.name), Arc::clone(&route.name), request, reply, verdict))
+        });
+        let (path, route, request, reply, verdict) = placed.unwrap_or_else(|| {
+            let verdict = verdict::judge_unplaced(&trail, &pair, world);
+            (Arc::clone(&self.unclassified), Arc::clone(&self.no_route), Vec::new(), Vec::new(), verdict)
+        });
+        Journey { id: trail.id, path, route, started, ended, request, reply, verdict, trail }
+    }
+}
+
+/// The first and the last time anything of the trail was seen, the lookup before it included.
+fn span(trail: &Trail, world: &World<'_>) -> (Timestamp, Timestamp) {
+    let align = |vantage, time| world.clocks.align(world.topology.vantage(vantage).node, time);
+    let mut times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
+    let first = times.next().unwrap_or_default();
+    let (started, ended) = times.fold((first, first), |(low, high), time| (low.min(time), high.max(time)));
+    match &trail.resolution {
+        Some(resolution) => {
+            let asked = align(resolution.query.vantage, resolution.first_try);
+            (started.min(asked), ended)
+        }
+        None => (started, ended),
+    }
+}
+
+/// The numbered steps, as visits.
+fn visits(placed: &[Placed<'_>]) -> Vec<Visit> {
+    let mut visits = Vec::with_capacity(placed.len());
+    for placed in placed {
+        let Some(stage) = &placed.step.stage else { continue };
+        let direction = match placed.step.spot {
+            Spot::Point(_, direction) => Some(direction),
+            Spot::DnsQuery => Some(crate::model::Direction::In),
+            Spot::DnsAnswer => Some(crate::model::Direction::Out),
+            _ => None,
+        };
+        visits.push(Visit {
+            stage: stage.stage,
+            node: placed.node,
+            vantage: placed.vantage,
+            direction,
+            state: placed.state,
+            label: Arc::clone(&stage.label),
+            sighting: placed.point.map(|point| point.sighting),
+        });
+    }
+    visits
+}

@@ -1,0 +1,338 @@
+//! A small cluster for tests: nodes alpha and beta with bond1 and a cali interface for each pod, and trails
+//! written as the places where a packet was seen.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::model::{
+    Application, Clocks, Direction, Endpoint, Exchange, IcmpNotice, IcmpReason, Ip, Journey, Leg, Lookup,
+    NodeId, Part, Phase, Protocol, Resolution, Role, Sighting, State, Timestamp, Topology, Trail, Vantage,
+    VantageId, Way,
+};
+use crate::stages::{Templates, World};
+
+pub(super) const ALPHA: NodeId = NodeId(0);
+pub(super) const BETA: NodeId = NodeId(1);
+
+pub(super) const CART: Ip = Ip::v4([10, 244, 1, 17]);
+pub(super) const MILL: Ip = Ip::v4([10, 244, 1, 18]);
+pub(super) const STOCK: Ip = Ip::v4([10, 244, 2, 33]);
+/// A pod's address of which no cali interface is known.
+pub(super) const STRANGER: Ip = Ip::v4([10, 244, 3, 9]);
+pub(super) const SHOP: Ip = Ip::v4([10, 43, 7, 7]);
+pub(super) const ALPHA_IP: Ip = Ip::v4([192, 168, 50, 11]);
+pub(super) const BETA_IP: Ip = Ip::v4([192, 168, 50, 12]);
+pub(super) const VIP: Ip = Ip::v4([192, 168, 50, 100]);
+pub(super) const VISITOR: Ip = Ip::v4([172, 31, 9, 77]);
+
+/// What was captured, and what is known of addresses.
+pub(super) struct Cluster {
+    pub(super) topology: Topology,
+    pub(super) clocks: Clocks,
+    pub(super) lossy: Vec<NodeId>,
+}
+
+const VANTAGES: [(&str, NodeId, &str, Role); 5] = [
+    ("bond1.alpha", ALPHA, "bond1", Role::Uplink),
+    ("cart", ALPHA, "cali1cart", Role::Workload),
+    ("mill", ALPHA, "cali1mill", Role::Workload),
+    ("bond1.beta", BETA, "bond1", Role::Uplink),
+    ("stock", BETA, "cali2stock", Role::Workload),
+];
+
+impl Cluster {
+    /// Everything is captured.
+    pub(super) fn whole() -> Cluster {
+        Cluster::without(&[])
+    }
+
+    /// Everything but the named capture points; a node without any is not known at all.
+    pub(super) fn without(absent: &[&str]) -> Cluster {
+        let mut topology = Topology { nodes: vec!["alpha".into(), "beta".into()], ..Topology::default() };
+        for (name, node, interface, role) in VANTAGES {
+            // An absent capture point keeps its place, so that ids stay the same, with a role of no use.
+            let role = if absent.contains(&name) { Role::Other } else { role };
+            let vantage = Vantage { node, interface: interface.into(), role, role_is_given: true };
+            topology.vantages.push(vantage);
+        }
+        for (name, ip) in [("cart", CART), ("mill", MILL), ("stock", STOCK)] {
+            if !absent.contains(&name) {
+                topology.pods.insert(ip, vantage(name));
+            }
+        }
+        for (ip, node, name) in
+            [(ALPHA_IP, ALPHA, "bond1.alpha"), (VIP, ALPHA, "bond1.alpha"), (BETA_IP, BETA, "bond1.beta")]
+        {
+            if !absent.contains(&name) {
+                topology.node_addresses.insert(ip, node);
+            }
+        }
+        topology.services.insert(SHOP, "shop/stock".into());
+        Cluster { topology, clocks: Clocks::default(), lossy: Vec::new() }
+    }
+
+    pub(super) fn only_alpha() -> Cluster {
+        Cluster::without(&["bond1.beta", "stock"])
+    }
+
+    pub(super) fn only_beta() -> Cluster {
+        Cluster::without(&["bond1.alpha", "cart", "mill"])
+    }
+
+    pub(super) fn place(&self, trail: Trail) -> Journey {
+        let now = Timestamp(i64::MAX / 2);
+        let world = World { topology: &self.topology, clocks: &self.clocks, lossy_nodes: &self.lossy, now };
+        Templates::embedded().place(Arc::new(trail), &world)
+    }
+
+    fn is_captured(&self, id: VantageId) -> bool {
+        self.topology.vantage(id).role != Role::Other
+    }
+}
+
+pub(super) fn vantage(name: &str) -> VantageId {
+    let at = VANTAGES.iter().position(|known| known.0 == name);
+    VantageId(at.unwrap_or_else(|| panic!("no capture point {name}")) as u16)
+}
+
+/// Where a packet was seen, in short: `cart> bond1.alpha>` left the pod cart and then the node alpha,
+/// `>bond1.beta >stock` entered beta and went to the pod stock.
+fn spots(text: &str) -> Vec<(VantageId, Direction)> {
+    let spot = |word: &str| {
+        let (name, is_to) =
+            word.strip_prefix('>').map_or((word.trim_end_matches('>'), false), |rest| (rest, true));
+        let is_pod = !name.starts_with("bond1");
+        let direction = if is_to == is_pod { Direction::Out } else { Direction::In };
+        (vantage(name), direction)
+    };
+    text.split_whitespace().map(spot).collect()
+}
+
+/// Builds a trail; each packet is ten microseconds later at each place.
+pub(super) struct Builder {
+    trail: Trail,
+    clock: i64,
+}
+
+pub(super) const fn at(ip: Ip, port: u16) -> Endpoint {
+    Endpoint::new(ip, port)
+}
+
+/// A TCP connection from `client` to `target`, which `server` serves.
+pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> Builder {
+    let leg = Leg {
+        protocol: Protocol::Tcp,
+        client: at(client, 40_000),
+        target: Some(target),
+        server,
+        client_seen_by_server: server.map(|_| at(client, 40_000)),
+        translations: SmallVec::new(),
+        faces: SmallVec::new(),
+    };
+    let trail = Trail {
+        id: 1,
+        revision: 1,
+        phase: Phase::TimedOut,
+        legs: SmallVec::from_iter([leg]),
+        exchange: Exchange::new(Application::Tcp),
+        sightings: Vec::new(),
+        left_out: 0,
+        retransmissions: 0,
+        resolution: None,
+        notices: SmallVec::new(),
+        is_mid_stream: false,
+        is_first_of_leg: true,
+        request_seq: Some(1_000),
+        reply_seq: Some(5_000),
+        answer_is_whole: false,
+        deadline: Timestamp(0),
+    };
+    Builder { trail, clock: 1_000_000 }
+}
+
+/// Goes on with a trail.
+pub(super) fn resume(trail: Trail) -> Builder {
+    let clock = trail.sightings.last().map_or(1_000_000, |last| last.time.0);
+    Builder { trail, clock }
+}
+
+impl Builder {
+    /// A packet at each of the places in `spots`.
+    pub(super) fn packet(mut self, way: Way, part: Part, spots_text: &str, len: u32) -> Builder {
+        for (ttl, (vantage, direction)) in (1..=64).rev().zip(spots(spots_text)) {
+            self.clock += 10_000;
+            let is_syn = part == Part::Handshake;
+            let flags = match (part, way) {
+                (Part::Handshake, Way::Request) => 2,
+                (Part::Handshake, Way::Reply) => 18,
+                (Part::Reset, _) => 20,
+                (Part::IcmpError | Part::NeighbourRequest, _) => 0,
+                _ => 16,
+            };
+            let start = if way == Way::Request { 1_000 } else { 5_000 };
+            let seen_before = self
+                .trail
+                .sightings
+                .iter()
+                .any(|it| (it.vantage, it.direction, it.part, it.way) == (vantage, direction, part, way));
+            self.trail.sightings.push(Sighting {
+                time: Timestamp(self.clock),
+                vantage,
+                direction,
+                way,
+                part,
+                face: 0,
+                leg: 0,
+                ttl,
+                flags,
+                ip_id: 0,
+                seq: if is_syn { start - 1 } else { start },
+                ack: if way == Way::Request { 5_000 } else { 1_000 },
+                len,
+                is_repeat: seen_before,
+            });
+        }
+        self
+    }
+
+    pub(super) fn syn(self, spots: &str) -> Builder {
+        self.packet(Way::Request, Part::Handshake, spots, 0)
+    }
+
+    pub(super) fn syn_ack(self, spots: &str) -> Builder {
+        self.packet(Way::Reply, Part::Handshake, spots, 0)
+    }
+
+    pub(super) fn ask(self, spots: &str) -> Builder {
+        self.packet(Way::Request, Part::Head, spots, 120)
+    }
+
+    pub(super) fn answer(self, spots: &str) -> Builder {
+        self.packet(Way::Reply, Part::Head, spots, 900)
+    }
+
+    /// The client's acknowledgement of the answer's first byte.
+    pub(super) fn thanks(mut self, spots: &str) -> Builder {
+        let from = self.trail.sightings.len();
+        self = self.packet(Way::Request, Part::Ack, spots, 0);
+        for sighting in &mut self.trail.sightings[from..] {
+            sighting.ack = 5_900;
+        }
+        self
+    }
+
+    pub(super) fn reset(self, spots: &str) -> Builder {
+        self.packet(Way::Reply, Part::Reset, spots, 0)
+    }
+
+    pub(super) fn icmp(mut self, reason: IcmpReason, reporter: Ip, spots: &str) -> Builder {
+        self.trail.notices.push(IcmpNotice { reason, reporter, mtu: 0 });
+        self.packet(Way::Reply, Part::IcmpError, spots, 0)
+    }
+
+    pub(super) fn http(mut self, status: u16) -> Builder {
+        self.trail.exchange.application = Application::Http;
+        self.trail.exchange.method = Some("GET".into());
+        self.trail.exchange.status = Some(status);
+        self
+    }
+
+    /// A DNS lookup over UDP; `rcode` is its answer's.
+    pub(super) fn dns(mut self, rcode: Option<u8>) -> Builder {
+        self.trail.exchange.application = Application::Dns;
+        let lookup = Lookup { name: "stock.shop".into(), kind: "A".into(), rcode, ..Lookup::default() };
+        self.trail.exchange.dns = Some(Box::new(lookup));
+        self.trail.legs[0].protocol = Protocol::Udp;
+        (self.trail.request_seq, self.trail.reply_seq) = (None, None);
+        self
+    }
+
+    pub(super) fn masqueraded_by(mut self, ip: Ip) -> Builder {
+        self.trail.legs[0].client_seen_by_server = Some(at(ip, 50_000));
+        self
+    }
+
+    /// The client looked the name up right before, first under another name.
+    pub(super) fn resolved(mut self) -> Builder {
+        let blank = self.trail.sightings[0];
+        let query = Sighting { time: Timestamp(500_000), part: Part::Head, ..blank };
+        let answer =
+            Sighting { time: Timestamp(900_000), direction: Direction::Out, way: Way::Reply, ..query };
+        let name = "stock.shop.svc.cluster.local".into();
+        let first_try = Timestamp(100_000);
+        self.trail.resolution =
+            Some(Box::new(Resolution { name, trail: 9, query, answer, tries: 2, first_try }));
+        self
+    }
+
+    pub(super) fn phase(mut self, phase: Phase) -> Builder {
+        self.trail.phase = phase;
+        self
+    }
+
+    /// Changes what the shorthands cannot say.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Trail)) -> Builder {
+        change(&mut self.trail);
+        self
+    }
+
+    /// Only what `cluster` captures.
+    pub(super) fn seen_by(mut self, cluster: &Cluster) -> Builder {
+        self.trail.sightings.retain(|sighting| cluster.is_captured(sighting.vantage));
+        self
+    }
+
+    pub(super) fn build(self) -> Trail {
+        self.trail
+    }
+
+    pub(super) fn place(self, cluster: &Cluster) -> Journey {
+        cluster.place(self.seen_by(cluster).build())
+    }
+}
+
+/// A journey's visits in short: `④α! ⑤α~ ⑥·`, with `!` seen, `~` bounded, `·` outside, `?` waiting,
+/// `✗` missing; skipped ones are left out. Reply after `|`.
+pub(super) fn drawn(journey: &Journey) -> String {
+    let visits = |visits: &[crate::model::Visit]| {
+        let shown = visits.iter().filter(|visit| visit.state != State::Skipped).map(|visit| {
+            let node = match visit.node {
+                Some(ALPHA) => "α",
+                Some(BETA) => "β",
+                _ => "",
+            };
+            let mark = match visit.state {
+                State::Seen { .. } => "!",
+                State::Bounded { .. } => "~",
+                State::Outside | State::Skipped => "·",
+                State::Waiting => "?",
+                State::Missing => "✗",
+            };
+            format!("{}{node}{mark}", visit.stage)
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    format!("{} | {}", visits(&journey.request), visits(&journey.reply))
+}
+
+/// The verdict in short: `lost request ⑦α→⑧β fabric`.
+pub(super) fn judged(journey: &Journey) -> String {
+    let verdict = &journey.verdict;
+    let node = |node: Option<NodeId>| match node {
+        Some(ALPHA) => "α",
+        Some(BETA) => "β",
+        _ => "",
+    };
+    let direction =
+        verdict.direction.map(|way| if way == Way::Request { "request" } else { "reply" }.to_owned());
+    let gap = verdict.after.zip(verdict.before).map(|(after, before)| {
+        format!("{}{}→{}{}", after.stage, node(after.node), before.stage, node(before.node))
+    });
+    let place = verdict.place.map(|place| match place.node {
+        Some(at) => format!("{}:{}", place.kind.name(), node(Some(at))),
+        None => place.kind.name().to_owned(),
+    });
+    let outcome = Some(verdict.outcome.name().to_owned());
+    [outcome, direction, gap, place].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,407 @@
+//! How a journey ended and, where not well, at which place.
+//!
+//! Asked in this order, the first that holds decides:
+//! 1. an answer or an error says no: NXDOMAIN, a refusal, an unreachable host, a reset;
+//! 2. the answer reached the last capture point on its way (a 5xx as well): complete;
+//! 3. the deadline is not over: open;
+//! 4. a capture point on the request's way should have shown it: lost there;
+//! 5. the answer was seen and then not: lost on its way back;
+//! 6. the request arrived, and nothing answered: failed at the workload, the proxy or the DNS server.
+
+use crate::model::{
+    Application, Direction, IcmpReason, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Role,
+    Sighting, StagePlace, State, Trail, Way,
+};
+use crate::stages::detail::{self, Teller};
+use crate::stages::followed::{Pair, is_after};
+use crate::stages::place::World;
+use crate::stages::template::{LegChoice, Spot};
+use crate::stages::walk::{Case, Origin, Placed, Walk};
+
+pub(super) use crate::model::Verdict;
+
+/// Judges a trail on its route.
+pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
+    Judge { case, walk, tell: Teller::new(case, walk) }.judge()
+}
+
+/// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
+pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> Verdict {
+    let is_over = match trail.phase {
+        Phase::TimedOut | Phase::Answered => true,
+        Phase::Open => false,
+        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
+            let node = world.topology.vantage(first.vantage).node;
+            world.now >= world.clocks.align(node, trail.deadline)
+        }),
+    };
+    match pair.reply.part {
+        Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => {
+            plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
+        }
+        Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
+        None if is_over => {
+            plain(Outcome::Failed, "no answer was seen; no path is known for this exchange".to_owned())
+        }
+        None => plain(Outcome::Open, "no answer yet".to_owned()),
+    }
+}
+
+/// Whether the reply's visits say anything: not those of a request that was lost on its way.
+pub(super) fn has_reply(verdict: &Verdict, walk: &Walk<'_>) -> bool {
+    let is_lost_request = verdict.outcome == Outcome::Lost && verdict.direction == Some(Way::Request);
+    let is_seen = walk.reply().iter().any(|placed| placed.point.is_some());
+    let stopped_on_the_way = walk.request().iter().any(|placed| placed.state == State::Missing);
+    !is_lost_request || is_seen || !stopped_on_the_way
+}
+
+/// Whether an ICMP error says that the packet could not be brought on, rather than that it was refused.
+pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
+    let is_loss = |reason| {
+        matches!(reason, IcmpReason::HostUnreachable | IcmpReason::NetUnreachable | IcmpReason::TimeExceeded)
+    };
+    trail.notices.iter().any(|notice| is_loss(notice.reason))
+}
+
+fn plain(outcome: Outcome, detail: String) -> Verdict {
+    Verdict { outcome, direction: None, after: None, before: None, place: None, detail }
+}
+
+fn at(outcome: Outcome, direction: Way, kind: PlaceKind, node: Option<NodeId>, detail: String) -> Verdict {
+    let place = Some(Place { kind, node });
+    Verdict { outcome, direction: Some(direction), after: None, before: None, place, detail }
+}
+
+struct Judge<'a, 't> {
+    case: &'a Case<'a>,
+    walk: &'a Walk<'t>,
+    tell: Teller<'a, 't>,
+}
+
+impl Judge<'_, '_> {
+    fn judge(&self) -> Verdict {
+        self.bad_answer()
+            .or_else(|| self.arrived_back())
+            .or_else(|| self.open())
+            .or_else(|| self.lost_request())
+            .or_else(|| self.lost_reply())
+            .unwrap_or_else(|| self.unanswered())
+    }
+
+    fn trail(&self) -> &Trail {
+        self.case.trail
+    }
+
+    /// The node that serves, by the last step that something ends at.
+    fn server_node(&self) -> Option<NodeId> {
+        self.end().and_then(|end| self.walk.placed[end].node)
+    }
+
+    fn bad_answer(&self) -> Option<Verdict> {
+        let reply = self.case.pair.reply.part?;
+        match (self.case.pair.request.part, reply) {
+            (_, Part::IcmpError) => Some(self.icmp_error()),
+            (Some(Part::Head), Part::Reset) => Some(self.reset()),
+            (_, Part::Reset) => Some(self.refused(self.tell.reset_to_syn())),
+            (Some(Part::Handshake), Part::Handshake) => self.closed_without_a_word(),
+            _ => self.bad_name().or_else(|| self.cut_off()),
+        }
+    }
+
+    /// A lookup with an answer that is none.
+    fn bad_name(&self) -> Option<Verdict> {
+        let lookup = self.trail().exchange.dns.as_deref()?;
+        let rcode = lookup.rcode.filter(|&rcode| rcode != 0)?;
+        let detail = detail::bad_name(lookup, rcode);
+        Some(at(Outcome::Failed, Way::Reply, PlaceKind::Dns, None, detail))
+    }
+
+    /// The server took the connection and reset it before anything was said. A client that resets after a
+    /// successful handshake, as health checks do, has what it wanted.
+    fn closed_without_a_word(&self) -> Option<Verdict> {
+        let sightings = &self.trail().sightings;
+        let by_server = sightings.iter().any(|it| it.part == Part::Reset && it.way == Way::Reply);
+        let by_client =
+            sightings.iter().any(|it| matches!(it.part, Part::Reset | Part::Fin) && it.way == Way::Request);
+        (by_server && !by_client).then(|| self.reset())
+    }
+
+    /// The answer began, and a reset ended it before it was whole.
+    fn cut_off(&self) -> Option<Verdict> {
+        let trail = self.trail();
+        let has_reset = |way| trail.sightings.iter().any(|it| it.part == Part::Reset && it.way == way);
+        let has_fin = trail.sightings.iter().any(|it| it.part == Part::Fin);
+        let is_framed = trail.exchange.application == Application::Http;
+        if trail.answer_is_whole || has_fin || !is_framed || has_reset(Way::Request) || !has_reset(Way::Reply)
+        {
+            return None;
+        }
+        let detail = self.tell.reset_in_answer();
+        Some(at(Outcome::Failed, Way::Reply, self.server_kind(), self.server_node(), detail))
+    }
+
+    fn icmp_error(&self) -> Verdict {
+        if !is_lost_by_error(self.trail()) {
+            return self.refused(self.tell.refused_by_icmp());
+        }
+        let is_loop = self.went_round();
+        let (kind, node) = match self.reporter() {
+            Some(node) if !is_loop => (PlaceKind::Host, Some(node)),
+            _ => (PlaceKind::Fabric, None),
+        };
+        let mut verdict = at(Outcome::Lost, Way::Request, kind, node, self.tell.unreachable(is_loop));
+        self.name_stages(&mut verdict, self.first_missing(0));
+        verdict
+    }
+
+    /// The request passed a capture point again with a lower TTL: a routing loop.
+    fn went_round(&self) -> bool {
+        let request = &self.case.pair.request;
+        let again = |it: &Sighting| {
+            request.points.iter().any(|point| {
+                (point.vantage, point.leg) == (it.vantage, it.leg)
+                    && point.direction == it.direction
+                    && it.ttl < point.ttl
+            })
+        };
+        let mut copies = self.trail().sightings.iter();
+        copies.any(|it| it.way == Way::Request && Some(it.part) == request.part && again(it))
+    }
+
+    /// The node that sent an ICMP error, by its address or by where the request stopped; `None` where
+    /// something between the nodes sent it.
+    fn reporter(&self) -> Option<NodeId> {
+        let notice = self.trail().notices.first();
+        let known = notice.and_then(|notice| self.case.world.topology.node_addresses.get(&notice.reporter));
+        let stopped = self.walk.last_request().map(|last| &self.walk.placed[last]);
+        let is_between =
+            stopped.is_some_and(|last| last.step.spot == Spot::Point(Role::Uplink, Direction::Out));
+        match self.walk.origin {
+            _ if known.is_some() => known.copied(),
+            _ if is_between => None,
+            Origin::Node(node) => Some(node),
+            Origin::Server => self.server_node(),
+        }
+    }
+
+    fn refused(&self, detail: String) -> Verdict {
+        let trail = self.trail();
+        let serves = |ip| {
+            trail.legs.last().is_some_and(|leg| {
+                leg.server.is_some_and(|it| it.ip == ip) || leg.target.is_some_and(|it| it.ip == ip)
+            })
+        };
+        let is_icmp = self.case.pair.reply.part == Some(Part::IcmpError);
+        let came_from_pod = self.case.pair.reply.first(Role::Workload, Direction::In).is_some();
+        let is_another =
+            is_icmp && !came_from_pod && trail.notices.first().is_some_and(|notice| !serves(notice.reporter));
+        match self.walk.origin {
+            Origin::Node(node) => at(Outcome::Refused, Way::Request, PlaceKind::Host, Some(node), detail),
+            Origin::Server if is_another => {
+                at(Outcome::Refused, Way::Request, PlaceKind::Host, self.reporter(), detail)
+            }
+            Origin::Server => {
+                at(Outcome::Refused, Way::Request, self.server_kind(), self.server_node(), detail)
+            }
+        }
+    }
+
+    fn reset(&self) -> Verdict {
+        let (kind, node) = match self.walk.origin {
+            Origin::Node(node) => (PlaceKind::Host, Some(node)),
+            Origin::Server => (self.server_kind(), self.server_node()),
+        };
+        at(Outcome::Failed, Way::Reply, kind, node, self.tell.reset())
+    }
+
+    /// Complete once the answer was seen at the last capture point of its way, or the client acknowledged it.
+    fn arrived_back(&self) -> Option<Verdict> {
+        self.case.pair.reply.part?;
+        let reply = self.walk.reply();
+        let last = reply.iter().rev().find(|placed| placed.is_captured);
+        let is_back = match last {
+            Some(placed) => placed.point.is_some(),
+            None => !self.case.pair.reply.points.is_empty(),
+        };
+        if !is_back && self.case.pair.reply_acked.is_none() {
+            return None;
+        }
+        self.stalled(Way::Reply)
+            .or_else(|| Some(plain(Outcome::Complete, detail::answered(self.trail(), self.case.pair))))
+    }
+
+    fn open(&self) -> Option<Verdict> {
+        (!self.walk.is_over).then(|| plain(Outcome::Open, self.tell.open()))
+    }
+
+    fn lost_request(&self) -> Option<Verdict> {
+        let missing = self.first_missing(0).filter(|&missing| missing < self.walk.request_len)?;
+        Some(self.lost(Way::Request, missing))
+    }
+
+    fn lost_reply(&self) -> Option<Verdict> {
+        let seen = self.walk.reply().iter().rposition(|placed| placed.point.is_some())?;
+        let missing = self.first_missing(self.walk.request_len + seen)?;
+        Some(self.lost(Way::Reply, missing))
+    }
+
+    /// Nothing is missing on the request's way, and no answer was seen.
+    fn unanswered(&self) -> Verdict {
+        if let Some(verdict) = self.stalled(Way::Request) {
+            return verdict;
+        }
+        if self.has_arrived() {
+            let detail = self.tell.unanswered(self.end());
+            return at(Outcome::Failed, Way::Reply, self.server_kind(), self.server_node(), detail);
+        }
+        match self.first_missing(self.walk.request_len) {
+            Some(missing) => self.lost(Way::Request, missing),
+            None => plain(Outcome::Open, self.tell.unknowable()),
+        }
+    }
+
+    /// The step that takes the packet of the last leg.
+    fn end(&self) -> Option<usize> {
+        let last = self.trail().legs.len().saturating_sub(1) as u8;
+        self.walk
+            .request()
+            .iter()
+            .position(|placed| placed.step.spot.is_end() && placed.step.leg == LegChoice::Nth(last))
+    }
+
+    /// Whether the request went where it is taken: the capture point before that has it, or it was acknowledged.
+    fn has_arrived(&self) -> bool {
+        let Some(end) = self.end() else { return false };
+        let mut points = self.walk.request()[..end].iter().rev();
+        let before = points.find(|placed| matches!(placed.step.spot, Spot::Point(..)));
+        self.case.pair.request_acked || before.is_some_and(|placed| placed.point.is_some())
+    }
+
+    fn server_kind(&self) -> PlaceKind {
+        match self.end().map(|end| self.walk.placed[end].step.spot) {
+            _ if self.trail().exchange.application == Application::Dns => PlaceKind::Dns,
+            Some(Spot::Proxy) => PlaceKind::Proxy,
+            _ => PlaceKind::Workload,
+        }
+    }
+
+    fn first_missing(&self, from: usize) -> Option<usize> {
+        let is_missing = |placed: &Placed<'_>| placed.state == State::Missing && placed.is_captured;
+        self.walk.placed[from..].iter().position(is_missing).map(|index| from + index)
+    }
+
+    fn lost(&self, way: Way, missing: usize) -> Verdict {
+        let seen = self.walk.placed[..missing].iter().rposition(|placed| placed.point.is_some());
+        let place = seen.and_then(|seen| place_between(&self.walk.placed[seen], &self.walk.placed[missing]));
+        let mut verdict = Verdict {
+            outcome: Outcome::Lost,
+            direction: Some(way),
+            after: None,
+            before: None,
+            place,
+            detail: self.tell.lost(seen, missing, place),
+        };
+        self.name_stages(&mut verdict, Some(missing));
+        verdict
+    }
+
+    /// Names the stages around the gap. A capture point without a number is named by its node's visit beside it.
+    fn name_stages(&self, verdict: &mut Verdict, missing: Option<usize>) {
+        let placed = &self.walk.placed;
+        let limit = missing.unwrap_or(self.walk.request_len);
+        let Some(seen) = placed[..limit].iter().rposition(|placed| placed.point.is_some()) else { return };
+        let after = (0..=seen).rev().find_map(|index| stage_place(&placed[index]));
+        verdict.after = self.visit_of(seen).or(after);
+        verdict.before = missing.and_then(|missing| {
+            self.visit_of(missing).or_else(|| placed[missing..].iter().find_map(stage_place))
+        });
+    }
+
+    /// The visit of a capture point, which may be its node's visit beside it.
+    fn visit_of(&self, index: usize) -> Option<StagePlace> {
+        let placed = &self.walk.placed;
+        stage_place(&placed[index]).or_else(|| {
+            let beside = [index.checked_sub(1), Some(index + 1)].into_iter().flatten();
+            let mut own = beside
+                .filter_map(|beside| placed.get(beside))
+                .filter(|visit| visit.step.node == placed[index].step.node && !visit.step.spot.is_end());
+            own.find_map(stage_place)
+        })
+    }
+
+    /// The first byte arrived and later ones did not: where they stop, once nothing more can come.
+    fn stalled(&self, way: Way) -> Option<Verdict> {
+        let trail = self.trail();
+        let is_tcp = trail.legs.first().is_some_and(|leg| leg.protocol == Protocol::Tcp);
+        if !self.walk.is_over
+            || trail.answer_is_whole
+            || trail.left_out > 0
+            || !is_tcp
+            || trail.legs.len() > 1
+        {
+            return None;
+        }
+        let steps = if way == Way::Request {
+            0..self.walk.request_len
+        } else {
+            self.walk.request_len..self.walk.placed.len()
+        };
+        let mut before: Option<(usize, u32)> = None;
+        for index in steps {
+            let Some(end) = self.last_byte(index, way) else { continue };
+            if let Some((seen, reached)) = before
+                && is_after(reached, end)
+                && !self.is_acknowledged(way, reached)
+            {
+                return Some(self.stalled_between(way, seen, index));
+            }
+            before = Some((index, end));
+        }
+        None
+    }
+
+    fn stalled_between(&self, way: Way, seen: usize, missing: usize) -> Verdict {
+        let placed = &self.walk.placed;
+        Verdict {
+            outcome: Outcome::Lost,
+            direction: Some(way),
+            after: self.visit_of(seen),
+            before: self.visit_of(missing),
+            place: place_between(&placed[seen], &placed[missing]),
+            detail: self.tell.stalled(way, seen, missing),
+        }
+    }
+
+    /// The end of the furthest payload seen at a step's capture point.
+    fn last_byte(&self, index: usize, way: Way) -> Option<u32> {
+        let point = self.walk.placed[index].point?;
+        let here = self.trail().sightings.iter().filter(|it| {
+            it.way == way && it.vantage == point.vantage && it.direction == point.direction && it.len > 0
+        });
+        let ends = here.map(|it| it.seq.wrapping_add(it.len));
+        ends.reduce(|furthest, end| if is_after(end, furthest) { end } else { furthest })
+    }
+
+    fn is_acknowledged(&self, way: Way, reached: u32) -> bool {
+        let mut others = self.trail().sightings.iter().filter(|it| it.way != way && it.flags & 16 != 0);
+        others.any(|it| !is_after(reached, it.ack))
+    }
+}
+
+fn stage_place(placed: &Placed<'_>) -> Option<StagePlace> {
+    placed.step.stage.as_ref().map(|stage| StagePlace { stage: stage.stage, node: placed.node })
+}
+
+/// What lies between two capture points; `None` where that cannot be told.
+fn place_between(seen: &Placed<'_>, missing: &Placed<'_>) -> Option<Place> {
+    let is_uplink = |placed: &Placed<'_>, direction| placed.step.spot == Spot::Point(Role::Uplink, direction);
+    let is_same_node = seen.node == missing.node;
+    let left = is_uplink(seen, Direction::Out);
+    if left || is_uplink(missing, Direction::In) && !is_same_node {
+        return Some(Place { kind: PlaceKind::Fabric, node: None });
+    }
+    // A request that went into a node and an answer that never came out of it have the node between them; a
+    // request that came out of a pod and an answer that never came back may have anything between them.
+    let tells = seen.way == missing.way || is_uplink(seen, Direction::In);
+    (is_same_node && tells).then_some(Place { kind: PlaceKind::Host, node: seen.node })
+}

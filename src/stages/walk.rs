@@ -1,0 +1,412 @@
+//! Lays the sightings on a route's steps and says what became of each.
+//!
+//! 1. A step where the packet was captured is *seen*.
+//! 2. What lies before a later sighting happened, also where the answer is that sighting: *bounded* by its
+//!    neighbours in time, if it lies between two and one of them is on its node.
+//! 3. What is not proven: a capture point that should have shown it is *waiting*, and *missing* once the
+//!    deadline is over; what no capture point can show is *outside*.
+//! 4. Where a node refused the packet itself, the rest of the way is *skipped*.
+
+use smallvec::SmallVec;
+
+use crate::model::{
+    Direction, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
+};
+use crate::stages::facts::{Facts, Nodes};
+use crate::stages::followed::{Followed, Pair, Point};
+use crate::stages::place::World;
+use crate::stages::template::{LegChoice, Letter, Route, Spot, Step};
+
+/// Who answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Nobody yet, or the server, or something behind all capture points.
+    Server,
+    /// The node where the request stopped.
+    Node(NodeId),
+}
+
+/// A step of the route, and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'t> {
+    pub(super) step: &'t Step,
+    pub(super) way: Way,
+    pub(super) node: Option<NodeId>,
+    /// The sighting there.
+    pub(super) point: Option<Point>,
+    pub(super) vantage: Option<VantageId>,
+    /// Whether a capture point could show it.
+    pub(super) is_captured: bool,
+    pub(super) state: State,
+    later: Option<Anchor>,
+}
+
+/// A time on the path that is known.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    time: Timestamp,
+    node: Option<NodeId>,
+}
+
+/// A trail on its route: the request's steps, then the reply's.
+#[derive(Debug)]
+pub(super) struct Walk<'t> {
+    pub(super) placed: SmallVec<[Placed<'t>; 32]>,
+    pub(super) request_len: usize,
+    pub(super) origin: Origin,
+    /// Nothing more can come of what is not there yet.
+    pub(super) is_over: bool,
+}
+
+/// What placing needs to know of a trail.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) trail: &'a Trail,
+    pub(super) world: &'a World<'a>,
+    pub(super) pair: &'a Pair,
+    pub(super) facts: Facts,
+}
+
+impl Case<'_> {
+    /// Whether the time for what is still waited for is over.
+    pub(super) fn is_over(&self) -> bool {
+        match self.trail.phase {
+            Phase::TimedOut | Phase::Answered => true,
+            Phase::Open => false,
+            Phase::Cut | Phase::Evicted => {
+                let clock =
+                    self.trail.sightings.first().map(|first| self.world.topology.vantage(first.vantage).node);
+                clock.is_some_and(|node| self.world.now >= self.world.clocks.align(node, self.trail.deadline))
+            }
+        }
+    }
+
+    /// The reply is an error, which something on the way may have sent as well as the server.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.pair.reply.part, Some(Part::Reset | Part::IcmpError))
+    }
+
+    fn followed(&self, way: Way) -> &Followed {
+        match way {
+            Way::Request => &self.pair.request,
+            Way::Reply => &self.pair.reply,
+        }
+    }
+
+    fn nodes(&self) -> Nodes {
+        self.facts.nodes
+    }
+}
+
+impl<'t> Walk<'t> {
+    pub(super) fn new(case: &Case<'_>, route: &'t Route) -> Walk<'t> {
+        let mut walk =
+            Walk { placed: SmallVec::new(), request_len: 0, origin: Origin::Server, is_over: case.is_over() };
+        walk.lay(case, &route.request, Way::Request);
+        walk.request_len = walk.placed.len();
+        walk.lay(case, &route.reply, Way::Reply);
+        walk.origin = walk.find_origin(case);
+        walk.anchor(case);
+        walk.settle(case);
+        walk.lend_to_neighbours();
+        walk
+    }
+
+    /// Adds the steps of one way with their sightings.
+    fn lay(&mut self, case: &Case<'_>, steps: &'t [Step], way: Way) {
+        for step in steps {
+            let node = step.node.and_then(|letter| case.nodes().get(letter));
+            let mut placed = Placed {
+                step,
+                way,
+                node,
+                point: None,
+                vantage: None,
+                is_captured: false,
+                state: State::Outside,
+                later: None,
+            };
+            match (step.spot, &case.trail.resolution) {
+                (Spot::Name | Spot::DnsQuery | Spot::DnsAnswer, None) => continue,
+                (Spot::Name | Spot::DnsQuery | Spot::DnsAnswer, Some(resolution)) => {
+                    placed.look_up(resolution, case.world);
+                }
+                (Spot::Point(role, direction), _) => placed.find(case, role, direction),
+                (Spot::Exit, _) => placed.is_captured = is_captured_all_round(case.world, node),
+                _ => {}
+            }
+            self.placed.push(placed);
+        }
+    }
+
+    pub(super) fn request(&self) -> &[Placed<'t>] {
+        &self.placed[..self.request_len]
+    }
+
+    pub(super) fn reply(&self) -> &[Placed<'t>] {
+        &self.placed[self.request_len..]
+    }
+
+    /// The last request step where the packet itself was seen.
+    pub(super) fn last_request(&self) -> Option<usize> {
+        self.request().iter().rposition(|placed| placed.point.is_some())
+    }
+
+    /// The first and the last reply step with a sighting.
+    fn reply_range(&self) -> Option<(usize, usize)> {
+        let first = self.reply().iter().position(|placed| placed.point.is_some())?;
+        let last = self.reply().iter().rposition(|placed| placed.point.is_some())?;
+        Some((self.request_len + first, self.request_len + last))
+    }
+
+    /// An error came from the node itself if a capture point ahead of the request should have shown it and
+    /// did not, and none shows the error coming out of the pod.
+    fn find_origin(&self, case: &Case<'_>) -> Origin {
+        let came_from_pod = case.pair.reply.first(Role::Workload, Direction::In).is_some();
+        if !case.is_refusal() || came_from_pod {
+            return Origin::Server;
+        }
+        let ahead = self.last_request().map_or(0, |last| last + 1);
+        let stopped =
+            self.request()[ahead..].iter().any(|placed| placed.is_captured && placed.point.is_none());
+        // The error's first sighting tells the node; its steps are in order.
+        let first = self.reply_range().and_then(|(first, _)| self.placed[first].node);
+        let last_seen = self.last_request().and_then(|last| self.placed[last].node);
+        match first.or(last_seen) {
+            Some(node) if stopped => Origin::Node(node),
+            _ => Origin::Server,
+        }
+    }
+
+    /// Gives each step the next time known after it; the last is when the client showed that it has the answer.
+    fn anchor(&mut self, case: &Case<'_>) {
+        let client = case.nodes().get(Letter::A);
+        let mut later = case.pair.reply_acked.map(|time| Anchor { time, node: client });
+        for placed in self.placed.iter_mut().rev() {
+            placed.later = later;
+            later = placed.anchor().or(later);
+        }
+    }
+
+    /// How far each way is proven, as an exclusive index.
+    fn proven(&self, case: &Case<'_>) -> (usize, usize) {
+        let reply = self.reply_range();
+        let is_answered = reply.is_some() && self.origin == Origin::Server;
+        let request = if is_answered || case.pair.request_acked {
+            self.request_len
+        } else {
+            self.last_request().map_or(0, |last| last + 1)
+        };
+        let reply = if case.pair.reply_acked.is_some() {
+            self.placed.len()
+        } else {
+            reply.map_or(self.request_len, |(_, last)| last + 1)
+        };
+        (request, reply)
+    }
+
+    fn settle(&mut self, case: &Case<'_>) {
+        let (request_proven, reply_proven) = self.proven(case);
+        let reply_begins = self.reply_range().map_or(self.placed.len(), |(first, _)| first);
+        let refused_by_node = matches!(self.origin, Origin::Node(_));
+        let lost_by_error = super::verdict::is_lost_by_error(case.trail);
+        let mut earlier: Option<Anchor> = None;
+        let mut behind = None;
+        for index in 0..self.placed.len() {
+            let is_request = index < self.request_len;
+            let is_proven = index < if is_request { request_proven } else { reply_proven };
+            let in_refused_part = refused_by_node
+                && if is_request { !is_proven && !lost_by_error } else { index < reply_begins };
+            let view = View {
+                earlier,
+                behind,
+                is_proven,
+                is_over: self.is_over || (is_request && case.pair.reply.part.is_some()),
+                acked: case.pair.reply_acked,
+            };
+            let placed = &mut self.placed[index];
+            if let Some(anchor) = placed.anchor() {
+                earlier = Some(anchor);
+            } else if in_refused_part && placed.step.spot != Spot::Outside {
+                placed.state = State::Skipped;
+            } else {
+                placed.state = view.state(placed);
+            }
+            if let spot @ Spot::Point(..) = placed.step.spot {
+                behind = placed.point.map(|_| spot);
+            }
+        }
+    }
+
+    /// A capture point without a number belongs to the visit beside it on its node, which is as missing as it.
+    fn lend_to_neighbours(&mut self) {
+        for index in 0..self.placed.len() {
+            let point = self.placed[index];
+            let is_lent = matches!(point.state, State::Missing | State::Waiting);
+            if point.step.stage.is_some() || !is_lent {
+                continue;
+            }
+            for beside in [index.wrapping_sub(1), index + 1] {
+                let Some(visit) = self.placed.get_mut(beside) else { continue };
+                let is_its_own = visit.step.node == point.step.node && visit.way == point.way;
+                if is_its_own && !visit.step.spot.is_end() && !matches!(visit.step.spot, Spot::Point(..)) {
+                    visit.state = point.state;
+                }
+            }
+        }
+    }
+}
+
+impl Placed<'_> {
+    fn anchor(&self) -> Option<Anchor> {
+        match self.state {
+            State::Seen { time } => Some(Anchor { time, node: self.node }),
+            _ => None,
+        }
+    }
+
+    /// ① is when the client first asked for the name; ② and ③ are the lookup's own query and answer.
+    fn look_up(&mut self, resolution: &Resolution, world: &World<'_>) {
+        let (sighting, time) = match self.step.spot {
+            Spot::DnsAnswer => (&resolution.answer, resolution.answer.time),
+            Spot::DnsQuery => (&resolution.query, resolution.query.time),
+            _ => (&resolution.query, resolution.first_try),
+        };
+        let node = world.topology.vantage(sighting.vantage).node;
+        self.node = Some(node);
+        self.state = State::Seen { time: world.clocks.align(node, time) };
+        if self.step.spot != Spot::Name {
+            self.vantage = Some(sighting.vantage);
+        }
+    }
+
+    /// Finds the packet's sighting at this capture point, or else the capture point that should have one.
+    fn find(&mut self, case: &Case<'_>, role: Role, direction: Direction) {
+        let Some(node) = self.node else { return };
+        let last = case.trail.legs.len().saturating_sub(1) as u8;
+        let leg = match self.step.leg {
+            LegChoice::Nth(leg) => leg,
+            LegChoice::Last => last,
+        };
+        if let Some(point) = case.followed(self.way).on(node, role, direction, leg) {
+            self.point = Some(point);
+            self.vantage = Some(point.vantage);
+            self.is_captured = true;
+            self.state = State::Seen { time: point.time };
+        } else if leg <= last && role == Role::Workload {
+            self.find_cali(case, node, direction, leg);
+        } else if leg <= last {
+            let vantages = &case.world.topology.vantages;
+            let uplink = vantages.iter().position(|vantage| vantage.node == node && vantage.role == role);
+            self.vantage = uplink.map(|index| VantageId(index as u16));
+            self.is_captured = uplink.is_some();
+        }
+    }
+
+    /// Whether a cali that did not show the packet could have: its pod is known there, or the node captures
+    /// cali interfaces and nothing of the pod passed by without one.
+    fn find_cali(&mut self, case: &Case<'_>, node: NodeId, direction: Direction, leg: u8) {
+        let topology = case.world.topology;
+        let Some(leg) = case.trail.legs.get(leg as usize) else { return };
+        let is_client =
+            matches!((self.way, direction), (Way::Request, Direction::In) | (Way::Reply, Direction::Out));
+        let ip = if is_client { Some(leg.client.ip) } else { leg.server.map(|server| server.ip) };
+        let known = ip.and_then(|ip| topology.pods.get(&ip)).copied();
+        let known = known.filter(|&vantage| topology.vantage(vantage).node == node);
+        let sent = case.followed(if is_client { Way::Request } else { Way::Reply });
+        let can_tell = is_client || !case.is_refusal();
+        let passed_by = || {
+            let went_on = sent.passed(node, Role::Uplink, Direction::Out)
+                || sent.passed(node, Role::Workload, Direction::Out);
+            went_on && !sent.passed(node, Role::Workload, Direction::In)
+        };
+        self.vantage =
+            known.or_else(|| case.pair.neighbour.filter(|&(at, _)| at == node && !is_client).map(|it| it.1));
+        self.is_captured =
+            self.vantage.is_some() || (topology.captures(node, Role::Workload) && !(can_tell && passed_by()));
+    }
+}
+
+fn is_captured_all_round(world: &World<'_>, node: Option<NodeId>) -> bool {
+    node.is_some_and(|node| {
+        world.topology.captures(node, Role::Uplink) && world.topology.captures(node, Role::Workload)
+    })
+}
+
+/// What is known around a step without a sighting.
+struct View {
+    earlier: Option<Anchor>,
+    /// The capture point before it on the route, if it has the packet.
+    behind: Option<Spot>,
+    is_proven: bool,
+    is_over: bool,
+    /// When the client is known to have the answer.
+    acked: Option<Timestamp>,
+}
+
+impl View {
+    fn state(&self, placed: &Placed<'_>) -> State {
+        match placed.step.spot {
+            Spot::Skipped => State::Skipped,
+            Spot::Outside => State::Outside,
+            spot if spot.is_end() => self.end(placed),
+            Spot::Point(..) | Spot::Exit => self.point(placed),
+            _ => self.between(placed),
+        }
+    }
+
+    /// A capture point that does not have the packet.
+    fn point(&self, placed: &Placed<'_>) -> State {
+        let is_fabric_entry = self.behind == Some(Spot::Point(Role::Uplink, Direction::Out))
+            && placed.step.spot == Spot::Point(Role::Uplink, Direction::In);
+        match (self.is_proven, placed.is_captured) {
+            (true, true) => self.bounded(placed),
+            (true, false) if is_fabric_entry => self.bounded(placed),
+            (false, true) => self.absent(),
+            (_, false) => State::Outside,
+        }
+    }
+
+    /// A place in the network stack or between nodes.
+    fn between(&self, placed: &Placed<'_>) -> State {
+        let is_on_node = |anchor: Option<Anchor>| anchor.is_some_and(|anchor| anchor.node == placed.node);
+        let is_local =
+            placed.step.spot == Spot::Fabric || is_on_node(self.earlier) || is_on_node(placed.later);
+        match (self.is_proven, placed.node) {
+            (true, _) if is_local => self.bounded(placed),
+            (false, Some(_)) if !self.is_over => State::Waiting,
+            _ => State::Outside,
+        }
+    }
+
+    /// Where the packet is taken. Once it was seen going there nothing can stop it, so it is bounded from one
+    /// side at least: `before` is then `after`.
+    fn end(&self, placed: &Placed<'_>) -> State {
+        let Some(after) = self.earlier.map(|anchor| anchor.time).filter(|_| self.behind.is_some()) else {
+            return self.between(placed);
+        };
+        let known = match placed.way {
+            Way::Request => placed.later.filter(|_| self.is_proven).map(|anchor| anchor.time),
+            Way::Reply => self.acked,
+        };
+        match (placed.way, known) {
+            (_, Some(before)) => State::Bounded { after, before: before.max(after) },
+            (Way::Request, None) if !self.is_over => State::Waiting,
+            _ => State::Bounded { after, before: after },
+        }
+    }
+
+    /// Between its neighbours in time; alignment may put the later one first, which is then no time at all.
+    fn bounded(&self, placed: &Placed<'_>) -> State {
+        match (self.earlier, placed.later) {
+            (Some(earlier), Some(later)) => {
+                State::Bounded { after: earlier.time, before: later.time.max(earlier.time) }
+            }
+            _ => State::Outside,
+        }
+    }
+
+    const fn absent(&self) -> State {
+        if self.is_over { State::Missing } else { State::Waiting }
+    }
+}

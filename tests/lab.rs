@@ -1,0 +1,179 @@
+//! Fresh recordings: the lab plays a case, records it with other tools, and the report has to agree with what the
+//! clients, the servers' logs and conntrack say. Needs root and the lab's packages (see `tests/lab/README.md`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+mod lab_truth;
+use lab_truth::{Coverage, compare};
+
+const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
+
+/// Records the cases whose names have one of `words`, all in one cluster.
+fn record(words: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab");
+    for word in words {
+        let output = Command::new(&lab)
+            .args(["record-all", "--only", word])
+            .arg(directory.path())
+            .output()
+            .expect("the lab starts: python3 is needed");
+        assert!(
+            output.status.success(),
+            "the lab could not record {word} (it needs root and its packages):\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(directory.path())
+        .expect("the lab wrote cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "no case has one of {words:?} in its name");
+    (directory, cases)
+}
+
+fn hopline(arguments: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hopline")).args(arguments).output().expect("hopline starts")
+}
+
+fn report(arguments: &[String]) -> Value {
+    let mut all = vec!["report".to_owned(), "--format".to_owned(), "json".to_owned()];
+    all.extend_from_slice(arguments);
+    let output = hopline(&all);
+    assert!(output.status.success(), "{all:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the report is JSON")
+}
+
+fn files(case: &Path, nodes: &[&str]) -> Vec<String> {
+    nodes
+        .iter()
+        .map(|node| case.join(format!("{node}.pcapng")))
+        .filter(|file| file.exists())
+        .map(|file| file.display().to_string())
+        .collect()
+}
+
+fn truth(case: &Path) -> Value {
+    let text = std::fs::read(case.join("truth.json")).expect("the lab wrote the truth");
+    serde_json::from_slice(&text).expect("the truth is JSON")
+}
+
+/// Every exchange of every case that `words` choose is right, to the last visit.
+fn holds(words: &[&str]) {
+    let (_directory, cases) = record(words);
+    let mut failures = Vec::new();
+    for case in &cases {
+        let tally = compare(&truth(case), &report(&files(case, &NODES)), Coverage::Full);
+        assert!(tally.expected > 0, "{}: the truth is empty", case.display());
+        let lines =
+            tally.wrong.into_iter().chain(tally.absent.into_iter().map(|name| format!("{name}: no journey")));
+        failures.extend(lines.map(|line| format!("{}: {line}", file_name(case))));
+        println!("{}: {} of {} right", file_name(case), tally.right, tally.expected);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[test]
+fn pods_call_services() {
+    holds(&["pod-to-service", "port-reuse", "keep-alive", "segmented-heads", "http-bodies", "offloads"]);
+}
+
+#[test]
+fn pods_call_pods_and_the_outside() {
+    holds(&["pod-to-pod", "icmp-echo", "pod-to-external", "host-to-pod", "nodeport"]);
+}
+
+#[test]
+fn clients_outside_call_pods_and_services() {
+    holds(&["external-to-pod", "external-to-service"]);
+}
+
+#[test]
+fn every_fault_is_placed() {
+    holds(&["fault-", "icmp-errors", "icmp-host", "dns-"]);
+}
+
+/// One node, two, and all three tell the same story, as far as each can see.
+#[test]
+fn fewer_nodes_see_less_and_nothing_else() {
+    let (_directory, cases) = record(&["mixed-paths"]);
+    let case = cases.iter().find(|case| file_name(case) == "mixed-paths").expect("the case was recorded");
+    let truth = truth(case);
+    for nodes in [&NODES[..1], &NODES[1..2], &NODES[2..], &NODES[..2], &NODES[1..], &[NODES[0], NODES[2]]] {
+        let report = report(&files(case, nodes));
+        let tally = compare(&truth, &report, Coverage::SomeNodes);
+        assert!(tally.right > 0, "{nodes:?} see nothing");
+        assert!(tally.wrong.is_empty(), "{nodes:?}: {}", tally.wrong.join("\n"));
+    }
+}
+
+/// Nodes' clocks may be seconds apart: the journeys are the same, and the offsets are found.
+#[test]
+fn clocks_that_differ_change_nothing_but_the_offsets() {
+    let (directory, cases) = record(&["pod-to-service-load", "pod-to-pod-load"]);
+    for case in &cases {
+        let shifted = directory.path().join("shifted");
+        std::fs::create_dir_all(&shifted).expect("a directory");
+        for (node, seconds) in NODES.iter().zip(["0", "3.7", "-0.9"]) {
+            let output = Command::new("editcap")
+                .args(["-t", seconds])
+                .arg(case.join(format!("{node}.pcapng")))
+                .arg(shifted.join(format!("{node}.pcapng")))
+                .output()
+                .expect("editcap is installed (wireshark-common)");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let report = report(&files(&shifted, &NODES));
+        let tally = compare(&truth(case), &report, Coverage::Full);
+        assert!(tally.wrong.is_empty() && tally.absent.is_empty(), "{}", tally.wrong.join("\n"));
+        let offset = |at: usize| report["sources"][at]["clock_offset_ns"].as_i64().expect("an offset");
+        assert!((offset(1) - 3_700_000_000).abs() < 200_000, "{}", offset(1));
+        assert!((offset(2) + 900_000_000).abs() < 200_000, "{}", offset(2));
+    }
+}
+
+/// A capture that lost packets at random still tells the truth, and never something false.
+#[test]
+fn packets_that_the_capture_lost_do_not_make_it_lie() {
+    let (directory, cases) = record(&["pod-to-service-load", "external-to-service-load"]);
+    for case in &cases {
+        let thin = directory.path().join("thin");
+        std::fs::create_dir_all(&thin).expect("a directory");
+        for (seed, node) in (1..).zip(NODES) {
+            thin_out(&case.join(format!("{node}.pcapng")), &thin.join(format!("{node}.pcapng")), seed);
+        }
+        let tally = compare(&truth(case), &report(&files(&thin, &NODES)), Coverage::Thinned);
+        assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+        assert!(tally.right * 100 >= tally.expected * 97, "{} of {}", tally.right, tally.expected);
+    }
+}
+
+/// Copies a recording without about one packet in fifty. `editcap` takes packet numbers to leave out.
+fn thin_out(from: &Path, to: &Path, seed: u64) {
+    let mut state = seed;
+    let left_out: Vec<String> = (1..200_000_u32)
+        .filter(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % 50 == 0
+        })
+        .map(|number| number.to_string())
+        .collect();
+    // The numbers go in portions: a command line is bounded.
+    let mut source = from.to_path_buf();
+    for (turn, portion) in left_out.rchunks(500).enumerate() {
+        let target = to.with_extension(format!("{turn}.tmp"));
+        let output =
+            Command::new("editcap").arg(&source).arg(&target).args(portion).output().expect("editcap runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        source = target;
+    }
+    std::fs::rename(&source, to).expect("the last portion is the result");
+}
