@@ -70,3 +70,10 @@ fn a_growing_packed_file_is_waited_for() {
     seen.extend(some(&mut reader, 1000).0);
     assert_eq!(marks(&seen), (0..50).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_reader_may_be_read_in_another_thread() {
+    let mut reader = Files::with("a.pcap", &recording(0..9)).open(&["a.pcap"]).expect("a reader");
+    let thread = std::thread::spawn(move || marks(&rest(&mut reader)));
+    assert_eq!(thread.join().expect("the thread's packets"), (0..9).collect::<Vec<_>>());
+}
