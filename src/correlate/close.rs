@@ -3,12 +3,7 @@
 use super::leg::LegState;
 use super::ongoing::Ongoing;
 use super::{AFTERLIFE, Correlator, Due, REVIEW};
-use crate::model::{
-    Application, Change, Direction, Part, Phase, Role, SECONDS, Sighting, Timestamp, Trail, Way,
-};
-
-/// An answer to a lookup that takes longer than this has failed for practical purposes.
-const LOOKUP_TRANSIT: i64 = 2 * SECONDS;
+use crate::model::{Application, Change, Direction, Part, Phase, Role, Sighting, Timestamp, Trail, Way};
 
 impl Correlator {
     /// Hands a trail on for the last time and forgets it.
@@ -97,11 +92,7 @@ impl Correlator {
         .into_iter()
         .flatten()
         .max();
-        let transit = match trail.exchange.application {
-            Application::Dns => LOOKUP_TRANSIT,
-            _ => self.limits.transit,
-        };
-        latest.map_or(first.time, |latest| latest.plus(ahead(first))).plus(transit)
+        latest.map_or(first.time, |latest| latest.plus(ahead(first))).plus(self.limits.transit)
     }
 
     /// The lookup that this connection followed.

@@ -325,7 +325,7 @@ impl Stream {
     }
 
     /// Tries to read a head; `Some(length)` when it is over. A head that the capture cut is read as far as it
-    /// goes.
+    /// goes; where its message ends cannot be told, so the next head is looked for.
     fn read_head(
         &mut self,
         context: Context,
@@ -349,7 +349,7 @@ impl Stream {
                     target: clean(head.target),
                     host: head.host.map(clean),
                 });
-                self.reading = reading_of(head.framing());
+                self.reading = if is_cut { Reading::Boundary } else { reading_of(head.framing()) };
                 Some(head.head_len)
             }
             http::Head::Response(head) if head.is_interim() => {
@@ -360,7 +360,7 @@ impl Stream {
             http::Head::Response(head) => {
                 events.push(Event::ReplyHead { status: head.status });
                 let method = if context.is_bodiless { "HEAD" } else { "" };
-                self.reading = reading_of(head.framing(method));
+                self.reading = if is_cut { Reading::Boundary } else { reading_of(head.framing(method)) };
                 Some(head.head_len)
             }
         }

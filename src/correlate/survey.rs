@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::clocks::Mesh;
 use super::fingerprint::{digest, mix};
 use super::places::Places;
-use crate::model::{Body, Direction, Mac, NodeId, Packet, TcpSegment, Timestamp, Vantage};
+use crate::model::{Body, Direction, Mac, NodeId, Packet, Role, TcpSegment, Timestamp, Vantage, VantageId};
 
 /// Packets each way between two nodes that make a first offset good enough for merging.
 const ENOUGH: u32 = 4;
@@ -26,6 +26,16 @@ struct Glimpse {
     time: Timestamp,
 }
 
+/// One packet at one interface of a node.
+#[derive(Clone, Copy, Debug)]
+struct Passage {
+    is_workload: bool,
+    vantage: VantageId,
+    /// Source and destination.
+    mac: [Mac; 2],
+    ttl: u8,
+}
+
 /// Collects what the heads of the sources tell.
 #[derive(Debug)]
 pub struct Survey {
@@ -33,8 +43,8 @@ pub struct Survey {
     mesh: Mesh,
     glimpses: HashMap<u64, smallvec::SmallVec<[Glimpse; 4]>>,
     order: VecDeque<u64>,
-    /// The last packet by digest on interfaces whose MAC is not known: the other half of a forwarded packet.
-    passing: HashMap<u64, (Mac, u8)>,
+    /// Packets by digest on cali interfaces, and on interfaces whose MAC is not known.
+    passing: HashMap<u64, Passage>,
 }
 
 impl Survey {
@@ -64,26 +74,48 @@ impl Survey {
 
     /// Looks at one packet. Sources may come one after another.
     pub fn see(&mut self, packet: &Packet) {
-        if self.places.observe(packet) == Direction::Unknown {
-            self.watch_passing(packet);
-        }
+        let direction = self.places.observe(packet);
+        self.watch_passing(packet, direction);
         if self.places.topology().nodes.len() > 1 {
             self.glimpse(packet);
         }
     }
 
-    /// A node that only forwards has no pod whose packets would tell its MAC. But the frame that brought a packet
-    /// is addressed to the MAC that sends the packet on, one hop older.
-    fn watch_passing(&mut self, packet: &Packet) {
+    /// The same packet at another interface of the node tells which way it crossed this one, and so the node's
+    /// MAC: what came out to a pod went in here, what came from a pod went out here, and a frame that brought a
+    /// packet is addressed to the MAC that sends it on, one TTL lower.
+    fn watch_passing(&mut self, packet: &Packet, direction: Direction) {
         let node = self.places.node_of(packet.vantage);
+        let is_workload = self.places.role_of(packet.vantage) == Role::Workload;
+        if !is_workload && direction != Direction::Unknown {
+            return;
+        }
         let Some(digest) = digest(node, packet) else { return };
-        if let Some(&(mac, ttl)) = self.passing.get(&digest)
-            && ttl == packet.ttl.wrapping_add(1)
-            && mac == packet.src_mac
-        {
-            self.places.settle_mac(packet.vantage, mac);
+        let passage = Passage {
+            is_workload,
+            vantage: packet.vantage,
+            mac: [packet.src_mac, packet.dst_mac],
+            ttl: packet.ttl,
+        };
+        if let Some(other) = self.passing.get(&digest) {
+            let (first, second) = if other.ttl > passage.ttl { (*other, passage) } else { (passage, *other) };
+            if first.ttl == second.ttl.wrapping_add(1) {
+                self.settle_mac(first, second);
+            }
         } else if self.passing.len() < REMEMBERED {
-            self.passing.insert(digest, (packet.dst_mac, packet.ttl));
+            self.passing.insert(digest, passage);
+        }
+    }
+
+    /// `first` went into the node and came out as `second`.
+    fn settle_mac(&mut self, first: Passage, second: Passage) {
+        let [_, own_in] = first.mac;
+        let [own_out, _] = second.mac;
+        match (first.is_workload, second.is_workload) {
+            (true, false) => self.places.settle_mac(second.vantage, own_out),
+            (false, true) => self.places.settle_mac(first.vantage, own_in),
+            (false, false) if own_in == own_out => self.places.settle_mac(first.vantage, own_in),
+            _ => {}
         }
     }
 

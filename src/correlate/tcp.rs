@@ -146,6 +146,7 @@ impl Correlator {
     /// Sightings from `seq` on that were noted on an earlier exchange, because the bytes could not be read
     /// yet, belong to the one that begins there.
     fn claim(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
+        self.end_earlier(leg_slot, slot, way, seq);
         let is_claimed =
             |old: &Sighting| old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len));
         let live = self.legs[leg_slot as usize].live.clone();
@@ -165,6 +166,20 @@ impl Correlator {
             if is_claimed(old) && old.part == Part::Body {
                 old.part = part_of_data(Some(seq), old.seq, old.len);
             }
+        }
+    }
+
+    /// A message whose end could not be told, since the capture cut its head, ends where the next one begins.
+    fn end_earlier(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
+        let live = &self.legs[leg_slot as usize].live;
+        let earlier = live.iter().take_while(|&&other| other != slot).last();
+        let Some(trail) = earlier.map(|&earlier| &mut self.trails[earlier as usize]) else { return };
+        let (start, end) = match way {
+            Way::Request => (trail.request_seq, &mut trail.request_end),
+            Way::Reply => (trail.reply_seq, &mut trail.reply_end),
+        };
+        if start.is_some() {
+            end.get_or_insert(seq);
         }
     }
 
@@ -197,10 +212,9 @@ impl Correlator {
 
     fn with_answered(&mut self, leg: u32, change: impl FnOnce(&mut Ongoing)) {
         let live = &self.legs[leg as usize].live;
-        let answered = live.iter().copied().find(|&slot| {
-            let trail = &self.trails[slot as usize];
-            trail.reply_seq.is_some() && trail.reply_end.is_none()
-        });
+        // Answers come in order: the one being read is the latest that began.
+        let answered =
+            live.iter().rev().copied().find(|&slot| self.trails[slot as usize].reply_seq.is_some());
         if let Some(slot) = answered {
             change(&mut self.trails[slot as usize]);
         }

@@ -147,6 +147,7 @@ def path_of(client, target, dns):
     return {("pod", "service"): "pod-to-service", ("pod", "pod"): "pod-to-pod", ("pod", "outside"): "pod-to-external",
             ("outside", "pod"): "external-to-pod", ("outside", "service"): "external-to-service",
             ("outside", "node"): "nodeport-to-pod", ("node", "pod"): "host-to-pod",
+            ("node", "service"): "host-to-pod",
             }.get((kind_of(client), kind_of(target)), "unclassified")
 
 

@@ -97,7 +97,7 @@ def _(lab):
 def _(lab):
     lab.run("cart-1", *calls(service("parcel"), 2))
     lab.unplug(POD["parcel-1"])
-    suffer(lab, service("parcel"), expect("failed", "request", "host", "kappa2"))
+    suffer(lab, service("parcel"), expect("lost", "request", "host", "kappa2"))
 
 
 @case("fault-pod-gone-no-route", "the pod and its route are gone; the node's blackhole swallows the packets")
@@ -167,7 +167,7 @@ def _(lab):
 def _(lab):
     lab.run("client", *calls(pod("stock-3"), 1))
     lab.detour(POD["stock-3"], KAPPA2, always=True)
-    lab.run("client", *attempts(pod("stock-3"), expect("failed", "request", "fabric"), 1),
+    lab.run("client", *attempts(pod("stock-3"), expect("lost", "request", "fabric"), 1),
             *calls(pod("stock-1"), 1), together=2)
 
 

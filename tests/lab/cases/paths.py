@@ -109,14 +109,14 @@ def _(lab):
     for name, node in (("stock-3", "kappa3"), ("stock-1", "kappa1")):
         lab.run("cart-1", udp(pod(name, 9999), 2, expect=expect("refused", "request", "workload", node)))
     for ttl, where in ((1, ("host", "kappa1")), (2, ("fabric", None)), (3, ("host", "kappa3"))):
-        lab.run("cart-1", udp(pod("stock-3", UDP_PORT), 1, ttl=ttl, expect=expect("failed", "request", *where)))
+        lab.run("cart-1", udp(pod("stock-3", UDP_PORT), 1, ttl=ttl, expect=expect("lost", "request", *where)))
 
 
 @case("icmp-host-unreachable", "a datagram and a ping to a pod that is gone; after three seconds its node says so")
 def _(lab):
     lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1), ping(pod("parcel-1")[0], 1))
     lab.unplug(POD["parcel-1"])
-    wanted = expect("failed", "request", "host", "kappa2")
+    wanted = expect("lost", "request", "host", "kappa2")
     lab.run("cart-1", udp(pod("parcel-1", UDP_PORT), 1, timeout=5, expect=wanted),
             ping(pod("parcel-1")[0], 1, timeout=5, expect=wanted), together=2)
 
