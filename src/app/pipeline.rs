@@ -101,15 +101,25 @@ impl Pipeline {
         correlator.finish();
         let _ = drain(&mut correlator, sink);
         let lossy_nodes = lossy(&read.sources);
+        let clocks = correlator.clocks();
         Ok(Finished {
             topology: correlator.topology().clone(),
-            clocks: correlator.clocks(),
+            now: watched_until(&read.sources, &clocks, correlator.now()),
+            clocks,
             sources: read.sources,
             lossy_nodes,
-            now: correlator.now(),
             counters: correlator.counters(),
         })
     }
+}
+
+/// The latest time that all is known up to: of the last packet, or of the end of capturing where it is known.
+/// Before the earliest end every source was watched; after it a packet might have passed unseen.
+fn watched_until(sources: &[SourceSummary], clocks: &Clocks, last_packet: Timestamp) -> Timestamp {
+    let end =
+        |source: &SourceSummary| source.node.zip(source.ended).map(|(node, end)| clocks.align(node, end));
+    let ends: Option<Vec<Timestamp>> = sources.iter().filter(|source| source.packets > 0).map(end).collect();
+    ends.and_then(|ends| ends.into_iter().min()).map_or(last_packet, |end| end.max(last_packet))
 }
 
 fn add_names(correlator: &mut Correlator, names: &BTreeMap<Ip, String>) {

@@ -7,7 +7,7 @@ use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Rec
 use crate::capture::link::LinkType;
 use crate::capture::naming::printable;
 use crate::capture::tally::Damage;
-use crate::model::{Direction, Ip, Timestamp};
+use crate::model::{Direction, Ip, SECONDS, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -16,6 +16,9 @@ const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const NAME_RESOLUTION: u32 = 4;
 const INTERFACE_STATISTICS: u32 = 5;
+const ISB_END_TIME: u16 = 3;
+/// The end of a capture is believed up to this long after its last packet.
+const LONGEST_SILENCE: i64 = 24 * 3600 * SECONDS;
 const ENHANCED_PACKET: u32 = 6;
 
 /// Type, two lengths.
@@ -43,6 +46,8 @@ pub(super) struct Pcapng {
     losses: Losses,
     /// The latest packet's time, for simple packet blocks, which have none.
     latest: Timestamp,
+    /// When capturing ended, where the statistics say so.
+    ended: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +77,7 @@ impl Pcapng {
             names: Vec::new(),
             losses: Losses::default(),
             latest: Timestamp(0),
+            ended: None,
         }
     }
 
@@ -82,6 +88,11 @@ impl Pcapng {
     /// Names read since the last call.
     pub(super) fn take_names(&mut self) -> Vec<(Ip, String)> {
         std::mem::take(&mut self.names)
+    }
+
+    /// When capturing ended, where the file says so.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.ended
     }
 
     /// Packets that the capture lost, where the file says so.
@@ -317,11 +328,18 @@ impl Pcapng {
         let number = self.order.u32_at(body, 0).ok_or(Damage::Contents)?;
         let options = body.get(12..).ok_or(Damage::Contents)?;
         let mut lost: Option<u64> = None;
+        let mut ended = None;
         for (code, value) in Fields::new(self.order, options) {
             // isb_ifdrop: the device had no room; isb_osdrop: the system had none.
             if let (5 | 7, Some(count)) = (code, self.order.u64_at(value, 0)) {
                 lost = Some(lost.unwrap_or(0).saturating_add(count));
             }
+            if code == ISB_END_TIME {
+                ended = self.order.u32_at(value, 0).zip(self.order.u32_at(value, 4));
+            }
+        }
+        if let Some((high, low)) = ended {
+            self.note_end(number, u64::from(high) << 32 | u64::from(low));
         }
         match self.section.get_mut(number as usize) {
             // The counts are since the start of the capture: the latest holds.
@@ -330,6 +348,17 @@ impl Pcapng {
             None => return Err(Damage::UnknownInterface),
         }
         Ok(())
+    }
+
+    /// When capturing on an interface ended. The format wants it in the interface's own resolution; dumpcap
+    /// writes microseconds whatever that is, which shows in an end that comes before the packets.
+    fn note_end(&mut self, number: u32, ticks: u64) {
+        let Ok(described) = self.described(number) else { return };
+        let as_specified = described.clock.time(ticks);
+        let as_micros = Clock::decimal(6).time(ticks);
+        let is_plausible = |end: &Timestamp| (0..LONGEST_SILENCE).contains(&end.since(self.latest));
+        let end = [as_specified, as_micros].into_iter().find(is_plausible);
+        self.ended = self.ended.max(end);
     }
 
     fn name_resolution(&mut self, body: &[u8]) -> Result<(), Damage> {

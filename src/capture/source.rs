@@ -176,6 +176,10 @@ impl Source {
         let of_devices = self.devices.values().copied();
         let vantages: BTreeSet<VantageId> = of_interfaces.chain(of_devices).collect();
         let reasons = self.tally.reasons();
+        let pcapng = match &self.format {
+            Some(Format::Pcapng(pcapng)) => Some(pcapng),
+            _ => None,
+        };
         SourceSummary {
             node: Some(origin.node),
             file: origin.candidate.display.clone(),
@@ -185,10 +189,8 @@ impl Source {
             reasons,
             damaged: self.tally.damaged(),
             damage: self.tally.sentences(self.input.is_packed()),
-            dropped: match &self.format {
-                Some(Format::Pcapng(pcapng)) => pcapng.lost(),
-                _ => None,
-            },
+            dropped: pcapng.and_then(|pcapng| pcapng.lost()),
+            ended: pcapng.and_then(|pcapng| pcapng.ended()),
         }
     }
 

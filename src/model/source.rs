@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{NodeId, VantageId};
+use crate::model::{NodeId, Timestamp, VantageId};
 
 /// One file, stream or live capture, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -21,4 +21,6 @@ pub struct SourceSummary {
     pub damage: Vec<String>,
     /// Packets that the capture itself lost, where it says so; `None` where it does not.
     pub dropped: Option<u64>,
+    /// When capturing ended, on the node's clock, where the file says so: silence up to then was watched.
+    pub ended: Option<Timestamp>,
 }

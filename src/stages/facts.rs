@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Application, Direction, Endpoint, Ip, Leg, NodeId, Protocol, Role, Trail};
+use crate::model::{Application, Direction, Endpoint, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail};
 use crate::stages::followed::{Pair, Point};
 use crate::stages::place::World;
 use crate::stages::template::{Fact, FactSet, Letter};
@@ -154,6 +154,19 @@ impl Look<'_> {
             || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
             || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
+            || (!self.is_near_pods(ip) && self.is_rejected_unsent())
+    }
+
+    /// The client's own node said "port unreachable" and sent nothing on: what kube-proxy's REJECT does for a
+    /// Service without endpoints, while Calico's policies drop in silence.
+    fn is_rejected_unsent(&self) -> bool {
+        let mut notices = self.trail.notices.iter();
+        let request = &self.pair.request;
+        notices.any(|notice| notice.reason == IcmpReason::PortUnreachable)
+            && request.first(Role::Workload, Direction::In).is_some()
+            && request.points.iter().all(|point| point.direction == Direction::In)
+            && self.pair.reply.first(Role::Uplink, Direction::In).is_none()
+            && self.pair.reply.first(Role::Workload, Direction::In).is_none()
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:

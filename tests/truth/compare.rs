@@ -33,8 +33,8 @@ pub(crate) fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tall
     let mut used = vec![false; journeys.len()];
     for exchange in list(truth, "exchanges").iter().filter(|exchange| exchange["captured"] == true) {
         tally.expected += 1;
-        // A flow of datagrams is one journey, whatever number of them went to and fro.
-        let may_share = exchange["exchange"]["protocol"] == "udp";
+        // A flow of datagrams is one journey, and so is an encrypted connection, whatever went to and fro.
+        let may_share = matches!(exchange["exchange"]["protocol"].as_str(), Some("udp" | "tls"));
         let found = (0..journeys.len()).find(|&at| (may_share || !used[at]) && is_of(journeys[at], exchange));
         let Some(at) = found else {
             tally.absent.push(name(exchange));
