@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Application, Direction, Endpoint, Ip, Leg, NodeId, Protocol, Role, Trail};
+use crate::model::{
+    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail,
+};
 use crate::stages::followed::{Pair, Point};
 use crate::stages::place::World;
 use crate::stages::template::{Fact, FactSet, Letter};
@@ -41,7 +43,8 @@ pub(super) struct Facts {
     pub(super) set: FactSet,
 }
 
-/// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point.
+/// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point. On others, HTTP itself
+/// tells a proxy.
 const INGRESS_PORTS: [u16; 3] = [80, 443, 8080];
 
 impl Facts {
@@ -153,7 +156,20 @@ impl Look<'_> {
             || topology.is_in_service_ranges(ip)
             || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
             || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
+            || self.is_rejected_as_service(ip)
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
+    }
+
+    /// A node itself says that `ip` has no such port, though `ip` is none of its own: kube-proxy's rule for a
+    /// Service without endpoints.
+    fn is_rejected_as_service(&self, ip: Ip) -> bool {
+        let known = &self.world.topology.node_addresses;
+        let is_reject = |notice: &IcmpNotice| {
+            notice.reason == IcmpReason::PortUnreachable
+                && notice.reporter != ip
+                && known.contains_key(&notice.reporter)
+        };
+        !self.is_near_pods(ip) && !known.contains_key(&ip) && self.trail.notices.iter().any(is_reject)
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
@@ -200,7 +216,8 @@ impl Look<'_> {
             return Some("nodeport-to-pod");
         }
         if is_node || server == Side::Node {
-            let is_ingress = self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port);
+            let is_ingress = self.trail.exchange.application == Application::Http
+                || (self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port));
             return is_ingress.then_some("ingress-to-pod");
         }
         match server {

@@ -171,7 +171,7 @@ impl Judge<'_, '_> {
     /// The node that sent an ICMP error, by its address or by where the request stopped; `None` where
     /// something between the nodes sent it.
     fn reporter(&self) -> Option<NodeId> {
-        let notice = self.trail().notices.first();
+        let notice = self.case.notice();
         let known = notice.and_then(|notice| self.case.world.topology.node_addresses.get(&notice.reporter));
         let stopped = self.walk.last_request().map(|last| &self.walk.placed[last]);
         let is_between =
@@ -194,7 +194,7 @@ impl Judge<'_, '_> {
         let is_icmp = self.case.pair.reply.part == Some(Part::IcmpError);
         let came_from_pod = self.case.pair.reply.first(Role::Workload, Direction::In).is_some();
         let is_another =
-            is_icmp && !came_from_pod && trail.notices.first().is_some_and(|notice| !serves(notice.reporter));
+            is_icmp && !came_from_pod && self.case.notice().is_some_and(|notice| !serves(notice.reporter));
         match self.walk.origin {
             Origin::Node(node) => at(Outcome::Refused, Way::Request, PlaceKind::Host, Some(node), detail),
             Origin::Server if is_another => {

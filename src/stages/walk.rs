@@ -10,7 +10,7 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
+    Direction, IcmpNotice, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
 };
 use crate::stages::facts::{Facts, Nodes};
 use crate::stages::followed::{Followed, Pair, Point};
@@ -84,6 +84,15 @@ impl Case<'_> {
     /// The reply is an error, which something on the way may have sent as well as the server.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.pair.reply.part, Some(Part::Reset | Part::IcmpError))
+    }
+
+    /// The ICMP error that counts: the one from a node's own address, as a translation on its way back may
+    /// have put another in its place.
+    pub(super) fn notice(&self) -> Option<&IcmpNotice> {
+        let notices = &self.trail.notices;
+        let is_known =
+            |notice: &&IcmpNotice| self.world.topology.node_addresses.contains_key(&notice.reporter);
+        notices.iter().find(is_known).or_else(|| notices.first())
     }
 
     fn followed(&self, way: Way) -> &Followed {

@@ -339,3 +339,19 @@ fn addresses_in_the_pods_block_are_pods_of_nodes_not_captured() {
         "complete",
     );
 }
+
+#[test]
+fn the_ttl_tells_a_direction_that_the_capture_does_not() {
+    let journey = trail(VISITOR, at(SHOP, 80), Some(at(MILL, 8080)))
+        .ask(">bond1.alpha >mill")
+        .answer("mill> bond1.alpha>")
+        .with(|trail| {
+            let uplink = crate::stages::testbed::vantage("bond1.alpha");
+            for sighting in trail.sightings.iter_mut().filter(|sighting| sighting.vantage == uplink) {
+                sighting.direction = crate::model::Direction::Unknown;
+            }
+        })
+        .place(&Cluster::whole());
+    let visits = "①· ②α! ③α~ ④α! ⑤α~ | (1)α! (2)α~ (3)α! (4)· (5)·";
+    check(&journey, "external-to-service same-node", visits, "complete");
+}
