@@ -167,9 +167,19 @@ impl Look<'_> {
         let is_reject = |notice: &IcmpNotice| {
             notice.reason == IcmpReason::PortUnreachable
                 && notice.reporter != ip
-                && known.contains_key(&notice.reporter)
+                && (known.contains_key(&notice.reporter) || self.began_in_clients_node())
         };
-        !self.is_near_pods(ip) && !known.contains_key(&ip) && self.trail.notices.iter().any(is_reject)
+        self.trail.notices.iter().any(is_reject) && !self.is_near_pods(ip) && !known.contains_key(&ip)
+    }
+
+    /// The reply came into the client's node by none of its capture points, nor did the request leave it.
+    fn began_in_clients_node(&self) -> bool {
+        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let is_captured = |point: &Point| self.world.topology.captures(point.node, Role::Uplink);
+        request.first(Role::Workload, Direction::In).is_some_and(is_captured)
+            && request.first(Role::Uplink, Direction::Out).is_none()
+            && reply.first(Role::Uplink, Direction::In).is_none()
+            && reply.first(Role::Workload, Direction::In).is_none()
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:

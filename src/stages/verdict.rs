@@ -9,14 +9,14 @@
 //! 6. the request arrived, and nothing answered: failed at the workload, the proxy or the DNS server.
 
 use crate::model::{
-    Application, Direction, IcmpReason, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Role,
-    Sighting, StagePlace, State, Trail, Way,
+    Application, Direction, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role, Sighting,
+    StagePlace, State, Trail, Way,
 };
 use crate::stages::detail::{self, Teller};
 use crate::stages::followed::{Pair, is_after};
 use crate::stages::place::World;
 use crate::stages::template::{LegChoice, Spot};
-use crate::stages::walk::{Case, Origin, Placed, Walk};
+use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 
 pub(super) use crate::model::Verdict;
 
@@ -27,20 +27,12 @@ pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
 
 /// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
 pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> Verdict {
-    let is_over = match trail.phase {
-        Phase::TimedOut | Phase::Answered => true,
-        Phase::Open => false,
-        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
-            let node = world.topology.vantage(first.vantage).node;
-            world.now >= world.clocks.align(node, trail.deadline)
-        }),
-    };
     match pair.reply.part {
         Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => {
             plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
         }
         Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
-        None if is_over => {
+        None if is_over(trail, world) => {
             plain(Outcome::Failed, "no answer was seen; no path is known for this exchange".to_owned())
         }
         None => plain(Outcome::Open, "no answer yet".to_owned()),

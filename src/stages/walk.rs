@@ -67,20 +67,19 @@ pub(super) struct Case<'a> {
     pub(super) facts: Facts,
 }
 
-impl Case<'_> {
-    /// Whether the time for what is still waited for is over.
-    pub(super) fn is_over(&self) -> bool {
-        match self.trail.phase {
-            Phase::TimedOut | Phase::Answered => true,
-            Phase::Open => false,
-            Phase::Cut | Phase::Evicted => {
-                let clock =
-                    self.trail.sightings.first().map(|first| self.world.topology.vantage(first.vantage).node);
-                clock.is_some_and(|node| self.world.now >= self.world.clocks.align(node, self.trail.deadline))
-            }
-        }
+/// Whether the time for what is still waited for is over.
+pub(super) fn is_over(trail: &Trail, world: &World<'_>) -> bool {
+    match trail.phase {
+        Phase::TimedOut | Phase::Answered => true,
+        Phase::Open => false,
+        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
+            let node = world.topology.vantage(first.vantage).node;
+            world.now >= world.clocks.align(node, trail.deadline)
+        }),
     }
+}
 
+impl Case<'_> {
     /// The reply is an error, which something on the way may have sent as well as the server.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.pair.reply.part, Some(Part::Reset | Part::IcmpError))
@@ -109,8 +108,12 @@ impl Case<'_> {
 
 impl<'t> Walk<'t> {
     pub(super) fn new(case: &Case<'_>, route: &'t Route) -> Walk<'t> {
-        let mut walk =
-            Walk { placed: SmallVec::new(), request_len: 0, origin: Origin::Server, is_over: case.is_over() };
+        let mut walk = Walk {
+            placed: SmallVec::new(),
+            request_len: 0,
+            origin: Origin::Server,
+            is_over: is_over(case.trail, case.world),
+        };
         walk.lay(case, &route.request, Way::Request);
         walk.request_len = walk.placed.len();
         walk.lay(case, &route.reply, Way::Reply);

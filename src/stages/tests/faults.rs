@@ -340,6 +340,7 @@ fn an_unknown_service_of_the_services_block_is_a_service() {
 fn a_rejected_address_is_a_service_though_none_is_known() {
     let mut cluster = Cluster::whole();
     cluster.topology.services.clear();
+    cluster.topology.node_addresses.clear();
     let journey = trail(CART, at(SHOP, 80), None)
         .syn("cart>")
         .icmp(IcmpReason::PortUnreachable, ALPHA_IP, ">cart")
