@@ -403,7 +403,7 @@ impl View {
     }
 
     /// Where the packet is taken. Once it was seen going there nothing can stop it, so it is bounded from one
-    /// side at least: `before` is then `after`.
+    /// side at least.
     fn end(&self, placed: &Placed<'_>) -> State {
         let Some(after) = self.earlier.map(|anchor| anchor.time).filter(|_| self.behind.is_some()) else {
             return self.between(placed);
@@ -415,20 +415,22 @@ impl View {
         match (placed.way, known) {
             (_, Some(before)) => State::Bounded { after, before: before.max(after) },
             (Way::Request, None) if !self.is_over => State::Waiting,
-            _ => State::Bounded { after, before: after },
+            _ => State::Bounded { after, before: State::OPEN_END },
         }
     }
 
     /// Between its neighbours in time; alignment may put the later one first, which is then no time at all.
-    /// Beside a process of the node one neighbour is all there can be: both ends are that one.
+    /// Beside a process of the node one neighbour is all there can be.
     fn bounded(&self, placed: &Placed<'_>) -> State {
         let (after, before) = match (self.earlier, placed.later) {
-            (Some(earlier), Some(later)) => (earlier, later),
-            (Some(earlier), None) => (earlier, earlier),
-            (None, Some(later)) if self.begins_here && placed.node.is_some() => (later, later),
+            (Some(earlier), Some(later)) => (earlier.time, later.time),
+            (Some(earlier), None) => (earlier.time, State::OPEN_END),
+            (None, Some(later)) if self.begins_here && placed.node.is_some() => {
+                (State::OPEN_START, later.time)
+            }
             _ => return State::Outside,
         };
-        State::Bounded { after: after.time, before: before.time.max(after.time) }
+        State::Bounded { after, before: before.max(after) }
     }
 
     const fn absent(&self) -> State {

@@ -104,6 +104,13 @@ fn the_clients_next_packet_bounds_the_end() {
         .thanks("cart> >mill")
         .place(&Cluster::whole());
     assert_eq!(journey.reply[3].state, bounded(1_040_000, 1_050_000));
+    let silent = trail(CART, at(MILL, 8080), Some(at(MILL, 8080)))
+        .ask("cart> >mill")
+        .answer("mill> >cart")
+        .place(&Cluster::whole());
+    let open = State::Bounded { after: Timestamp(1_040_000), before: State::OPEN_END };
+    let last = silent.reply.iter().rfind(|visit| visit.state != State::Skipped);
+    assert_eq!(last.map(|visit| visit.state), Some(open));
 }
 
 #[test]
