@@ -77,7 +77,7 @@ pub struct Label {
 pub enum State {
     /// A packet was captured there.
     Seen { time: Timestamp },
-    /// It happened between two sightings.
+    /// It happened between two sightings; one side may be [`State::OPEN_START`] or [`State::OPEN_END`].
     Bounded { after: Timestamp, before: Timestamp },
     /// No capture point could show it.
     Outside,
@@ -90,6 +90,11 @@ pub enum State {
 }
 
 impl State {
+    /// `after` of an interval that nothing bounds before: where a process of the node sent the packet.
+    pub const OPEN_START: Timestamp = Timestamp(i64::MIN);
+    /// `before` of an interval that nothing bounds behind: where the packet was taken and nothing followed.
+    pub const OPEN_END: Timestamp = Timestamp(i64::MAX);
+
     pub const fn name(self) -> &'static str {
         match self {
             State::Seen { .. } => "seen",

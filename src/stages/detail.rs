@@ -262,7 +262,7 @@ impl<'a, 't> Teller<'a, 't> {
     }
 
     fn reason(&self) -> &'static str {
-        let reason = self.case.trail.notices.first().map(|notice| notice.reason);
+        let reason = self.case.notice().map(|notice| notice.reason);
         match reason {
             Some(IcmpReason::NetUnreachable) => "network unreachable",
             Some(IcmpReason::HostUnreachable) => "host unreachable",
@@ -275,7 +275,7 @@ impl<'a, 't> Teller<'a, 't> {
     }
 
     fn reporter(&self) -> String {
-        let notice = self.case.trail.notices.first();
+        let notice = self.case.notice();
         notice.map_or_else(|| "an unknown address".to_owned(), |notice| notice.reporter.to_string())
     }
 

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::model::{Application, Direction, Endpoint, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail};
+use crate::model::{
+    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail,
+};
 use crate::stages::followed::{Pair, Point};
 use crate::stages::place::World;
 use crate::stages::template::{Fact, FactSet, Letter};
@@ -41,7 +43,8 @@ pub(super) struct Facts {
     pub(super) set: FactSet,
 }
 
-/// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point.
+/// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point. On others, HTTP itself
+/// tells a proxy.
 const INGRESS_PORTS: [u16; 3] = [80, 443, 8080];
 
 impl Facts {
@@ -153,20 +156,30 @@ impl Look<'_> {
             || topology.is_in_service_ranges(ip)
             || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
             || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
+            || self.is_rejected_as_service(ip)
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
-            || (!self.is_near_pods(ip) && self.is_rejected_unsent())
     }
 
-    /// The client's own node said "port unreachable" and sent nothing on: what kube-proxy's REJECT does for a
-    /// Service without endpoints, while Calico's policies drop in silence.
-    fn is_rejected_unsent(&self) -> bool {
-        let mut notices = self.trail.notices.iter();
-        let request = &self.pair.request;
-        notices.any(|notice| notice.reason == IcmpReason::PortUnreachable)
-            && request.first(Role::Workload, Direction::In).is_some()
-            && request.points.iter().all(|point| point.direction == Direction::In)
-            && self.pair.reply.first(Role::Uplink, Direction::In).is_none()
-            && self.pair.reply.first(Role::Workload, Direction::In).is_none()
+    /// A node itself says that `ip` has no such port, though `ip` is none of its own: kube-proxy's rule for a
+    /// Service without endpoints.
+    fn is_rejected_as_service(&self, ip: Ip) -> bool {
+        let known = &self.world.topology.node_addresses;
+        let is_reject = |notice: &IcmpNotice| {
+            notice.reason == IcmpReason::PortUnreachable
+                && notice.reporter != ip
+                && (known.contains_key(&notice.reporter) || self.began_in_clients_node())
+        };
+        self.trail.notices.iter().any(is_reject) && !self.is_near_pods(ip) && !known.contains_key(&ip)
+    }
+
+    /// The reply came into the client's node by none of its capture points, nor did the request leave it.
+    fn began_in_clients_node(&self) -> bool {
+        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let is_captured = |point: &Point| self.world.topology.captures(point.node, Role::Uplink);
+        request.first(Role::Workload, Direction::In).is_some_and(is_captured)
+            && request.first(Role::Uplink, Direction::Out).is_none()
+            && reply.first(Role::Uplink, Direction::In).is_none()
+            && reply.first(Role::Workload, Direction::In).is_none()
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
@@ -213,7 +226,8 @@ impl Look<'_> {
             return Some("nodeport-to-pod");
         }
         if is_node || server == Side::Node {
-            let is_ingress = self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port);
+            let is_ingress = self.trail.exchange.application == Application::Http
+                || (self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port));
             return is_ingress.then_some("ingress-to-pod");
         }
         match server {

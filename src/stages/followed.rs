@@ -166,33 +166,50 @@ fn add_point(trail: &Trail, index: u32, sighting: &Sighting, world: &World<'_>, 
     });
 }
 
-/// The sighting's direction, from where its addresses live if the capture does not say.
+/// The sighting's direction; where the capture does not say, from where its addresses live, or from the TTL.
 fn direction_of(trail: &Trail, sighting: &Sighting, world: &World<'_>) -> Direction {
-    if sighting.direction != Direction::Unknown {
-        return sighting.direction;
+    match sighting.direction {
+        Direction::Unknown => by_address(trail, sighting, world)
+            .or_else(|| by_ttl(trail, sighting, world))
+            .unwrap_or(Direction::Unknown),
+        known => known,
     }
-    let face = trail.legs.get(sighting.leg as usize).and_then(|leg| leg.faces.get(sighting.face as usize));
-    let Some(&face) = face else { return Direction::Unknown };
+}
+
+/// A packet from a pod comes *in* by its cali; one from an address of the node goes *out* by its uplink.
+fn by_address(trail: &Trail, sighting: &Sighting, world: &World<'_>) -> Option<Direction> {
+    let face = *trail.legs.get(sighting.leg as usize)?.faces.get(sighting.face as usize)?;
     let tuple = if sighting.way == Way::Request { face } else { face.reversed() };
     let topology = world.topology;
     let vantage = topology.vantage(sighting.vantage);
-    let lives_here = |ip| match vantage.role {
-        Role::Workload => topology.pods.get(&ip) == Some(&sighting.vantage),
-        _ => {
-            topology.node_of_pod(ip).or_else(|| topology.node_addresses.get(&ip).copied())
-                == Some(vantage.node)
+    let is_cali = vantage.role == Role::Workload;
+    let lives_here = |ip| {
+        if is_cali {
+            topology.pods.get(&ip) == Some(&sighting.vantage)
+        } else {
+            let node = topology.node_of_pod(ip).or_else(|| topology.node_addresses.get(&ip).copied());
+            node == Some(vantage.node)
         }
     };
-    // A packet from a pod comes *in* by its cali; one from a node's address goes *out* by its uplink.
-    let (from_here, to_here) = match vantage.role {
-        Role::Workload => (Direction::In, Direction::Out),
-        _ => (Direction::Out, Direction::In),
-    };
     match (lives_here(tuple.src.ip), lives_here(tuple.dst.ip)) {
-        (true, false) => from_here,
-        (false, true) => to_here,
-        _ => Direction::Unknown,
+        (true, false) => Some(if is_cali { Direction::In } else { Direction::Out }),
+        (false, true) => Some(if is_cali { Direction::Out } else { Direction::In }),
+        _ => None,
     }
+}
+
+/// The direction by the same packet elsewhere on the node: forwarding takes one off the TTL, so the higher came
+/// in and the lower goes out.
+fn by_ttl(trail: &Trail, sighting: &Sighting, world: &World<'_>) -> Option<Direction> {
+    let node = world.topology.vantage(sighting.vantage).node;
+    let is_same = |it: &&Sighting| {
+        (it.way, it.leg, it.part, it.seq, it.len)
+            == (sighting.way, sighting.leg, sighting.part, sighting.seq, sighting.len)
+            && world.topology.vantage(it.vantage).node == node
+            && it.ttl.abs_diff(sighting.ttl) == 1
+    };
+    let other = trail.sightings.iter().find(is_same)?;
+    Some(if sighting.ttl > other.ttl { Direction::In } else { Direction::Out })
 }
 
 /// Notes what an acknowledgement proves: that the other side's followed packet arrived.

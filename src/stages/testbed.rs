@@ -110,6 +110,7 @@ fn spots(text: &str) -> Vec<(VantageId, Direction)> {
 }
 
 /// Builds a trail; each packet is ten microseconds later at each place.
+#[derive(Debug)]
 pub(super) struct Builder {
     trail: Trail,
     clock: i64,

@@ -11,14 +11,14 @@
 //! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
 use crate::model::{
-    Application, Direction, IcmpReason, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Role,
-    Sighting, StagePlace, State, Trail, Way,
+    Application, Direction, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role, Sighting,
+    StagePlace, State, Trail, Way,
 };
 use crate::stages::detail::{self, Teller};
 use crate::stages::followed::{Pair, is_after};
 use crate::stages::place::World;
 use crate::stages::template::{LegChoice, Spot};
-use crate::stages::walk::{Case, Origin, Placed, Walk};
+use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 
 pub(super) use crate::model::Verdict;
 
@@ -29,20 +29,12 @@ pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
 
 /// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
 pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> Verdict {
-    let is_over = match trail.phase {
-        Phase::TimedOut | Phase::Answered => true,
-        Phase::Open => false,
-        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
-            let node = world.topology.vantage(first.vantage).node;
-            world.now >= world.clocks.align(node, trail.deadline)
-        }),
-    };
     match pair.reply.part {
         Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => {
             plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
         }
         Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
-        None if is_over => {
+        None if is_over(trail, world) => {
             plain(Outcome::Failed, "no answer was seen; no path is known for this exchange".to_owned())
         }
         None => plain(Outcome::Open, "no answer yet".to_owned()),
@@ -173,7 +165,7 @@ impl Judge<'_, '_> {
     /// The node that sent an ICMP error, by its address or by where the request stopped; `None` where
     /// something between the nodes sent it.
     fn reporter(&self) -> Option<NodeId> {
-        let notice = self.trail().notices.first();
+        let notice = self.case.notice();
         let known = notice.and_then(|notice| self.case.world.topology.node_addresses.get(&notice.reporter));
         let stopped = self.walk.last_request().map(|last| &self.walk.placed[last]);
         let is_between =
@@ -196,7 +188,7 @@ impl Judge<'_, '_> {
         let is_icmp = self.case.pair.reply.part == Some(Part::IcmpError);
         let came_from_pod = self.case.pair.reply.first(Role::Workload, Direction::In).is_some();
         let is_another =
-            is_icmp && !came_from_pod && trail.notices.first().is_some_and(|notice| !serves(notice.reporter));
+            is_icmp && !came_from_pod && self.case.notice().is_some_and(|notice| !serves(notice.reporter));
         match self.walk.origin {
             Origin::Node(node) => at(Outcome::Refused, Way::Request, PlaceKind::Host, Some(node), detail),
             Origin::Server if is_another => {

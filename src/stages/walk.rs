@@ -10,7 +10,7 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
+    Direction, IcmpNotice, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
 };
 use crate::stages::facts::{Facts, Nodes};
 use crate::stages::followed::{Followed, Pair, Point};
@@ -67,23 +67,31 @@ pub(super) struct Case<'a> {
     pub(super) facts: Facts,
 }
 
-impl Case<'_> {
-    /// Whether the time for what is still waited for is over.
-    pub(super) fn is_over(&self) -> bool {
-        match self.trail.phase {
-            Phase::TimedOut | Phase::Answered => true,
-            Phase::Open => false,
-            Phase::Cut | Phase::Evicted => {
-                let clock =
-                    self.trail.sightings.first().map(|first| self.world.topology.vantage(first.vantage).node);
-                clock.is_some_and(|node| self.world.now >= self.world.clocks.align(node, self.trail.deadline))
-            }
-        }
+/// Whether the time for what is still waited for is over.
+pub(super) fn is_over(trail: &Trail, world: &World<'_>) -> bool {
+    match trail.phase {
+        Phase::TimedOut | Phase::Answered => true,
+        Phase::Open => false,
+        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
+            let node = world.topology.vantage(first.vantage).node;
+            world.now >= world.clocks.align(node, trail.deadline)
+        }),
     }
+}
 
+impl Case<'_> {
     /// The reply is an error, which something on the way may have sent as well as the server.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self.pair.reply.part, Some(Part::Reset | Part::IcmpError))
+    }
+
+    /// The ICMP error that counts: the one from a node's own address, as a translation on its way back may
+    /// have put another in its place.
+    pub(super) fn notice(&self) -> Option<&IcmpNotice> {
+        let notices = &self.trail.notices;
+        let is_known =
+            |notice: &&IcmpNotice| self.world.topology.node_addresses.contains_key(&notice.reporter);
+        notices.iter().find(is_known).or_else(|| notices.first())
     }
 
     fn followed(&self, way: Way) -> &Followed {
@@ -100,8 +108,12 @@ impl Case<'_> {
 
 impl<'t> Walk<'t> {
     pub(super) fn new(case: &Case<'_>, route: &'t Route) -> Walk<'t> {
-        let mut walk =
-            Walk { placed: SmallVec::new(), request_len: 0, origin: Origin::Server, is_over: case.is_over() };
+        let mut walk = Walk {
+            placed: SmallVec::new(),
+            request_len: 0,
+            origin: Origin::Server,
+            is_over: is_over(case.trail, case.world),
+        };
         walk.lay(case, &route.request, Way::Request);
         walk.request_len = walk.placed.len();
         walk.lay(case, &route.reply, Way::Reply);
@@ -391,7 +403,7 @@ impl View {
     }
 
     /// Where the packet is taken. Once it was seen going there nothing can stop it, so it is bounded from one
-    /// side at least: `before` is then `after`.
+    /// side at least.
     fn end(&self, placed: &Placed<'_>) -> State {
         let Some(after) = self.earlier.map(|anchor| anchor.time).filter(|_| self.behind.is_some()) else {
             return self.between(placed);
@@ -403,20 +415,22 @@ impl View {
         match (placed.way, known) {
             (_, Some(before)) => State::Bounded { after, before: before.max(after) },
             (Way::Request, None) if !self.is_over => State::Waiting,
-            _ => State::Bounded { after, before: after },
+            _ => State::Bounded { after, before: State::OPEN_END },
         }
     }
 
     /// Between its neighbours in time; alignment may put the later one first, which is then no time at all.
-    /// Beside a process of the node one neighbour is all there can be: both ends are that one.
+    /// Beside a process of the node one neighbour is all there can be.
     fn bounded(&self, placed: &Placed<'_>) -> State {
         let (after, before) = match (self.earlier, placed.later) {
-            (Some(earlier), Some(later)) => (earlier, later),
-            (Some(earlier), None) => (earlier, earlier),
-            (None, Some(later)) if self.begins_here && placed.node.is_some() => (later, later),
+            (Some(earlier), Some(later)) => (earlier.time, later.time),
+            (Some(earlier), None) => (earlier.time, State::OPEN_END),
+            (None, Some(later)) if self.begins_here && placed.node.is_some() => {
+                (State::OPEN_START, later.time)
+            }
             _ => return State::Outside,
         };
-        State::Bounded { after: after.time, before: before.time.max(after.time) }
+        State::Bounded { after, before: before.max(after) }
     }
 
     const fn absent(&self) -> State {

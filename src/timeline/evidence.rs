@@ -167,9 +167,11 @@ impl Sheet<'_> {
             let mut parts = vec![
                 (Tone::Plain, self.context.stage_at(visit.stage, visit.node)),
                 (Tone::Dim, self.word(Word::IsBounded).to_owned()),
-                (Tone::Dim, format!("{} {}", self.word(Word::After), at(previous, after))),
             ];
-            if before.0 != i64::MAX {
+            if after != State::OPEN_START {
+                parts.push((Tone::Dim, format!("{} {}", self.word(Word::After), at(previous, after))));
+            }
+            if before != State::OPEN_END {
                 parts.push((Tone::Dim, format!("{} {}", self.word(Word::Before), at(next, before))));
             }
             let parts: Vec<(Tone, &str)> = parts.iter().map(|(tone, text)| (*tone, text.as_str())).collect();

@@ -153,6 +153,7 @@ impl Course<'_> {
                 (from, at, if is_own { Texture::Own } else { Texture::Seen })
             }
             State::Bounded { after, before } => {
+                let after = if after == State::OPEN_START { before } else { after };
                 let (after, before) = (after.since(self.start), before.since(self.start).min(self.span));
                 (after.min(before), before, if is_own { Texture::Own } else { Texture::Bounded })
             }

@@ -335,3 +335,16 @@ fn an_unknown_service_of_the_services_block_is_a_service() {
     let stranger = trail(CART, at(STRANGER, 80), None).syn("cart>").place(&Cluster::whole());
     assert_eq!((&*stranger.path, &*stranger.route), ("pod-to-pod", "undecided"));
 }
+
+#[test]
+fn a_rejected_address_is_a_service_though_none_is_known() {
+    let mut cluster = Cluster::whole();
+    cluster.topology.services.clear();
+    cluster.topology.node_addresses.clear();
+    let journey = trail(CART, at(SHOP, 80), None)
+        .syn("cart>")
+        .icmp(IcmpReason::PortUnreachable, ALPHA_IP, ">cart")
+        .place(&cluster);
+    assert_eq!((&*journey.path, &*journey.route), ("pod-to-service", "undecided"));
+    assert_eq!(super::judged(&journey), "refused request host:α");
+}

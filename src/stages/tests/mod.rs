@@ -2,6 +2,7 @@
 
 mod faults;
 mod partial;
+mod properties;
 mod routes;
 mod templates;
 

@@ -104,6 +104,13 @@ fn the_clients_next_packet_bounds_the_end() {
         .thanks("cart> >mill")
         .place(&Cluster::whole());
     assert_eq!(journey.reply[3].state, bounded(1_040_000, 1_050_000));
+    let silent = trail(CART, at(MILL, 8080), Some(at(MILL, 8080)))
+        .ask("cart> >mill")
+        .answer("mill> >cart")
+        .place(&Cluster::whole());
+    let open = State::Bounded { after: Timestamp(1_040_000), before: State::OPEN_END };
+    let last = silent.reply.iter().rfind(|visit| visit.state != State::Skipped);
+    assert_eq!(last.map(|visit| visit.state), Some(open));
 }
 
 #[test]
@@ -338,4 +345,20 @@ fn addresses_in_the_pods_block_are_pods_of_nodes_not_captured() {
         "①α! ②α~ ③α~ ④α~ ⑤α~ ⑧α! ⑨~ ⑩~ ⑪· ③· ④· ⑤· ⑥· ⑦· | (1)· (2)· (2)α~ (3)α! (4)α~",
         "complete",
     );
+}
+
+#[test]
+fn the_ttl_tells_a_direction_that_the_capture_does_not() {
+    let journey = trail(VISITOR, at(SHOP, 80), Some(at(MILL, 8080)))
+        .ask(">bond1.alpha >mill")
+        .answer("mill> bond1.alpha>")
+        .with(|trail| {
+            let uplink = crate::stages::testbed::vantage("bond1.alpha");
+            for sighting in trail.sightings.iter_mut().filter(|sighting| sighting.vantage == uplink) {
+                sighting.direction = crate::model::Direction::Unknown;
+            }
+        })
+        .place(&Cluster::whole());
+    let visits = "①· ②α! ③α~ ④α! ⑤α~ | (1)α! (2)α~ (3)α! (4)· (5)·";
+    check(&journey, "external-to-service same-node", visits, "complete");
 }
