@@ -280,6 +280,7 @@ mod tests {
             server: None,
             client_seen_by_server: None,
             translations: smallvec![],
+            crossings: smallvec::SmallVec::new(),
             faces: smallvec![],
         };
         Trail {

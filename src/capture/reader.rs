@@ -144,6 +144,8 @@ impl Reader {
             while given < per_source && matches!(source.head(&mut context), Head::At(_)) {
                 given += usize::from(source.give(&mut context, sink));
             }
+            let learned = source.reorder();
+            self.sources[index].expect(learned);
         }
         Ok(())
     }

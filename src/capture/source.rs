@@ -10,16 +10,30 @@ use crate::capture::context::{Context, Origin};
 use crate::capture::format::{Detected, Format, Found, Record, Step};
 use crate::capture::input::{Fill, Input};
 use crate::capture::link::{self, LinkType};
+use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::{Damage, Tally};
 use crate::model::{Direction, Frame, SourceSummary, Timestamp, VantageId};
 
-/// A record this many records late, or fewer, is put in its place. Interfaces that are captured together are
-/// written in turns, so stamps step back.
-const REORDER_RECORDS: usize = 512;
+/// Interfaces that are captured together are written in turns, so stamps step back. Where a file does it over
+/// more records than are held back, more are held back from then on, to a limit.
+const REORDER: Reorder = Reorder { records: 512, bytes: 2 << 20 };
+const WIDEST: Reorder = Reorder { records: 1 << 14, bytes: 32 << 20 };
 /// Records are read in runs of this many.
 const RUN: usize = 256;
-/// Held records never span more of the file than this, so that memory is bounded whatever their size.
-const REORDER_BYTES: u64 = 2 << 20;
+
+/// How much is held back, to put late records in their place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reorder {
+    records: usize,
+    /// Of the file, so that memory is bounded whatever the records' size.
+    bytes: u64,
+}
+
+impl Reorder {
+    fn wider(self) -> Reorder {
+        Reorder { records: (self.records * 2).min(WIDEST.records), bytes: (self.bytes * 2).min(WIDEST.bytes) }
+    }
+}
 
 /// What a source has next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +63,9 @@ pub(super) struct Source {
     /// Where bytes began to make no sense, while no record was found after them.
     lost_at: Option<u64>,
     state: State,
+    reorder: Reorder,
+    /// The latest time given.
+    given: Timestamp,
     /// Records read and not yet given, by time.
     held: VecDeque<Record>,
     /// Read on when no more records than this are held.
@@ -96,7 +113,9 @@ impl Source {
             lost_at: None,
             state: State::Reading,
             held: VecDeque::new(),
-            refill_at: REORDER_RECORDS,
+            reorder: REORDER,
+            given: Timestamp(i64::MIN),
+            refill_at: REORDER.records,
             interfaces: Vec::new(),
             devices: Devices::default(),
             tally: Tally::default(),
@@ -107,14 +126,27 @@ impl Source {
     #[inline]
     pub(super) fn head(&mut self, context: &mut Context<'_>) -> Head {
         if self.held.len() <= self.refill_at && self.state == State::Reading {
-            self.read_on(REORDER_RECORDS + RUN, context);
-            self.refill_at = REORDER_RECORDS.min(self.held.len() * 2 / 3);
+            self.read_on(self.reorder.records + RUN, context);
+            self.refill_at = self.reorder.records.min(self.held.len() * 2 / 3);
         }
         match (self.held.front(), self.state) {
             (Some(record), _) => Head::At(record.time),
             (None, State::Waiting) => Head::Waiting,
             (None, _) => Head::End,
         }
+    }
+
+    /// How far apart this file's records were found to be out of order so far.
+    pub(super) fn reorder(&self) -> Reorder {
+        self.reorder
+    }
+
+    /// Holds at least as many records back as `learned`, from an earlier look at the file.
+    pub(super) fn expect(&mut self, learned: Reorder) {
+        self.reorder = Reorder {
+            records: self.reorder.records.max(learned.records),
+            bytes: self.reorder.bytes.max(learned.bytes),
+        };
     }
 
     /// Looks whether the file has grown.
@@ -128,6 +160,7 @@ impl Source {
     #[inline]
     pub(super) fn give(&mut self, context: &mut Context<'_>, sink: &mut dyn FnMut(&Frame<'_>)) -> bool {
         let Some(record) = self.held.pop_front() else { return false };
+        self.given = self.given.max(record.time);
         let Some(interface) = self.interfaces.get(record.interface as usize) else { return false };
         let bytes = self.input.slice(record.offset, record.cap_len as usize);
         let header = link::header(interface.link, bytes);
@@ -189,8 +222,8 @@ impl Source {
             reasons,
             damaged: self.tally.damaged(),
             damage: self.tally.sentences(self.input.is_packed()),
-            dropped: pcapng.and_then(|pcapng| pcapng.lost()),
-            ended: pcapng.and_then(|pcapng| pcapng.ended()),
+            dropped: pcapng.and_then(Pcapng::lost),
+            ended: pcapng.and_then(Pcapng::ended),
         }
     }
 
@@ -232,7 +265,7 @@ impl Source {
         let mut oldest = self.held.iter().map(|record| record.offset).min();
         while self.held.len() < target && self.state == State::Reading {
             let keep = oldest.unwrap_or(self.position);
-            if self.position - keep > REORDER_BYTES {
+            if self.position - keep > self.reorder.bytes {
                 return;
             }
             if self.lost_at.is_some() {
@@ -276,6 +309,9 @@ impl Source {
         }
         match self.held.back() {
             Some(latest) if latest.time > record.time => {
+                if record.time < self.given {
+                    self.reorder = self.reorder.wider();
+                }
                 let place = self.held.partition_point(|held| held.time <= record.time);
                 self.held.insert(place, record);
             }

@@ -8,6 +8,7 @@ use crate::model::{Application, Change, Direction, Part, Phase, Role, Sighting, 
 impl Correlator {
     /// Hands a trail on for the last time and forgets it.
     pub(super) fn close(&mut self, slot: u32, phase: Phase) {
+        self.infer_answer(slot);
         let state = &mut self.trails[slot as usize];
         if state.phase == Phase::Open {
             state.phase = phase;
@@ -16,6 +17,19 @@ impl Correlator {
         let state = self.trails.remove(slot as usize);
         if let Some(leg) = self.legs.get_mut(state.leg as usize) {
             leg.live.retain(|live| *live != slot);
+        }
+    }
+
+    /// The client acknowledged bytes of an answer that the capture lost at every point: it was answered.
+    fn infer_answer(&mut self, slot: u32) {
+        let state = &mut self.trails[slot as usize];
+        let leg = &self.legs[state.leg as usize];
+        let waits = state.exchange.application == Application::Http
+            && state.request_seq.is_some()
+            && state.reply_seq.is_none();
+        if waits && !leg.is_mid_stream && leg.live.last() == Some(&slot) {
+            state.reply_seq = leg.streams[Way::Reply as usize].unseen();
+            state.answer_is_whole = state.reply_seq.is_some();
         }
     }
 
@@ -44,11 +58,17 @@ impl Correlator {
         // The log is copied while the trail lives on, and moved when this was its last revision.
         let sightings =
             if state.phase == Phase::Open { state.log.clone() } else { std::mem::take(&mut state.log) };
+        let mut leg = leg_state.leg();
+        // A Service's address serves nothing by itself: without a translation its endpoint is not known.
+        let topology = self.places.topology();
+        leg.server = leg.server.filter(|server| {
+            !topology.services.contains_key(&server.ip) || topology.node_addresses.contains_key(&server.ip)
+        });
         let mut trail = Trail {
             id: state.id,
             revision: state.revision,
             phase: state.phase,
-            legs: smallvec::smallvec![leg_state.leg()],
+            legs: smallvec::smallvec![leg],
             exchange,
             sightings,
             left_out: state.left_out,

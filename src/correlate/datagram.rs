@@ -18,6 +18,7 @@ impl Correlator {
         let (key, _) = key_of(&keyed_tuple(packet), crossing.node);
         let known = self.table.get(&key).map(|slot| (slot.leg, slot.face));
         let located = self.locate(crossing, known, opens(crossing));
+        self.legs[located.leg as usize].note_point(crossing.of(located.way), 0, 0);
         let token = token_of(crossing);
         let slot = self.datagram_exchange(located, token);
         let part = self.datagram_part(slot, located.way, digest);

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use super::stream::{Carries, Stream, before, later};
 use crate::model::{
-    Body, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation, TranslationEvidence,
-    Tuple, VantageId, Way,
+    Body, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation,
+    TranslationEvidence, Tuple, VantageId, Way,
 };
 
 /// Packets of an unsettled face that are compared with others, at each node.
@@ -67,7 +67,8 @@ struct Point {
     vantage: VantageId,
     direction: Direction,
     way: Way,
-    /// One past the highest sequence number seen here.
+    ttl: u8,
+    /// One past the highest sequence number seen here; datagrams have none.
     reach: u32,
 }
 
@@ -162,24 +163,18 @@ impl LegState {
     }
 
     /// Notes a segment at a capture point; whether its sequence range had been seen there before.
-    pub(super) fn note_point(
-        &mut self,
-        vantage: VantageId,
-        direction: Direction,
-        way: Way,
-        seq: u32,
-        span: u32,
-    ) -> bool {
+    pub(super) fn note_point(&mut self, crossing: Crossing, seq: u32, span: u32) -> bool {
+        let Crossing { vantage, direction, way, ttl } = crossing;
         let end = seq.wrapping_add(span);
         let same =
-            |point: &&mut Point| point.vantage == vantage && point.way == way && point.direction == direction;
+            |point: &&mut Point| (point.vantage, point.direction, point.way) == (vantage, direction, way);
         if let Some(point) = self.points.iter_mut().find(same) {
             let is_repeat = span > 0 && !before(point.reach, end);
             point.reach = later(point.reach, end);
             return is_repeat;
         }
         if self.points.len() < MAX_POINTS {
-            self.points.push(Point { vantage, direction, way, reach: end });
+            self.points.push(Point { vantage, direction, way, ttl, reach: end });
         }
         false
     }
@@ -269,6 +264,11 @@ impl LegState {
                     to: shown(self.faces[link.to as usize].tuple),
                     evidence: TranslationEvidence::PacketMatch { packets: link.packets, rivals: link.rivals },
                 })
+                .collect(),
+            crossings: self
+                .points
+                .iter()
+                .map(|&Point { vantage, direction, way, ttl, .. }| Crossing { vantage, direction, way, ttl })
                 .collect(),
             faces: self.faces.iter().map(|face| shown(face.tuple)).collect(),
         }

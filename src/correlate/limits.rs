@@ -27,7 +27,7 @@ pub struct Limits {
 impl Limits {
     /// For a report: only what stages need.
     pub const REPORT: Limits = Limits {
-        legs: 400_000,
+        legs: 131_072,
         sightings: 96,
         bulk_sightings: 12,
         linger: 500 * MILLIS,
@@ -39,7 +39,7 @@ impl Limits {
 
     /// For a screen: packets can be unfolded.
     pub const SCREEN: Limits =
-        Limits { legs: 100_000, sightings: 256, bulk_sightings: 160, follow_open: true, ..Limits::REPORT };
+        Limits { legs: 65_536, sightings: 256, bulk_sightings: 160, follow_open: true, ..Limits::REPORT };
 }
 
 /// What the bounds cost so far.

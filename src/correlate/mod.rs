@@ -49,8 +49,8 @@ use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
 use crate::model::{
-    Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting, Timestamp,
-    Topology, Vantage, Way,
+    self, Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting,
+    Timestamp, Topology, Vantage, Way,
 };
 
 /// Buckets of four in the index of packets that wait for their other side.
@@ -69,6 +69,14 @@ struct Crossing<'a> {
     payload: &'a [u8],
     node: NodeId,
     direction: Direction,
+}
+
+impl Crossing<'_> {
+    /// The capture point, as the leg remembers it.
+    fn of(&self, way: Way) -> model::Crossing {
+        let packet = self.packet;
+        model::Crossing { vantage: packet.vantage, direction: self.direction, way, ttl: packet.ttl }
+    }
 }
 
 /// The legs that have had a 5-tuple: the present one and the one before it.

@@ -3,10 +3,12 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Application, Direction, Exchange, IcmpNotice, Part, Phase, Sighting, Timestamp, VantageId, Way,
+    Application, Direction, Exchange, IcmpNotice, Part, Phase, Sighting, TcpSegment, Timestamp, VantageId,
+    Way,
 };
 
 use super::limits::Limits;
+use super::stream::before;
 
 /// Which exchange of a leg a datagram belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,8 @@ impl Ongoing {
     /// Notes a sighting, within the bounds; returns whether it was kept.
     pub(super) fn note(&mut self, sighting: Sighting, limits: &Limits) -> bool {
         let is_bulk = matches!(sighting.part, Part::Body | Part::Ack | Part::Fin) && !sighting.is_repeat;
-        let has_room = self.log.len() < limits.sightings && (!is_bulk || self.bulk < limits.bulk_sightings);
+        let has_room = self.log.len() < limits.sightings
+            && (!is_bulk || self.bulk < limits.bulk_sightings || self.is_proof(&sighting));
         if has_room {
             self.bulk += usize::from(is_bulk);
             self.log.push(sighting);
@@ -85,6 +88,18 @@ impl Ongoing {
             self.left_out += 1;
         }
         has_room
+    }
+
+    /// Whether a sighting is the first at its capture point to acknowledge the other side's first byte: proof
+    /// that it arrived, whatever the capture lost.
+    fn is_proof(&self, new: &Sighting) -> bool {
+        let other = if new.way == Way::Request { self.reply_seq } else { self.request_seq };
+        let Some(first_byte) = other else { return false };
+        let acknowledges = |it: &Sighting| it.flags & TcpSegment::ACK != 0 && before(first_byte, it.ack);
+        let is_alike = |it: &Sighting| {
+            (it.vantage, it.direction, it.way) == (new.vantage, new.direction, new.way) && acknowledges(it)
+        };
+        acknowledges(new) && !self.log.iter().any(is_alike)
     }
 
     /// Whether this exchange has been seen at a point already, by the followed packet of `way`.

@@ -113,6 +113,18 @@ impl Stream {
         self.acked = Some(self.acked.map_or(ack, |old| later(old, ack)));
     }
 
+    /// Where the other side has acknowledged bytes that no capture point showed: the first of them.
+    pub(super) fn unseen(&self) -> Option<u32> {
+        let (next, acked) = (self.next?, self.acked?);
+        // A FIN takes a number too; where it was not seen, one number more may be it.
+        let end = match self.fin {
+            Some(fin) if before(fin, acked) => fin,
+            Some(_) => acked,
+            None => acked.wrapping_sub(1),
+        };
+        before(next, end).then_some(next)
+    }
+
     pub(super) fn has_acked(&self, seq: u32) -> bool {
         self.acked.is_some_and(|acked| !before(acked, seq))
     }
@@ -152,11 +164,11 @@ impl Stream {
         }
         if before(next, seq) && !self.cross_gap(seq.wrapping_sub(next)) {
             self.stash(seq, len, bytes);
-            if self.pending.len() < MAX_PENDING {
+            // The missing bytes may still come, unless the other side has them already.
+            if self.pending.len() < MAX_PENDING && !self.has_acked(seq) {
                 return;
             }
-            // The missing segment was lost by the capture: read on behind it.
-            self.give_up_gap();
+            self.give_up_gap(carries, context, events);
         } else {
             let skip = self.position().wrapping_sub(seq).min(len);
             let bytes = bytes.get(skip as usize..).unwrap_or_default();
@@ -197,8 +209,15 @@ impl Stream {
         }
     }
 
-    fn give_up_gap(&mut self) {
+    /// The capture lost a segment: reading goes on behind it. In between messages, the lost one began another.
+    fn give_up_gap(&mut self, carries: &Carries, context: Context, events: &mut Events) {
         let from = self.position();
+        if matches!(self.reading, Reading::Boundary) && *carries == Carries::Http && !context.is_mid_stream {
+            events.push(match context.way {
+                Way::Request => Event::RequestStart(from),
+                Way::Reply => Event::ReplyStart(from),
+            });
+        }
         let first = self.pending.iter().map(|(seq, ..)| *seq).min_by_key(|seq| seq.wrapping_sub(from));
         self.next = first.or(self.next);
         self.reading = Reading::Boundary;

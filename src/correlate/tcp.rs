@@ -32,7 +32,7 @@ impl Correlator {
         if segment.is(TcpSegment::ACK) {
             leg.stream(way.opposite()).note_ack(segment.ack);
         }
-        let is_repeat = leg.note_point(packet.vantage, crossing.direction, way, segment.seq, segment.span());
+        let is_repeat = leg.note_point(crossing.of(way), segment.seq, segment.span());
         if leg.exchanges == 0 {
             self.begin(located.leg, Token::Whole, Application::Tcp);
         }
@@ -134,7 +134,7 @@ impl Correlator {
         let leg = &self.legs[leg_slot as usize];
         let waiting = leg.live.iter().copied().find(|&slot| {
             let trail = &self.trails[slot as usize];
-            trail.reply_seq.is_none() && trail.phase == Phase::Open
+            trail.reply_seq.is_none()
         });
         let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
         let trail = &mut self.trails[slot as usize];
@@ -292,7 +292,7 @@ impl Correlator {
         }
         for slot in leg.live.clone() {
             let trail = &self.trails[slot as usize];
-            if trail.phase != Phase::Open {
+            if trail.answer_is_whole {
                 continue;
             }
             let leg = &self.legs[leg_slot as usize];
@@ -300,7 +300,7 @@ impl Correlator {
                 trail.reply_end.is_some_and(|end| leg.streams[Way::Reply as usize].has_acked(end));
             if acknowledged {
                 self.complete(slot, true);
-            } else if is_over {
+            } else if is_over && trail.phase == Phase::Open {
                 let is_whole = leg.closed_whole(trail);
                 self.complete(slot, is_whole);
             }

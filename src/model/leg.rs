@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::model::{Endpoint, NodeId, Protocol, Tuple};
+use crate::model::{Direction, Endpoint, NodeId, Protocol, Tuple, VantageId, Way};
 
 /// One conversation between a client and the endpoint that served it, both ways. A proxy ends one leg and
 /// opens another.
@@ -20,8 +20,20 @@ pub struct Leg {
     pub client_seen_by_server: Option<Endpoint>,
     /// In the order the request walks through them.
     pub translations: SmallVec<[Translation; 2]>,
+    /// Every capture point the leg was seen at, by any of its packets.
+    pub crossings: SmallVec<[Crossing; 4]>,
     /// The 5-tuples the leg was seen under, client to server; [`crate::model::Sighting::face`] points here.
     pub faces: SmallVec<[Tuple; 2]>,
+}
+
+/// A capture point that a leg passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crossing {
+    pub vantage: VantageId,
+    pub direction: Direction,
+    pub way: Way,
+    /// Of the first packet seen there.
+    pub ttl: u8,
 }
 
 /// A node's rewriting of a leg's addresses (netfilter's NAT), client to server.

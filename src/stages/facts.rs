@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::model::{
-    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail,
+    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail, Way,
 };
 use crate::stages::followed::{Pair, Point};
 use crate::stages::place::World;
@@ -90,10 +90,7 @@ impl Look<'_> {
     fn departed_from(&self) -> Option<NodeId> {
         let request = &self.pair.request;
         let to_pod = request.first(Role::Workload, Direction::Out).map(|point| point.node);
-        let is_own = |&node: &NodeId| {
-            self.world.topology.captures(node, Role::Uplink)
-                && !request.passed(node, Role::Uplink, Direction::In)
-        };
+        let is_own = |&node: &NodeId| self.world.topology.captures(node, Role::Uplink) && !self.entered(node);
         // A packet that entered another node by the uplink before came from elsewhere.
         let came_in = || request.first(Role::Uplink, Direction::In).is_some();
         self.departure().or_else(|| to_pod.filter(|_| !came_in()).filter(is_own))
@@ -277,7 +274,23 @@ impl Look<'_> {
         let request = &self.pair.request;
         let exits = request.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
         let mut nodes = exits.map(|point| point.node);
-        nodes.find(|&node| !request.passed(node, Role::Uplink, Direction::In))
+        nodes.find(|&node| !self.entered(node))
+    }
+
+    /// Where the client's packets came into nodes by the uplink, the followed one or any other: a capture that
+    /// lost one of them still shows where they come from.
+    fn arrivals(&self) -> impl Iterator<Item = (NodeId, u8)> {
+        let topology = self.world.topology;
+        self.first.crossings.iter().filter_map(move |it| {
+            let vantage = topology.vantage(it.vantage);
+            let is_arrival = it.way == Way::Request && it.direction == Direction::In;
+            (is_arrival && vantage.role == Role::Uplink).then_some((vantage.node, it.ttl))
+        })
+    }
+
+    fn entered(&self, node: NodeId) -> bool {
+        self.pair.request.passed(node, Role::Uplink, Direction::In)
+            || self.arrivals().any(|(entered, _)| entered == node)
     }
 
     /// The first node that an outside client's packet entered: the one with the highest TTL, as each node on
@@ -289,11 +302,18 @@ impl Look<'_> {
         let passed_on = |node| request.at(Role::Uplink, Direction::Out).any(|point| point.node == node);
         let first =
             entries.max_by_key(|point| (point.ttl, passed_on(point.node), std::cmp::Reverse(point.time)));
+        let first = first.map(|point| (point.ttl, point.node));
+        // Where the capture lost the followed packet at the first node, another of the client's tells.
+        let earlier = self.arrivals().map(|(node, ttl)| (ttl, node)).max_by_key(|(ttl, _)| *ttl);
+        let first = match (first, earlier) {
+            (Some(first), Some(earlier)) if earlier.0 > first.0 => Some(earlier),
+            (first, earlier) => first.or(earlier),
+        };
         let last_exit = || {
             let exits = reply.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
             exits.min_by_key(|point| point.ttl).map(|point| point.node)
         };
-        dialled.copied().or_else(|| first.map(|point| point.node)).or_else(last_exit)
+        dialled.copied().or_else(|| first.map(|(_, node)| node)).or_else(last_exit)
     }
 
     fn server_node(&self, client: Side, server: Side, a: Option<NodeId>) -> Option<NodeId> {

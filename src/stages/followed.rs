@@ -134,7 +134,21 @@ pub(super) fn follow(trail: &Trail, world: &World<'_>) -> Pair {
             pair.neighbour = Some((node, sighting.vantage));
         }
     }
+    if pair.reply_acked.is_none() && trail.answer_is_whole && is_tcp(trail) {
+        // It was acknowledged, by a packet that is not kept.
+        let times = trail.sightings.iter().map(|it| aligned(it, world));
+        pair.reply_acked = times.max();
+    }
     pair
+}
+
+fn is_tcp(trail: &Trail) -> bool {
+    trail.legs.len() == 1 && trail.legs[0].protocol == Protocol::Tcp
+}
+
+fn aligned(sighting: &Sighting, world: &World<'_>) -> Timestamp {
+    let node = world.topology.vantage(sighting.vantage).node;
+    world.clocks.align(node, sighting.time)
 }
 
 /// ICMP errors that tell the sender something without refusing its packet for good.
@@ -214,8 +228,7 @@ fn by_ttl(trail: &Trail, sighting: &Sighting, world: &World<'_>) -> Option<Direc
 
 /// Notes what an acknowledgement proves: that the other side's followed packet arrived.
 fn note_acknowledgement(trail: &Trail, sighting: &Sighting, world: &World<'_>, pair: &mut Pair) {
-    let is_tcp = trail.legs.get(sighting.leg as usize).is_some_and(|leg| leg.protocol == Protocol::Tcp);
-    if !is_tcp || trail.legs.len() > 1 || sighting.flags & ACK == 0 || sighting.part == Part::Reset {
+    if !is_tcp(trail) || sighting.flags & ACK == 0 || sighting.part == Part::Reset {
         return;
     }
     match sighting.way {
@@ -229,12 +242,12 @@ fn note_acknowledgement(trail: &Trail, sighting: &Sighting, world: &World<'_>, p
         Way::Request => {
             let proves = match (pair.reply.part, trail.reply_seq) {
                 (Some(Part::Handshake), _) => sighting.part != Part::Handshake,
-                (Some(Part::Head), Some(seq)) => is_after(sighting.ack, seq),
+                // The capture may have lost every sighting of an answer that the client acknowledges.
+                (Some(Part::Head) | None, Some(seq)) => is_after(sighting.ack, seq),
                 _ => false,
             };
             if proves {
-                let node = world.topology.vantage(sighting.vantage).node;
-                let time = world.clocks.align(node, sighting.time);
+                let time = aligned(sighting, world);
                 pair.reply_acked = Some(pair.reply_acked.map_or(time, |earlier| earlier.min(time)));
             }
         }

@@ -129,6 +129,7 @@ pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> B
         server,
         client_seen_by_server: server.map(|_| at(client, 40_000)),
         translations: SmallVec::new(),
+        crossings: SmallVec::new(),
         faces: SmallVec::new(),
     };
     let trail = Trail {

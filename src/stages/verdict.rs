@@ -210,7 +210,9 @@ impl Judge<'_, '_> {
 
     /// Complete once the answer was seen at the last capture point of its way, or the client acknowledged it.
     fn arrived_back(&self) -> Option<Verdict> {
-        self.case.pair.reply.part?;
+        if self.case.pair.reply.part.is_none() && self.case.pair.reply_acked.is_none() {
+            return None;
+        }
         let reply = self.walk.reply();
         let last = reply.iter().rev().find(|placed| placed.is_captured);
         let is_back = match last {

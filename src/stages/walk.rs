@@ -204,7 +204,7 @@ impl<'t> Walk<'t> {
     fn proven(&self, case: &Case<'_>) -> (usize, usize) {
         let reply = self.reply_range();
         let is_answered = reply.is_some() && self.origin == Origin::Server;
-        let request = if is_answered || case.pair.request_acked {
+        let request = if is_answered || case.pair.request_acked || case.pair.reply_acked.is_some() {
             self.request_len
         } else {
             self.last_request().map_or(0, |last| last + 1)

@@ -287,6 +287,7 @@ pub fn leg(protocol: Protocol, client: Endpoint, target: Endpoint, server: Endpo
         target: Some(target),
         server: Some(server),
         client_seen_by_server: None,
+        crossings: smallvec::SmallVec::new(),
         translations: if is_translated {
             smallvec![Translation { node: A, from, to, evidence }]
         } else {

@@ -215,6 +215,7 @@ mod tests {
             target: Some(endpoint("10.43.7.7:80")),
             server: Some(endpoint("10.244.2.33:8080")),
             client_seen_by_server: None,
+            crossings: smallvec::SmallVec::new(),
             translations: smallvec![],
             faces: smallvec![],
         };
