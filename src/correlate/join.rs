@@ -41,7 +41,7 @@ impl Correlator {
             if self.legs[leg as usize].wants_join(face, crossing.node) {
                 return self.compare(crossing, located);
             }
-            self.legs[leg as usize].note_edge(crossing.node, crossing.direction);
+            self.legs[leg as usize].note_edge(crossing.node, crossing.direction, way);
             return located;
         }
         let (key, _) = key_of(&tuple, crossing.node);
@@ -110,7 +110,7 @@ impl Correlator {
 
     fn wait(&mut self, crossing: Crossing<'_>, located: Located) {
         let leg = &mut self.legs[located.leg as usize];
-        leg.note_edge(crossing.node, crossing.direction);
+        leg.note_edge(crossing.node, crossing.direction, located.way);
         let packet = crossing.packet;
         if let Some(digest) = digest(crossing.node, packet) {
             let waiting = Waiting {
@@ -163,8 +163,8 @@ impl Correlator {
     /// Notes the translation that two sightings of one packet show, and what it says about places.
     fn link(&mut self, crossing: Crossing<'_>, here: Located, partner: Waiting, rivals: u32) {
         let leg = &mut self.legs[here.leg as usize];
-        leg.note_edge(crossing.node, crossing.direction);
-        leg.note_edge(crossing.node, partner.direction);
+        leg.note_edge(crossing.node, crossing.direction, here.way);
+        leg.note_edge(crossing.node, partner.direction, here.way);
         // On the request's way the packet that goes into the node has the older addresses.
         let here_is_in = match (crossing.direction, partner.direction) {
             (Direction::In, _) | (_, Direction::Out) => true,

@@ -80,9 +80,10 @@ pub(super) struct LegState {
     pub faces: SmallVec<[Face; 2]>,
     pub links: SmallVec<[Link; 2]>,
     points: SmallVec<[Point; 8]>,
-    /// Nodes where the leg was seen going in, and coming out, client to server or back.
-    entered: u64,
-    left: u64,
+    /// Nodes where the leg was seen going in, and coming out, by way. A packet that goes in and an answer that
+    /// comes out are no sign of how either goes on.
+    entered: [u64; 2],
+    left: [u64; 2],
     /// By way.
     pub streams: [Stream; 2],
     pub carries: Carries,
@@ -104,8 +105,8 @@ impl LegState {
             faces: smallvec::smallvec![face],
             links: SmallVec::new(),
             points: SmallVec::new(),
-            entered: 0,
-            left: 0,
+            entered: [0; 2],
+            left: [0; 2],
             streams: <[Stream; 2]>::default(),
             carries: Carries::Unknown,
             live: SmallVec::new(),
@@ -133,7 +134,7 @@ impl LegState {
     /// Whether packets of `face` at `node` should still be compared with others there, counting one try.
     pub(super) fn wants_join(&mut self, face: u8, node: NodeId) -> bool {
         let bit = node_bit(node);
-        if self.entered & self.left & bit != 0 {
+        if (0..2).any(|way| self.entered[way] & self.left[way] & bit != 0) {
             return false;
         }
         let face = &mut self.faces[face as usize];
@@ -143,10 +144,10 @@ impl LegState {
     }
 
     /// Notes that the leg crossed a node's edge.
-    pub(super) fn note_edge(&mut self, node: NodeId, direction: Direction) {
+    pub(super) fn note_edge(&mut self, node: NodeId, direction: Direction, way: Way) {
         match direction {
-            Direction::In => self.entered |= node_bit(node),
-            Direction::Out => self.left |= node_bit(node),
+            Direction::In => self.entered[way as usize] |= node_bit(node),
+            Direction::Out => self.left[way as usize] |= node_bit(node),
             Direction::Unknown => {}
         }
     }
@@ -215,8 +216,10 @@ impl LegState {
         if self.carries == Carries::Unknown {
             self.carries = other.carries;
         }
-        self.entered |= other.entered;
-        self.left |= other.left;
+        for (way, from) in [(0, usize::from(is_turned)), (1, usize::from(!is_turned))] {
+            self.entered[way] |= other.entered[from];
+            self.left[way] |= other.left[from];
+        }
         self.exchanges += other.exchanges;
         self.is_mid_stream &= other.is_mid_stream;
         self.is_reset |= other.is_reset;
