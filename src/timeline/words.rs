@@ -30,7 +30,10 @@ words! {
     Switch: "switch", "交换机";
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
-    Unnumbered: "unnumbered", "未编号";
+    OnTheWay: "on the way", "途经";
+    Handshake: "handshake before it", "此前的握手";
+    Earlier: "earlier packets", "更早的数据包";
+    Rest: "rest of the exchange", "其余部分";
     // outcomes
     Complete: "complete", "完成";
     Open: "open", "进行中";
