@@ -27,8 +27,10 @@ fn interface_map(truth: &Value) -> Vec<String> {
         .iter()
         .map(|node| {
             let names = node["interfaces"].as_object().expect("interfaces by number");
-            let pairs: Vec<String> =
-                names.iter().map(|(number, name)| format!("{number}={}", name.as_str().unwrap_or("?"))).collect();
+            let pairs: Vec<String> = names
+                .iter()
+                .map(|(number, name)| format!("{number}={}", name.as_str().unwrap_or("?")))
+                .collect();
             format!("--ifmap={}:{}", node["name"].as_str().unwrap_or("?"), pairs.join(","))
         })
         .collect()

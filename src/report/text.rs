@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use crate::model::{Journey, SourceSummary};
-use crate::timeline::headline::{duration_text, ends_line, exchange_text, path_name, verdict_line};
+use crate::timeline::headline::{Detail, duration_text, ends_line, exchange_text, path_name, verdict_line};
 use crate::timeline::units::time_of_day;
 use crate::timeline::{Context, Line, Statistics, Tone, Waterfall, evidence, packets, tables};
 
@@ -84,7 +84,7 @@ fn head(number: u64, journey: &Journey, context: &Context<'_>) -> Line {
         .space(1);
     line.push(Tone::Strong, &path_name(&journey.path, manner));
     line.space(1).push(Tone::Dim, manner.dot()).space(1).push(Tone::Plain, &journey.route).space(2);
-    line.append(&ends_line(journey, context, true)).space(2);
+    line.append(&ends_line(journey, context, Detail::Addresses)).space(2);
     line.push(Tone::Plain, &exchange_text(&journey.trail, manner)).space(2);
     line.push(Tone::Strong, &duration_text(journey, manner));
     line

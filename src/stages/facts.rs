@@ -157,12 +157,14 @@ impl Look<'_> {
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
-    /// /48), of which each node carves its /26 or /24. What the user says of ranges comes first.
+    /// /48), of which each node carves its /26 or /24. Where the user gave ranges, they decide.
     fn is_near_pods(&self, ip: Ip) -> bool {
         let topology = self.world.topology;
-        topology.is_in_pod_ranges(ip)
-            || (!topology.is_in_service_ranges(ip)
-                && topology.pods.range(block(ip, 16, 48)).next().is_some())
+        if topology.pod_ranges.is_empty() {
+            topology.pods.range(block(ip, 16, 48)).next().is_some()
+        } else {
+            topology.is_in_pod_ranges(ip)
+        }
     }
 
     fn is_translated(&self) -> bool {

@@ -12,13 +12,25 @@ pub fn path_name(path: &str, manner: Manner) -> String {
     if manner.is_ascii() { path.to_owned() } else { path.replacen("-to-", "→", 1) }
 }
 
-/// `client → target ⇒ server`, by name where one is known; `is_long` adds the addresses.
-pub fn ends_line(journey: &Journey, context: &Context<'_>, is_long: bool) -> Line {
+/// How much of the ends is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Client and server by name.
+    Ends,
+    /// The target as well.
+    Names,
+    /// And the address of each.
+    Addresses,
+}
+
+/// `client → target ⇒ server`, by name where one is known.
+pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Line {
     let ends = ends(&journey.trail);
-    let text = |endpoint| if is_long { context.long(endpoint) } else { context.short(endpoint) };
+    let text =
+        |endpoint| if detail == Detail::Addresses { context.long(endpoint) } else { context.short(endpoint) };
     let mut line = Line::new();
     line.push(Tone::Strong, &ends.client.map_or_else(|| "?".to_owned(), text));
-    if let Some(target) = ends.target {
+    if let Some(target) = ends.target.filter(|_| detail != Detail::Ends || ends.server.is_none()) {
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.dials()).push(Tone::Dim, " ");
         line.push(Tone::Plain, &text(target));
     }
@@ -260,7 +272,7 @@ mod tests {
                     out,
                     "{}|{}|{}|{}|{}|{}",
                     path_name(&journey.path, manner),
-                    ends_line(journey, context, false).text(),
+                    ends_line(journey, context, Detail::Names).text(),
                     exchange_text(&journey.trail, manner),
                     marks_line(journey, manner).text(),
                     duration_text(journey, manner),

@@ -169,6 +169,27 @@ impl Line {
         }
     }
 
+    /// The line in lines of at most `width` cells, broken at spaces where there are some; all but the first are
+    /// indented.
+    #[must_use]
+    pub fn wrapped(&self, width: usize, indent: usize) -> Vec<Line> {
+        let mut lines = vec![Line::new()];
+        for (text, tone) in self.runs() {
+            for word in text.split_inclusive(' ') {
+                let last = lines.len() - 1;
+                if lines[last].width() + text_width(word.trim_end()) > width && lines[last].width() > indent {
+                    let mut next = Line::new();
+                    next.space(indent);
+                    lines.push(next);
+                }
+                let last = lines.len() - 1;
+                let room = width.saturating_sub(lines[last].width());
+                lines[last].fitted(tone, word, room, "");
+            }
+        }
+        lines
+    }
+
     fn close_run(&mut self, tone: Tone) {
         let end = self.text.len() as u32;
         match self.runs.last_mut() {
@@ -238,6 +259,16 @@ mod tests {
         line.push(Tone::Bad, "abc").push(Tone::Plain, "订单");
         line.truncate(6, "…");
         assert_eq!((line.text(), line.width()), ("abc订…", 6));
+    }
+
+    #[test]
+    fn a_sentence_is_broken_at_spaces() {
+        let mut line = Line::new();
+        line.push(Tone::Bad, "x lost ").push(Tone::Plain, "SYN entered the node and went no further");
+        let lines = line.wrapped(18, 1);
+        let texts: Vec<_> = lines.iter().map(|line| line.text().trim_end()).collect();
+        assert_eq!(texts, ["x lost SYN entered", " the node and went", " no further"]);
+        assert!(lines.iter().all(|line| line.width() <= 18));
     }
 
     proptest::proptest! {

@@ -78,8 +78,6 @@ words! {
     Help: "keys", "按键";
     SkippedHidden: "skipped, hidden", "个未经过的阶段已隐藏";
     OwnTime: "pod's own time", "容器自身用时";
-    AtMostHint: "bounded: between two sightings", "介于两次观测之间";
-    UncertainHint: "within the clocks' error", "小于时钟误差";
     // packets and evidence
     Repeat: "again", "重复";
     LeftOut: "sightings left out by the bound", "条观测因上限未保留";
@@ -143,29 +141,45 @@ words! {
     PictureWritten: "picture written to", "图已写入";
     Sources: "sources", "来源";
     File: "file", "文件";
+    ClientToServer: "client and server", "客户端与服务端";
+    // signs
+    SignSeen: "seen: a packet was captured here", "已观测：此处抓到了数据包";
+    SignBounded: "bounded: between two sightings", "区间：介于两次观测之间";
+    SignOwn: "a pod's or a proxy's own time", "容器或代理自身用时";
+    SignOutside: "outside of what is captured", "抓包范围之外";
+    SignWaiting: "waiting: it may still come", "等待：可能还会到来";
+    SignMissing: "missing: it should have come by here", "缺失：本应出现却没有出现";
+    SignAtMost: "at most this long", "至多这么久";
+    SignUncertain: "less than the clocks' error", "小于时钟误差";
     // keys
-    KeyChoose: "choose", "选择";
-    KeyScroll: "scroll", "滚动";
-    KeyUnfold: "open / next view", "展开";
+    KeyUp: "up", "上";
+    KeyDown: "down", "下";
+    KeyPageUp: "page up", "上一页";
+    KeyPageDown: "page down", "下一页";
+    KeyFirst: "first row", "首行";
+    KeyLast: "last row", "末行";
+    KeyUnfold: "open, unfold", "打开、展开";
     KeyBack: "back", "返回";
     KeyView: "timeline/ladder", "时间线/时序图";
     KeyPackets: "packets", "数据包";
     KeyEvidence: "evidence", "依据";
+    KeySkipped: "show stages this route skips", "显示未经过的阶段";
     KeyStatistics: "statistics", "统计";
     KeySearch: "search", "搜索";
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
-    KeyLanguage: "中文", "English";
-    KeySkipped: "skipped stages", "未经过的阶段";
-    KeyPause: "pause/play", "暂停/播放";
+    KeyPause: "pause, play", "暂停、播放";
     KeyFaster: "faster", "加速";
     KeySlower: "slower", "减速";
-    KeySecond: "1 s back/on", "退/进 1 秒";
-    KeyTenth: "10 % back/on", "退/进 10 %";
-    KeyFirst: "first", "最前";
-    KeyLast: "last", "最后";
-    KeyPicture: "write picture", "存图";
+    KeySecondBack: "1 s back", "后退 1 秒";
+    KeySecondOn: "1 s on", "前进 1 秒";
+    KeyTenthBack: "a tenth of the recording back", "后退十分之一";
+    KeyTenthOn: "a tenth of the recording on", "前进十分之一";
+    KeyStart: "start of the recording", "录制开头";
+    KeyEnd: "end of the recording", "录制末尾";
+    KeyLanguage: "中文", "English";
+    KeyPicture: "picture to a file", "存为图片";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";
 }

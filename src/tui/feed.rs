@@ -1,0 +1,24 @@
+//! What the screen is told by the line behind it.
+
+use std::sync::Arc;
+
+use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
+
+/// One thing the screen learns. Later news replace earlier ones of their kind.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A new journey, or a newer revision of one.
+    Journey(Arc<Journey>),
+    /// The journey of this id is part of another one.
+    Withdraw(u64),
+    /// What is known of the cluster and of its clocks.
+    World(Arc<Topology>, Arc<Clocks>),
+    /// What each source gave so far.
+    Sources(Vec<SourceSummary>),
+    /// The recording was read from here up to here (reference clock).
+    Read(Timestamp, Timestamp),
+    /// All was read.
+    End,
+    /// Reading ended early: one sentence.
+    Failed(String),
+}

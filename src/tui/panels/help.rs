@@ -1,0 +1,74 @@
+//! The keys, and what the signs mean.
+
+use ratatui::layout::Rect;
+
+use crate::timeline::line::text_width;
+use crate::timeline::words::Word;
+use crate::timeline::{Line, Tone};
+use crate::tui::keys;
+use crate::tui::paint::Canvas;
+use crate::tui::screen::Screen;
+
+/// Sign, its ASCII form, its tone and what it means.
+const SIGNS: [(&str, &str, Tone, Word); 8] = [
+    ("█", "#", Tone::Request, Word::SignSeen),
+    ("░", "~", Tone::Dim, Word::SignBounded),
+    ("▓", "=", Tone::Own, Word::SignOwn),
+    ("·", ".", Tone::Faint, Word::SignOutside),
+    ("▒", "..", Tone::Accent, Word::SignWaiting),
+    ("✗", "x", Tone::Bad, Word::SignMissing),
+    ("≤", "<", Tone::Plain, Word::SignAtMost),
+    ("~", "~", Tone::Plain, Word::SignUncertain),
+];
+
+const COLUMN: usize = 38;
+
+impl Screen {
+    /// Keys and signs, in as many columns as fit.
+    pub(in crate::tui) fn help_lines(&self, width: usize) -> Vec<Line> {
+        let entries: Vec<Line> = self.key_lines().into_iter().chain(self.sign_lines()).collect();
+        let columns = (width / COLUMN).clamp(1, 3);
+        let rows = entries.len().div_ceil(columns);
+        (0..rows)
+            .map(|row| {
+                let mut line = Line::new();
+                for column in 0..columns {
+                    if let Some(entry) = entries.get(column * rows + row) {
+                        line.pad_to(column * (width / columns)).append(entry);
+                    }
+                }
+                line.truncate(width, self.manner.ellipsis());
+                line
+            })
+            .collect()
+    }
+
+    fn key_lines(&self) -> Vec<Line> {
+        keys::shown(self.manner)
+            .map(|binding| self.entry(binding.keys(self.manner), Tone::Accent, binding.word))
+            .collect()
+    }
+
+    fn sign_lines(&self) -> Vec<Line> {
+        let signs = SIGNS.iter().map(|&(drawn, ascii, tone, word)| {
+            self.entry(if self.manner.is_ascii() { ascii } else { drawn }, tone, word)
+        });
+        std::iter::once(Line::new()).chain(signs).collect()
+    }
+
+    fn entry(&self, sign: &str, tone: Tone, word: Word) -> Line {
+        const SIGN_WIDTH: usize = 6;
+        let mut line = Line::new();
+        line.space(1 + SIGN_WIDTH.saturating_sub(text_width(sign))).push(tone, sign).space(2);
+        let room = COLUMN - line.width() - 1;
+        line.fitted(Tone::Plain, self.manner.word(word), room, self.manner.ellipsis());
+        line
+    }
+}
+
+pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
+    let mut title = Line::new();
+    title.push(Tone::Head, screen.manner.word(Word::Help));
+    let inner = canvas.frame(area, &title, &Line::new(), true);
+    canvas.lines(inner, &screen.help_lines(usize::from(inner.width)), screen.first_line());
+}

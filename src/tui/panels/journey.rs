@@ -1,0 +1,144 @@
+//! The chosen journey: its head, its timeline, ladder, packets or evidence, and the verdict below.
+
+use ratatui::layout::Rect;
+
+use crate::model::Journey;
+use crate::timeline::headline::{
+    Detail, duration_text, ends_line, exchange_text, path_name, verdict_line, verdict_mark,
+};
+use crate::timeline::words::Word;
+use crate::timeline::{Ladder, Line, Tone, Waterfall, evidence, packets};
+use crate::tui::paint::Canvas;
+use crate::tui::screen::{Body, Focus, Screen};
+
+/// Lines that the verdict may take.
+const MOST_VERDICT: usize = 3;
+
+/// What is shown of a journey at a certain width.
+pub(in crate::tui) struct Content {
+    /// These stay in place while the rows are scrolled.
+    pub(in crate::tui) head: Vec<Line>,
+    pub(in crate::tui) rows: Vec<Line>,
+    /// A row that must be in view as long as nobody scrolls: where the journey stopped.
+    stop: Option<usize>,
+    verdict: Vec<Line>,
+}
+
+impl Content {
+    /// Rows shown at once inside a panel of `height`; the verdict takes the last lines.
+    pub(in crate::tui) fn rows_in(&self, height: u16) -> usize {
+        usize::from(height).saturating_sub(self.head.len() + self.verdict.len())
+    }
+
+    /// The first row shown.
+    pub(in crate::tui) fn first(&self, scroll: Option<usize>, rows: usize) -> usize {
+        let wanted = scroll.unwrap_or_else(|| self.stop.map_or(0, |stop| (stop + 2).saturating_sub(rows)));
+        wanted.min(self.rows.len().saturating_sub(rows))
+    }
+}
+
+impl Screen {
+    pub(in crate::tui) fn journey_content(&self, journey: &Journey, width: usize) -> Content {
+        let context = self.context();
+        let mut verdict = Line::new();
+        verdict.space(1).append(&verdict_line(journey, &context));
+        let (head, rows, stop) = match self.body {
+            Body::Waterfall => {
+                let waterfall = Waterfall::new(journey, &context, self.shows_skipped);
+                if waterfall.hidden > 0 {
+                    let hidden = format!("{} {}", waterfall.hidden, self.manner.word(Word::SkippedHidden));
+                    verdict.space(2).push(Tone::Faint, &hidden);
+                }
+                let (head, rows) = waterfall.lines(&context, width, self.beat);
+                (vec![head], rows, waterfall.stop())
+            }
+            Body::Ladder => {
+                let ladder = Ladder::new(journey, &context);
+                let (head, rows) = ladder.lines(journey, &context, width);
+                (head, rows, ladder.stop())
+            }
+            Body::Packets => {
+                let (head, rows) = packets::lines(journey, &context, width);
+                (vec![head], rows, None)
+            }
+            Body::Evidence => (Vec::new(), evidence::lines(journey, &context, width), None),
+        };
+        let mut verdict = verdict.wrapped(width, 1);
+        verdict.truncate(MOST_VERDICT);
+        Content { head, rows, stop, verdict }
+    }
+}
+
+pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
+    let is_active = screen.focus == Focus::Journey;
+    let Some(journey) = screen.chosen() else {
+        canvas.frame(area, &Line::new(), &Line::new(), is_active);
+        return;
+    };
+    let inner = canvas.frame(area, &title(screen, &journey), &result(screen, &journey), is_active);
+    let content = screen.journey_content(&journey, usize::from(inner.width));
+    canvas.lines(inner, &content.head, 0);
+    let head = content.head.len() as u16;
+    let rows = content.rows_in(inner.height);
+    let body = Rect { y: inner.y + head.min(inner.height), height: rows as u16, ..inner };
+    let first = content.first(screen.scroll, rows);
+    canvas.lines(body, &content.rows, first);
+    let foot = Rect { y: body.bottom(), height: inner.bottom().saturating_sub(body.bottom()), ..inner };
+    canvas.lines(foot, &content.verdict, 0);
+    if foot.height > 0 {
+        let last = Rect { y: foot.bottom() - 1, height: 1, ..foot };
+        draw_more(screen, &content, first, rows, last, canvas);
+    }
+}
+
+/// How much there is above and below, where not all is in view.
+fn draw_more(
+    screen: &Screen,
+    content: &Content,
+    first: usize,
+    rows: usize,
+    foot: Rect,
+    canvas: &mut Canvas<'_>,
+) {
+    let below = content.rows.len().saturating_sub(first + rows);
+    if first == 0 && below == 0 {
+        return;
+    }
+    let (up, down) = if screen.manner.is_ascii() { ("^", "v") } else { ("↑", "↓") };
+    let mut more = Line::new();
+    more.space(1).push(Tone::Accent, &format!("{up}{first} {down}{below}")).space(1);
+    canvas.line(foot, foot.width.saturating_sub(more.width() as u16), 0, &more);
+}
+
+/// `timeline  pod→service · other-node  cart … → … ⇒ …  GET /r/17  200`.
+fn title(screen: &Screen, journey: &Journey) -> Line {
+    let manner = screen.manner;
+    let mut line = Line::new();
+    let body = manner.word(match screen.body {
+        Body::Waterfall => Word::Waterfall,
+        Body::Ladder => Word::Ladder,
+        Body::Packets => Word::Packets,
+        Body::Evidence => Word::Evidence,
+    });
+    let detail = if screen.is_wide() { Detail::Addresses } else { Detail::Names };
+    line.push(Tone::Head, body).space(2).push(Tone::Strong, &path_name(&journey.path, manner));
+    line.space(1).push(Tone::Dim, manner.dot()).space(1).push(Tone::Plain, &journey.route).space(2);
+    line.append(&ends_line(journey, &screen.context(), detail)).space(2);
+    line.push(Tone::Plain, &exchange_text(&journey.trail, manner));
+    line
+}
+
+fn result(screen: &Screen, journey: &Journey) -> Line {
+    let mut line = Line::new();
+    let took = duration_text(journey, screen.manner);
+    if !took.is_empty() {
+        line.push(Tone::Strong, &took).space(1);
+    }
+    let mark = verdict_mark(journey, &screen.context());
+    if screen.is_wide() || mark.width() < 4 {
+        line.append(&mark);
+    } else {
+        line.push(Tone::Bad, screen.manner.cross());
+    }
+    line
+}
