@@ -1,3 +1,104 @@
 //! The wiring: sources, threads, clocks, the terminal.
 //!
 //! This room never knows rules about packets.
+
+mod check;
+pub mod clock;
+mod demo;
+mod paths;
+pub mod pipeline;
+mod report;
+mod spool;
+mod staging;
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use check::check_directory;
+
+use crate::config::{Config, ConfigError, Input, Look, Speed};
+use crate::report::text::Layout;
+use crate::stages::Templates;
+
+/// The check or the run found a failure.
+const FAILURE: u8 = 1;
+/// The arguments or a file are unusable.
+const UNUSABLE: u8 = 2;
+
+/// Runs the program with `arguments`, its name first, and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let done = match Config::from_arguments(arguments, &locale()) {
+        Ok(config) => dispatch(config),
+        Err(ConfigError::Asked(text)) => write_out(text.as_bytes()),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With nowhere left to say it, the exit code says it alone.
+            let _ = writeln!(io::stderr(), "hopline: {error:#}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
+    match config {
+        Config::Report(report) => {
+            let stdout = io::stdout();
+            let mut out = BufWriter::with_capacity(1 << 18, stdout.lock());
+            report::run(&report, layout(report.journey.is_some()), &mut out)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Check(check) => check::run(&check),
+        Config::Paths { name, look } => write_out(paths::text(name.as_deref(), &look)?.as_bytes()),
+        Config::Demo { look } => demo::run(look),
+        Config::Replay { input, speed, look } => replay(input, speed, look),
+    }
+}
+
+/// Replays on the screen.
+fn replay(_input: Input, _speed: Speed, _look: Look) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("there is no screen in this build; try `hopline report FILE`")
+}
+
+/// Text is as wide as the terminal and coloured only there.
+fn layout(is_whole: bool) -> Layout {
+    let usual = Layout { is_whole, ..Layout::default() };
+    if !io::stdout().is_terminal() {
+        return usual;
+    }
+    let width = crossterm::terminal::size().map_or(usual.width, |(columns, _)| usize::from(columns));
+    // NO_COLOR counts when it is set and not empty (no-color.org).
+    let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Layout { width, is_coloured, ..usual }
+}
+
+/// The templates of `directory`, or the built-in ones.
+fn templates(directory: Option<&Path>) -> anyhow::Result<Templates> {
+    Ok(match directory {
+        Some(directory) => Templates::load(directory)?,
+        None => Templates::embedded(),
+    })
+}
+
+fn write_out(bytes: &[u8]) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The user's locale, by POSIX's order of the variables.
+fn locale() -> String {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+    set.into_iter().find(|value| !value.is_empty()).unwrap_or_default()
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
+}

@@ -113,6 +113,15 @@ impl Order {
     pub(super) fn u16_at(self, bytes: &[u8], at: usize) -> Option<u16> {
         bytes.get(at..)?.first_chunk().map(|&chunk| self.u16(chunk))
     }
+
+    #[inline]
+    pub(super) fn u64_at(self, bytes: &[u8], at: usize) -> Option<u64> {
+        let &chunk = bytes.get(at..)?.first_chunk()?;
+        Some(match self {
+            Order::Little => u64::from_le_bytes(chunk),
+            Order::Big => u64::from_be_bytes(chunk),
+        })
+    }
 }
 
 /// What lies at the read position.

@@ -9,8 +9,10 @@
 //!
 //! This room never parses above the link layer.
 
+mod context;
 mod discover;
 mod error;
+mod fields;
 mod format;
 mod input;
 mod link;

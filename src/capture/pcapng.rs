@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::capture::fields::Fields;
 use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Unit};
 use crate::capture::link::LinkType;
 use crate::capture::naming::printable;
@@ -24,7 +25,7 @@ const LARGEST_BLOCK: usize = 16 << 20;
 /// A block of this size may be where reading goes on after damage.
 const LARGEST_CREDIBLE: usize = LONGEST_PACKET + 4096;
 /// Described interfaces that are kept, of one section and of all together.
-const MOST_INTERFACES: usize = 65_536;
+const MOST_INTERFACES: usize = 16_384;
 /// Names that are kept.
 const MOST_NAMES: usize = 65_536;
 
@@ -194,7 +195,7 @@ impl Pcapng {
             match (code, value) {
                 (2, name) if !name.is_empty() => interface.name = Some(text(name)),
                 (9, &[resolution]) => interface.clock = clock(resolution),
-                (14, value) => offset_seconds = self.u64(value).unwrap_or_default() as i64,
+                (14, value) => offset_seconds = self.order.u64_at(value, 0).unwrap_or_default() as i64,
                 _ => {}
             }
         }
@@ -300,7 +301,7 @@ impl Pcapng {
                         _ => Direction::Unknown,
                     };
                 }
-                4 => self.lose(self.u64(value).unwrap_or_default()),
+                4 => self.lose(self.order.u64_at(value, 0).unwrap_or_default()),
                 _ => {}
             }
         }
@@ -318,7 +319,7 @@ impl Pcapng {
         let mut lost: Option<u64> = None;
         for (code, value) in Fields::new(self.order, options) {
             // isb_ifdrop: the device had no room; isb_osdrop: the system had none.
-            if let (5 | 7, Some(count)) = (code, self.u64(value)) {
+            if let (5 | 7, Some(count)) = (code, self.order.u64_at(value, 0)) {
                 lost = Some(lost.unwrap_or(0).saturating_add(count));
             }
         }
@@ -347,14 +348,6 @@ impl Pcapng {
         }
         Ok(())
     }
-
-    fn u64(&self, value: &[u8]) -> Option<u64> {
-        let bytes = *value.first_chunk()?;
-        Some(match self.order {
-            Order::Little => u64::from_le_bytes(bytes),
-            Order::Big => u64::from_be_bytes(bytes),
-        })
-    }
 }
 
 const fn has_good_length(len: usize) -> bool {
@@ -375,32 +368,4 @@ fn text(bytes: &[u8]) -> String {
     // Some writers count the closing NUL.
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     printable(&String::from_utf8_lossy(&bytes[..end]))
-}
-
-/// Options and name records: code, length, value padded to 32 bits. Ends at code 0 or at the first that is cut.
-struct Fields<'a> {
-    order: Order,
-    rest: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    const fn new(order: Order, bytes: &'a [u8]) -> Fields<'a> {
-        Fields { order, rest: bytes }
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = (u16, &'a [u8]);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&[c0, c1, l0, l1], values) = self.rest.split_first_chunk()?;
-        let (code, len) = (self.order.u16([c0, c1]), usize::from(self.order.u16([l0, l1])));
-        if code == 0 {
-            return None;
-        }
-        let value = values.get(..len)?;
-        self.rest = values.get(len.next_multiple_of(4)..).unwrap_or_default();
-        Some((code, value))
-    }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::File;
 use std::io;
 
+use crate::capture::context::{Context, Origin};
 use crate::capture::discover::{self, Candidate};
 use crate::capture::input::Stream;
-use crate::capture::source::{Context, Head, Origin, Source};
+use crate::capture::source::{Head, Source};
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
 use crate::model::{Frame, Ip, NodeId, SourceSummary, Vantage};

@@ -1,18 +1,17 @@
 //! One recording: its records in time order, each made a frame when its turn comes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
 use hashbrown::HashMap;
 
-use crate::capture::discover::{Candidate, unreadable};
-use crate::capture::format::{Detected, Format, Found, Interface, Record, Step};
-use crate::capture::input::{Fill, Input, Stream};
+use crate::capture::CaptureError;
+use crate::capture::context::{Context, Origin};
+use crate::capture::format::{Detected, Format, Found, Record, Step};
+use crate::capture::input::{Fill, Input};
 use crate::capture::link::{self, LinkType};
 use crate::capture::tally::{Damage, Tally};
-use crate::capture::vantages::Vantages;
-use crate::capture::{CaptureError, Options, SourcePath};
-use crate::model::{Direction, Frame, Ip, NodeId, Role, SourceSummary, Timestamp, VantageId};
+use crate::model::{Direction, Frame, SourceSummary, Timestamp, VantageId};
 
 /// A record this many records late, or fewer, is put in its place. Interfaces that are captured together are
 /// written in turns, so stamps step back.
@@ -21,51 +20,6 @@ const REORDER_RECORDS: usize = 512;
 const RUN: usize = 256;
 /// Held records never span more of the file than this, so that memory is bounded whatever their size.
 const REORDER_BYTES: u64 = 2 << 20;
-
-/// Names of addresses that are kept, of all sources.
-const MOST_NAMES: usize = 65_536;
-
-/// How a source is opened and named, so that it can be opened once more for a preview.
-pub(super) struct Origin {
-    pub(super) candidate: Candidate,
-    pub(super) node: NodeId,
-    /// Its place among the sources as they were named.
-    pub(super) place: u16,
-    /// Only for what cannot be read twice.
-    pub(super) stream: Option<Stream>,
-    pub(super) follow: bool,
-    /// How much is read at a time.
-    pub(super) chunk: usize,
-}
-
-impl Origin {
-    fn open(&self) -> io::Result<Input> {
-        match (&self.stream, &self.candidate.path) {
-            (Some(stream), _) => Input::new(stream.reader(), self.chunk),
-            (None, SourcePath::File(path)) => Input::open_file(path, self.follow, self.chunk),
-            (None, SourcePath::Bundled { bytes, .. }) => Input::new(*bytes, self.chunk),
-            (None, SourcePath::Stdin) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
-    pub(super) fn error(&self, cause: io::Error) -> CaptureError {
-        match &self.candidate.path {
-            SourcePath::File(path) => unreadable(path, cause),
-            SourcePath::Stdin | SourcePath::Bundled { .. } => {
-                CaptureError::Unreadable { path: self.candidate.display.clone(), cause }
-            }
-        }
-    }
-}
-
-/// What a source needs of the reader, and gives to it, while it is read.
-pub(super) struct Context<'a> {
-    pub(super) origin: &'a Origin,
-    pub(super) options: &'a Options,
-    pub(super) node_name: &'a str,
-    pub(super) vantages: &'a mut Vantages,
-    pub(super) names: &'a mut BTreeMap<Ip, String>,
-}
 
 /// What a source has next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +60,7 @@ pub(super) struct Source {
     tally: Tally,
 }
 
-type Devices = HashMap<u32, Option<VantageId>, foldhash::fast::FixedState>;
+type Devices = HashMap<u32, VantageId, foldhash::fast::FixedState>;
 
 struct InterfaceUse {
     link: LinkType,
@@ -175,14 +129,14 @@ impl Source {
     pub(super) fn give(&mut self, context: &mut Context<'_>, sink: &mut dyn FnMut(&Frame<'_>)) -> bool {
         let Some(record) = self.held.pop_front() else { return false };
         let Some(interface) = self.interfaces.get(record.interface as usize) else { return false };
-        self.tally.packets += 1;
         let bytes = self.input.slice(record.offset, record.cap_len as usize);
         let header = link::header(interface.link, bytes);
         let vantage = match header.device {
-            Some((index, arphrd)) => match self.devices.get(&index) {
-                Some(&known) => known,
-                None => *self.devices.entry(index).insert(context.device(index, arphrd)).get(),
-            },
+            Some((index, arphrd)) => self.devices.get(&index).copied().or_else(|| {
+                let new = context.device(index, arphrd);
+                self.devices.extend(new.map(|vantage| (index, vantage)));
+                new
+            }),
             None if interface.link == LinkType::Sll2 => {
                 self.tally.not_followed("the link header is cut short");
                 return false;
@@ -208,6 +162,7 @@ impl Source {
             wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
             data,
         });
+        self.tally.packets += 1;
         true
     }
 
@@ -218,7 +173,7 @@ impl Source {
 
     pub(super) fn summary(&self, origin: &Origin) -> SourceSummary {
         let of_interfaces = self.interfaces.iter().filter_map(|interface| interface.vantage);
-        let of_devices = self.devices.values().copied().flatten();
+        let of_devices = self.devices.values().copied();
         let vantages: BTreeSet<VantageId> = of_interfaces.chain(of_devices).collect();
         let reasons = self.tally.reasons();
         SourceSummary {
@@ -399,43 +354,7 @@ impl Source {
             self.interfaces.push(InterfaceUse { link: interface.link, vantage, refusal });
         }
         if let Format::Pcapng(pcapng) = format {
-            for (ip, name) in pcapng.take_names() {
-                if context.names.len() < MOST_NAMES {
-                    context.names.entry(ip).or_insert(name);
-                }
-            }
+            context.keep_names(pcapng.take_names());
         }
-    }
-}
-
-impl Context<'_> {
-    /// The capture point of an interface that a file describes.
-    fn interface(&mut self, interface: &Interface) -> Option<VantageId> {
-        let Candidate { interface: of_file, stem, .. } = &self.origin.candidate;
-        // `any` stands for all interfaces: which one it was is not known.
-        let told = interface.name.as_deref().filter(|&name| name != "any");
-        let name = told
-            .or_else(|| self.options.mapped(self.node_name, interface.number))
-            .or_else(|| of_file.as_deref().filter(|_| interface.number == 0));
-        match name {
-            Some(name) => self.vantages.named(self.origin.node, name, self.options.role(name)),
-            None => self.vantages.unnamed(self.origin.node, stem, interface.number),
-        }
-    }
-
-    /// The capture point of a device that packets name by its index.
-    fn device(&mut self, index: u32, arphrd: u16) -> Option<VantageId> {
-        let role_of_kind = match arphrd {
-            link::ARPHRD_LOOPBACK => Some(Role::Loopback),
-            link::ARPHRD_TUNNEL | link::ARPHRD_TUNNEL6 | link::ARPHRD_SIT => Some(Role::Tunnel),
-            _ => None,
-        };
-        let name = match self.options.mapped(self.node_name, index) {
-            Some(name) => name.to_owned(),
-            // The kernel gives the loopback device this name.
-            None if arphrd == link::ARPHRD_LOOPBACK => "lo".to_owned(),
-            None => format!("if{index}"),
-        };
-        self.vantages.named(self.origin.node, &name, self.options.role(&name).or(role_of_kind))
     }
 }

@@ -29,6 +29,7 @@ struct Count {
 /// Counts of damage, and of what is whole but cannot be followed.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// Frames given.
     pub(super) packets: u64,
     damage: BTreeMap<Damage, Count>,
     reasons: BTreeMap<String, u64>,

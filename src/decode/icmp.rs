@@ -109,23 +109,18 @@ fn error(reason: IcmpReason, mtu: u32, quote: &[u8]) -> Result<Body, Stop> {
     }))
 }
 
-/// Ports and sequence number. Only the first 8 bytes are sure to be quoted, so no header is whole.
+/// Ports and sequence number; of an echo, the identifier stands for both ports. Only the first 8 bytes are sure to
+/// be quoted, so no header need be whole.
 fn quoted_transport(mut tuple: Tuple, data: &[u8]) -> Result<(Tuple, Option<u32>), Stop> {
     let u16_at = |at| data.get(at..at + 2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes);
     let u32_at = |at| data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-    if matches!(tuple.protocol, Protocol::Tcp | Protocol::Udp) {
-        let cut = Stop::new(Layer::IcmpQuote, Reason::Cut);
-        tuple.src.port = u16_at(0).ok_or(cut)?;
-        tuple.dst.port = u16_at(2).ok_or(cut)?;
-    }
-    if matches!(tuple.protocol, Protocol::Icmp | Protocol::Icmp6) {
-        let identifier = u16_at(4).unwrap_or_default();
-        (tuple.src.port, tuple.dst.port) = (identifier, identifier);
-    }
-    let seq = match tuple.protocol {
-        Protocol::Tcp => Some(u32_at(4).unwrap_or(0)),
-        Protocol::Icmp | Protocol::Icmp6 => Some(u16_at(6).map_or(0, u32::from)),
-        Protocol::Udp | Protocol::Other(_) => None,
+    let (ports, seq) = match tuple.protocol {
+        Protocol::Tcp => ((u16_at(0), u16_at(2)), Some(u32_at(4).unwrap_or(0))),
+        Protocol::Udp => ((u16_at(0), u16_at(2)), None),
+        Protocol::Icmp | Protocol::Icmp6 => ((u16_at(4), u16_at(4)), Some(u16_at(6).map_or(0, u32::from))),
+        Protocol::Other(_) => ((Some(0), Some(0)), None),
     };
+    let (Some(src), Some(dst)) = ports else { return Err(Stop::new(Layer::IcmpQuote, Reason::Cut)) };
+    (tuple.src.port, tuple.dst.port) = (src, dst);
     Ok((tuple, seq))
 }

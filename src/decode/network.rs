@@ -1,6 +1,9 @@
 //! The network layer: one frame becomes one packet (RFC 791, RFC 8200).
 
-use etherparse::{Ipv6ExtensionSlice, LaxIpSlice, LaxIpv4Slice, LaxIpv6Slice, err, ether_type};
+use etherparse::{
+    IpAuthHeaderSlice, IpNumber, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice, LaxIpSlice, LaxIpv4Slice,
+    LaxIpv6Slice, err, ether_type, ip_number,
+};
 
 use super::{Layer, Reason, Stop, icmp, neighbour, transport};
 use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, Tuple};
@@ -181,9 +184,27 @@ pub(super) fn content<'a>(
 fn is_first_fragment(ip: &LaxIpSlice<'_>) -> bool {
     match ip {
         LaxIpSlice::Ipv4(ip) => ip.header().fragments_offset().value() == 0,
-        LaxIpSlice::Ipv6(ip) => ip.extensions().clone().into_iter().all(|extension| match extension {
-            Ipv6ExtensionSlice::Fragment(fragment) => fragment.fragment_offset().value() == 0,
-            _ => true,
-        }),
+        LaxIpSlice::Ipv6(ip) => {
+            let extensions = ip.extensions();
+            fragment_header(ip.header().next_header(), extensions.slice())
+                .is_some_and(|fragment| fragment.fragment_offset().value() == 0)
+        }
     }
+}
+
+/// The fragment header among extension headers. The iterator that etherparse has for them trusts each header's
+/// word on the next one, and reads beyond the slice where lax reading stopped early; this one does not.
+fn fragment_header(mut kind: IpNumber, mut headers: &[u8]) -> Option<Ipv6FragmentHeaderSlice<'_>> {
+    while kind != ip_number::IPV6_FRAG {
+        let len = match kind {
+            ip_number::IPV6_HOP_BY_HOP | ip_number::IPV6_DEST_OPTIONS | ip_number::IPV6_ROUTE => {
+                Ipv6RawExtHeaderSlice::from_slice(headers).ok()?.slice().len()
+            }
+            ip_number::AUTH => IpAuthHeaderSlice::from_slice(headers).ok()?.slice().len(),
+            _ => return None,
+        };
+        kind = IpNumber(*headers.first()?);
+        headers = headers.get(len..)?;
+    }
+    Ipv6FragmentHeaderSlice::from_slice(headers).ok()
 }

@@ -271,6 +271,17 @@ fn ipv6_fragments_are_told_apart_alike() {
     }
 }
 
+/// The header behind the fragment header is announced and missing: a reader that believes it reads beyond the
+/// packet (which debug builds catch).
+#[test]
+fn a_header_that_is_announced_and_missing_is_not_read() {
+    for announced in [ip_number::IPV6_DEST_OPTIONS, ip_number::IPV6_FRAG, ip_number::AUTH] {
+        let fragment = [announced.0, 0, 0, 1, 0, 0, 0, 7];
+        let stop = stopped(IPV6, &ip_v6(ip_number::IPV6_FRAG, &fragment));
+        assert_eq!(stop, Stop::new(Layer::Ip, Reason::Cut));
+    }
+}
+
 #[test]
 fn echo_is_read() {
     let request = icmp_v4(8, 0, [0, 9, 0, 3], b"abcdefgh");
@@ -321,7 +332,7 @@ fn what_identifies_the_quoted_packet_depends_on_its_protocol() {
     assert_eq!((error.reason, error.quoted_seq), (IcmpReason::TimeExceeded, 0xabcd));
     let echo = icmp_v4(8, 0, [0, 9, 0, 3], b"abcdefgh");
     let error = error_of(IPV4, &icmp_v4(3, 1, [0; 4], &echo));
-    assert_eq!((error.quoted_seq, error.quoted.src.port), (3, 0));
+    assert_eq!((error.quoted_seq, error.quoted.src.port, error.quoted.dst.port), (3, 9, 9));
     let error = error_of(IPV6, &icmp_v6(2, 0, 1400u32.to_be_bytes(), &tcp_v6(b"")));
     assert_eq!((error.reason, error.mtu, error.quoted_seq), (IcmpReason::PacketTooBig, 1400, 1000));
 }

@@ -150,15 +150,21 @@ impl Look<'_> {
         let topology = self.world.topology;
         let is_service_name = |name: &str| name.split('.').any(|label| label == "svc");
         topology.services.contains_key(&ip)
+            || topology.is_in_service_ranges(ip)
             || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
             || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
     }
 
     /// Whether `ip` shares an address block with known pods. Calico's pools are usually at least a /16 (IPv6:
-    /// /48), of which each node carves its /26 or /24.
+    /// /48), of which each node carves its /26 or /24. Where the user gave ranges, they decide.
     fn is_near_pods(&self, ip: Ip) -> bool {
-        self.world.topology.pods.range(block(ip, 16, 48)).next().is_some()
+        let topology = self.world.topology;
+        if topology.pod_ranges.is_empty() {
+            topology.pods.range(block(ip, 16, 48)).next().is_some()
+        } else {
+            topology.is_in_pod_ranges(ip)
+        }
     }
 
     fn is_translated(&self) -> bool {

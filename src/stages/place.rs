@@ -20,10 +20,29 @@ pub struct World<'a> {
     pub now: Timestamp,
 }
 
+impl World<'_> {
+    /// The first and the last time anything of `trail` was seen, the lookup before it included; on the reference
+    /// node's clock.
+    pub fn span(&self, trail: &Trail) -> (Timestamp, Timestamp) {
+        let align = |vantage, time| self.clocks.align(self.topology.vantage(vantage).node, time);
+        let mut times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
+        let first = times.next().unwrap_or_default();
+        let (started, ended) =
+            times.fold((first, first), |(low, high), time| (low.min(time), high.max(time)));
+        match &trail.resolution {
+            Some(resolution) => {
+                let asked = align(resolution.query.vantage, resolution.first_try);
+                (started.min(asked), ended)
+            }
+            None => (started, ended),
+        }
+    }
+}
+
 impl Templates {
     /// Numbers `trail` into a journey and judges it. The same input gives the same journey.
     pub fn place(&self, trail: Arc<Trail>, world: &World<'_>) -> Journey {
-        let (started, ended) = span(&trail, world);
+        let (started, ended) = world.span(&trail);
         let pair = follow(&trail, world);
         let facts = Facts::new(&trail, &pair, world);
         let path = facts.and_then(|facts| facts.path).and_then(|name| self.get(name));
@@ -42,21 +61,6 @@ impl Templates {
             (Arc::clone(&self.unclassified), Arc::clone(&self.no_route), Vec::new(), Vec::new(), verdict)
         });
         Journey { id: trail.id, path, route, started, ended, request, reply, verdict, trail }
-    }
-}
-
-/// The first and the last time anything of the trail was seen, the lookup before it included.
-fn span(trail: &Trail, world: &World<'_>) -> (Timestamp, Timestamp) {
-    let align = |vantage, time| world.clocks.align(world.topology.vantage(vantage).node, time);
-    let mut times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
-    let first = times.next().unwrap_or_default();
-    let (started, ended) = times.fold((first, first), |(low, high), time| (low.min(time), high.max(time)));
-    match &trail.resolution {
-        Some(resolution) => {
-            let asked = align(resolution.query.vantage, resolution.first_try);
-            (started.min(asked), ended)
-        }
-        None => (started, ended),
     }
 }
 

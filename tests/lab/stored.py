@@ -1,7 +1,5 @@
 """The form in which recordings are kept in captures/: few files, small, with a README."""
 
-import json
-
 from topology import NODES
 
 TRUTH_LIMIT = 200_000
@@ -29,9 +27,12 @@ def store(case, truth, directory):
 def readme(case, truth):
     tool = "`tcpdump -i any -y LINUX_SLL2`" if case.store == "sll2" else "`dumpcap`, Ethernet"
     lines = [f"# {case.name}", "", f"Purpose: {case.purpose}.", "",
-             f"Origin: made by `tests/lab/lab record {case.name} DIR --stored` with real programs in network namespaces;"
-             f" captured with {tool}. What the clients, servers and conntrack say of it is in `truth.json`.", "",
+             f"Origin: made by `tests/lab/lab record {case.name} DIR --stored` with real programs in network"
+             f" namespaces; captured with {tool}. What clients, servers and conntrack say of it is in `truth.json`.", "",
              f"Date: {truth['recorded'][:10]}."]
+    if case.clocks:
+        ahead = ", ".join(f"{node} {seconds:+} s" for node, seconds in case.clocks)
+        lines += ["", f"Clocks: {ahead}, put in afterwards with `editcap -t`."]
     if case.store == "sll2":
         lines += ["", "Interface indexes, since this format carries no names:", ""]
         for node in truth["nodes"]:

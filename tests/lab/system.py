@@ -8,8 +8,9 @@ import time
 PACKAGES = {
     "ip": "iproute2", "ss": "iproute2", "sysctl": "procps", "ethtool": "ethtool",
     "iptables-nft-restore": "iptables", "iptables-legacy-restore": "iptables",
-    "conntrack": "conntrack", "dumpcap": "wireshark-common", "editcap": "wireshark-common", "tcpdump": "tcpdump",
-    "nginx": "nginx-light", "dnsmasq": "dnsmasq-base", "haproxy": "haproxy",
+    "conntrack": "conntrack", "dumpcap": "wireshark-common", "editcap": "wireshark-common",
+    "mergecap": "wireshark-common", "tcpdump": "tcpdump",
+    "openssl": "openssl", "nginx": "nginx-light", "dnsmasq": "dnsmasq-base", "haproxy": "haproxy",
 }
 
 

@@ -46,7 +46,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Pod:
-    """`role` says what runs in it: web (nginx and the UDP echo), dns (dnsmasq), client (nothing)."""
+    """`role` says what runs in it: web (nginx and pod_server.py), dns (dnsmasq), client (nothing)."""
     namespace: str
     name: str
     node: Node
@@ -116,7 +116,7 @@ PODS = (
 POD = {pod.name: pod for pod in PODS}
 NODE = {node.name: node for node in NODES}
 
-WEB_PORT, UDP_PORT, MUTE_PORT, CLOSED_PORT = 8080, 9000, 8081, 8099
+WEB_PORT, TLS_PORT, UDP_PORT, MUTE_PORT, CLOSED_PORT = 8080, 8443, 9000, 8081, 8099
 STOCK = (POD["stock-1"], POD["stock-2"], POD["stock-3"])
 COREDNS = (POD["coredns-1"], POD["coredns-2"])
 
@@ -130,6 +130,7 @@ def pinned(number):
     pod = (POD[f"stock-{number}"],)
     address = f"10.43.10.1{number}"
     return (Service("shop", f"stock-k{number}", "http", "tcp", address, 80, at(pod, WEB_PORT)),
+            Service("shop", f"stock-k{number}", "https", "tcp", address, 443, at(pod, TLS_PORT)),
             Service("shop", f"stock-k{number}", "ticks", "udp", address, 9000, at(pod, UDP_PORT)))
 
 

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from datetime import datetime, timezone
 
-from topology import (NODE, NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
+from topology import (NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
                       is_pod, is_service, node_of)
 
 PROTOCOL = {"http": "tcp", "udp": "udp", "ping": "icmp"}
@@ -181,7 +181,7 @@ class Truth:
         elif kind_of(server) in ("service", "node"):
             server = None           # nothing says that an endpoint was chosen
         self._agree(done, log, seen, server, path)
-        first = self._first_node(path, client, target, proxies)
+        first = self._first_node(path, done, proxies)
         server_node = node_of(server[0]) if server else None
 
         def write(address):
@@ -190,7 +190,8 @@ class Truth:
             return address[0] if protocol == "icmp" else text(address)
 
         return {
-            "id": done["id"] or f"dns-{done['dns_id']:04x}-{done['transport']}", "path": path, "route": route_of(path, first, server_node),
+            "id": done["id"] or f"dns-{done['dns_id']:04x}-{done['transport']}",
+            "path": path, "route": route_of(path, first, server_node),
             "client": write(client), "target": write(target), "server": write(server),
             "client_seen_by_server": write(seen), "client_node": node_of(client[0]), "first_node": first,
             "server_node": server_node, "translations": [translation(*step) for step in found],
@@ -213,14 +214,14 @@ class Truth:
     def _captured(self, done):
         return done["started_ns"] >= self.capture.started_ns
 
-    def _first_node(self, path, client, target, proxies):
+    def _first_node(self, path, done, proxies):
         """Where the packet meets the cluster: the client's own node, or the one the switch chose.
         With an ingress, what decides the route is the node of the Traefik."""
         if path == "ingress-to-pod" and proxies:
             return proxies[-1]["node"]
-        if kind_of(target) == "node":
-            return node_of(target[0])
-        return node_of(client[0]) or self.session.first_node(target[0])
+        if kind_of(done["target"]) == "node":
+            return node_of(done["target"][0])
+        return node_of(done["client"][0]) or done["first_node"]
 
     def _agree(self, done, log, seen, server, path):
         """The server's log and conntrack are two witnesses; both must tell the same."""
@@ -259,7 +260,8 @@ class Truth:
     def event(self, event):
         original, reply = event["original"], event["reply"]
         return {"time_ns": event["time_ns"], "protocol": event["protocol"],
-                "original": f"{text(original[0])} > {text(original[1])}", "reply": f"{text(reply[0])} > {text(reply[1])}"}
+                "original": f"{text(original[0])} > {text(original[1])}",
+                "reply": f"{text(reply[0])} > {text(reply[1])}"}
 
 
 def service(s):
@@ -277,6 +279,8 @@ def exchange_of(done):
     words = {"protocol": {"http": "http", "udp": "udp", "ping": "icmp"}[done["kind"]]}
     if done["kind"] == "http" and not done.get("method"):
         words["protocol"] = "tcp"
+    if done.get("tls"):
+        words.update(protocol="tls", server_name=done["tls"])
     if done["kind"] == "ping":
         words["icmp_id"] = done["client"][1]
     words.update({"method": done.get("method"), "path": done.get("path"), "host": done.get("http_host"),

@@ -170,12 +170,12 @@ fn host_to_pod() {
         .ask(">mill")
         .answer("mill>")
         .place(&Cluster::whole());
-    check(&journey, "host-to-pod same-node", "①· ②α· ⑦α! ⑧α~ | (1)α! (2)α· (5)α~", "complete");
+    check(&journey, "host-to-pod same-node", "①· ②α~ ⑦α! ⑧α~ | (1)α! (2)α~ (5)α~", "complete");
     let journey = trail(ALPHA_IP, at(STOCK, 8080), Some(at(STOCK, 8080)))
         .ask("bond1.alpha> >bond1.beta >stock")
         .answer("stock> bond1.beta> >bond1.alpha")
         .place(&Cluster::whole());
-    let visits = "①· ②α· ③α! ④~ ⑤β! ⑥β~ ⑦β! ⑧β~ | (1)β! (2)β~ (3)β! (4)α! (5)α~";
+    let visits = "①· ②α~ ③α! ④~ ⑤β! ⑥β~ ⑦β! ⑧β~ | (1)β! (2)β~ (3)β! (4)α! (5)α~";
     check(&journey, "host-to-pod other-node", visits, "complete");
 }
 
@@ -288,7 +288,7 @@ fn dns_lookups() {
         .ask(">mill")
         .answer("mill>")
         .place(&Cluster::whole());
-    check(&journey, "dns-lookup from-host-same-node", "①· ②α· ⑤α! ⑥α~ | (1)α! (2)α· (6)α~", "complete");
+    check(&journey, "dns-lookup from-host-same-node", "①· ②α~ ⑤α! ⑥α~ | (1)α! (2)α~ (6)α~", "complete");
 }
 
 #[test]

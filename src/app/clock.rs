@@ -1,0 +1,23 @@
+//! The only place that reads a clock or sleeps. Everything else lives in packet time.
+#![expect(clippy::disallowed_methods, reason = "this is the place they are kept for")]
+
+use std::time::{Duration, Instant};
+
+/// Wall time since it was started, for drawing and for the speed of a replay.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Lets `duration` go by.
+pub fn wait(duration: Duration) {
+    std::thread::sleep(duration);
+}

@@ -1,0 +1,335 @@
+//! The line from recordings to changes: one thread reads and decodes, the caller's correlates.
+//!
+//! What comes out depends on the packets alone, not on how the two threads meet: batches are handed over whole and
+//! in order, and after each packet everything it had to say is drained.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::app::clock::{self, Stopwatch};
+use crate::capture::{Progress, Reader};
+use crate::config::{Input, Speed};
+use crate::correlate::{Correlator, Counters, Limits, Survey};
+use crate::decode::{self, Stop, Stops};
+use crate::model::{Batch, Change, Clocks, Ip, NodeId, Packet, SourceSummary, Timestamp, Topology, Vantage};
+
+/// Packets handed over at once.
+const BATCH_PACKETS: usize = 512;
+/// Batches on their way; with those being filled and emptied all that there are.
+const BATCHES: usize = 8;
+/// Packets of each source that the survey looks at first; twice as many each time it has not enough.
+const PREVIEW: usize = 4096;
+/// Packets of all sources that the survey looks at in the end.
+const PREVIEW_MOST: usize = 1 << 18;
+/// How long a growing file is left alone when it has nothing new.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long open trails may have changed before a screen that follows them is told.
+const TICK: Duration = Duration::from_millis(50);
+/// How far ahead of its time a paced packet may be handed over: less than a screen shows.
+const EARLY: Duration = Duration::from_millis(5);
+
+/// What comes out of the line.
+pub enum Event<'a> {
+    Change(Change),
+    /// Everything that a batch had to say was said; also when a growing file had nothing new.
+    Drained(&'a Correlator),
+}
+
+/// The recordings, surveyed and ready to be followed.
+pub struct Pipeline {
+    reader: Reader,
+    correlator: Correlator,
+}
+
+/// What is known when the last packet was followed.
+pub struct Finished {
+    pub topology: Topology,
+    pub clocks: Clocks,
+    /// In the order the sources were named.
+    pub sources: Vec<SourceSummary>,
+    /// Nodes whose capture lost packets, so that absence there proves little.
+    pub lossy_nodes: Vec<NodeId>,
+    /// The latest packet, on the reference clock.
+    pub now: Timestamp,
+    pub counters: Counters,
+}
+
+/// A batch and the capture points that were found since the one before it.
+#[derive(Default)]
+struct Parcel {
+    batch: Batch,
+    vantages: Vec<Vantage>,
+}
+
+impl Pipeline {
+    /// Opens the recordings and looks at their beginnings.
+    ///
+    /// # Errors
+    /// When a recording cannot be used, or a clock was given for a node that is not there.
+    pub fn open(input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
+        let mut reader = Reader::open(&input.sources, &input.options)?;
+        let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
+        reader.set_clock_offsets(correlator.clock_offsets());
+        add_names(&mut correlator, reader.names());
+        Ok(Pipeline { reader, correlator })
+    }
+
+    /// Follows every packet. `sink` takes what comes out and may end it early.
+    ///
+    /// # Errors
+    /// When reading fails in a way that is not merely damage.
+    pub fn run(
+        self,
+        speed: Speed,
+        sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> anyhow::Result<Finished> {
+        let Pipeline { reader, mut correlator } = self;
+        let pace = Pace::new(speed, correlator.clocks());
+        let (full_in, full) = bounded(BATCHES);
+        let (empty_in, empty) = bounded(BATCHES + 2);
+        let read = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || Reading::new(reader, pace).run(&full_in, &empty));
+            follow(&mut correlator, full, &empty_in, sink);
+            reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        add_names(&mut correlator, &read.names);
+        correlator.finish();
+        let _ = drain(&mut correlator, sink);
+        let lossy_nodes = lossy(&read.sources);
+        Ok(Finished {
+            topology: correlator.topology().clone(),
+            clocks: correlator.clocks(),
+            sources: read.sources,
+            lossy_nodes,
+            now: correlator.now(),
+            counters: correlator.counters(),
+        })
+    }
+}
+
+fn add_names(correlator: &mut Correlator, names: &BTreeMap<Ip, String>) {
+    for (&ip, name) in names {
+        correlator.add_name(ip, name);
+    }
+}
+
+/// The offsets the user gave, by node.
+fn given_clocks(nodes: &[String], clocks: &[(String, i64)]) -> anyhow::Result<Vec<(NodeId, i64)>> {
+    let mut given = Vec::new();
+    for (name, ahead_ns) in clocks {
+        let Some(index) = nodes.iter().position(|node| node == name) else {
+            bail!("--clock {name}: no recording is from {name}; there are {}", nodes.join(", "));
+        };
+        if index == 0 && *ahead_ns != 0 {
+            bail!(
+                "--clock {name}: the clock of {name}, the first node by name, is what the others are measured against; give theirs"
+            );
+        }
+        given.push((NodeId(index as u16), *ahead_ns));
+    }
+    Ok(given)
+}
+
+/// Looks at the beginning of each source, and further as long as that is not enough and there is more.
+fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyhow::Result<Survey> {
+    let mut batch = Batch::default();
+    let mut packets: Vec<Packet> = Vec::new();
+    let mut limit = PREVIEW;
+    loop {
+        let before = packets.len();
+        packets.clear();
+        reader.preview(limit, &mut |frame| {
+            decode::decode(frame, &mut batch);
+            packets.append(&mut batch.packets);
+            batch.clear();
+        })?;
+        let mut survey = Survey::new(reader.nodes().to_vec());
+        survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
+        for &(node, ahead_ns) in clocks {
+            survey.give_clock(node, ahead_ns);
+        }
+        survey.extend_vantages(reader.vantages());
+        for packet in &packets {
+            survey.see(packet);
+        }
+        let is_all = packets.len() == before || 2 * packets.len() > PREVIEW_MOST;
+        if survey.is_enough() || is_all {
+            return Ok(survey);
+        }
+        limit *= 2;
+    }
+}
+
+/// One parcel in, then everything out, until there are no more or `sink` has enough.
+fn follow(
+    correlator: &mut Correlator,
+    full: Receiver<Parcel>,
+    empty: &Sender<Parcel>,
+    sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) {
+    let mut vantages = Vec::new();
+    let mut ticked = Stopwatch::start();
+    for mut parcel in full {
+        if !parcel.vantages.is_empty() {
+            vantages.append(&mut parcel.vantages);
+            correlator.extend_vantages(&vantages);
+        }
+        for packet in &parcel.batch.packets {
+            correlator.handle_packet(packet, parcel.batch.payload(packet));
+            if drain(correlator, sink).is_break() {
+                return;
+            }
+        }
+        // Only what a screen is shown on the way depends on this; what it ends with, and any report, does not.
+        if parcel.batch.packets.is_empty() || ticked.elapsed() > TICK {
+            ticked = Stopwatch::start();
+            correlator.handle_tick();
+        }
+        if drain(correlator, sink).is_break() || sink(Event::Drained(correlator)).is_break() {
+            return;
+        }
+        // The reader may have ended already; then nobody needs the empty batch.
+        let _ = empty.send(parcel);
+    }
+}
+
+/// The one place that takes changes out.
+fn drain(correlator: &mut Correlator, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+    while let Some(change) = correlator.poll_change() {
+        sink(Event::Change(change))?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// The reading thread's own.
+struct Reading {
+    reader: Reader,
+    pace: Option<Pace>,
+    /// Why packets were not followed, by source.
+    stops: Vec<Stops>,
+    /// Of the latest read: which of its frames, and why.
+    latest_stops: Vec<(usize, Stop)>,
+    known_vantages: usize,
+}
+
+/// What the reading thread leaves.
+struct Read {
+    sources: Vec<SourceSummary>,
+    names: BTreeMap<Ip, String>,
+}
+
+impl Reading {
+    fn new(reader: Reader, pace: Option<Pace>) -> Reading {
+        Reading { reader, pace, stops: Vec::new(), latest_stops: Vec::new(), known_vantages: 0 }
+    }
+
+    /// Reads to the end, or until nobody takes any more.
+    fn run(mut self, full: &Sender<Parcel>, empty: &Receiver<Parcel>) -> anyhow::Result<Read> {
+        loop {
+            let mut parcel = empty.try_recv().unwrap_or_default();
+            parcel.batch.clear();
+            let progress = self.fill(&mut parcel.batch).context("reading stopped")?;
+            let vantages = self.reader.vantages();
+            parcel.vantages.extend_from_slice(&vantages[self.known_vantages..]);
+            self.known_vantages = vantages.len();
+            if full.send(parcel).is_err() {
+                break;
+            }
+            match progress {
+                Progress::More => {}
+                Progress::Waiting => clock::wait(PAUSE),
+                Progress::End => break,
+            }
+        }
+        let mut sources = self.reader.summaries();
+        for (source, stops) in sources.iter_mut().zip(&self.stops) {
+            source.not_understood += stops.total();
+            source.reasons.extend(stops.reasons());
+            source.reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        }
+        Ok(Read { sources, names: self.reader.names().clone() })
+    }
+
+    /// Fills a batch: as many packets as fit, or as are due.
+    fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
+        if self.pace.is_none() {
+            return self.read(BATCH_PACKETS, batch);
+        }
+        while batch.packets.len() < BATCH_PACKETS {
+            let progress = self.read(1, batch)?;
+            if progress != Progress::More {
+                return Ok(progress);
+            }
+            let reader = &self.reader;
+            if let (Some(pace), Some(packet)) = (&mut self.pace, batch.packets.last())
+                && pace.waits_for(packet.time, reader.vantages()[packet.vantage.0 as usize].node)
+            {
+                break;
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn read(&mut self, limit: usize, batch: &mut Batch) -> anyhow::Result<Progress> {
+        let latest = &mut self.latest_stops;
+        let mut frames = 0;
+        let progress = self.reader.read(limit, &mut |frame| {
+            latest.extend(decode::decode(frame, batch).map(|stop| (frames, stop)));
+            frames += 1;
+        })?;
+        if !latest.is_empty() {
+            let origins: Vec<usize> = self.reader.latest_sources().collect();
+            for (frame, stop) in latest.drain(..) {
+                let source = origins[frame];
+                if source >= self.stops.len() {
+                    self.stops.resize_with(source + 1, Stops::default);
+                }
+                self.stops[source].add(stop);
+            }
+        }
+        Ok(progress)
+    }
+}
+
+/// Hands packets over at a multiple of the speed they were recorded at.
+struct Pace {
+    times: f64,
+    clocks: Clocks,
+    /// When the first packet was handed over, and its time on the reference clock.
+    began: Option<(Stopwatch, Timestamp)>,
+}
+
+impl Pace {
+    fn new(speed: Speed, clocks: Clocks) -> Option<Pace> {
+        match speed {
+            Speed::Max => None,
+            Speed::Times(times) => Some(Pace { times, clocks, began: None }),
+        }
+    }
+
+    /// Waits until a packet of `time` on `node` is due; returns whether it had to.
+    fn waits_for(&mut self, time: Timestamp, node: NodeId) -> bool {
+        let time = self.clocks.align(node, time);
+        let (stopwatch, first) = *self.began.get_or_insert_with(|| (Stopwatch::start(), time));
+        let nanos = time.since(first).max(0) as f64 / self.times;
+        let ahead = Duration::from_nanos(nanos as u64).saturating_sub(stopwatch.elapsed());
+        if ahead > EARLY {
+            clock::wait(ahead);
+        }
+        ahead > EARLY
+    }
+}
+
+/// Nodes of sources that lost or spoiled packets.
+fn lossy(sources: &[SourceSummary]) -> Vec<NodeId> {
+    let lossy = sources.iter().filter(|source| source.dropped.unwrap_or(0) > 0 || source.damaged > 0);
+    let mut nodes: Vec<NodeId> = lossy.filter_map(|source| source.node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}

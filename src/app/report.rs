@@ -1,0 +1,113 @@
+//! `hopline report`: every recording followed to its end, then every journey written by its start.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use anyhow::{Context as _, bail};
+
+use crate::app::pipeline::{Event, Finished, Pipeline};
+use crate::app::spool::{Sorted, Spool};
+use crate::app::staging::place_all;
+use crate::app::templates;
+use crate::config::{self, Input, Speed};
+use crate::correlate::Limits;
+use crate::model::{Change, Journey, SourceSummary, Trail};
+use crate::report::text::Layout;
+use crate::report::{Format, Part};
+use crate::stages::World;
+use crate::timeline::Context;
+
+/// Recordings that were followed to their end.
+pub(super) struct Followed {
+    pub(super) finished: Finished,
+    pub(super) trails: Sorted,
+}
+
+impl Finished {
+    /// What stages need to know beside a trail.
+    pub(super) fn world(&self) -> World<'_> {
+        World {
+            topology: &self.topology,
+            clocks: &self.clocks,
+            lossy_nodes: &self.lossy_nodes,
+            now: self.now,
+        }
+    }
+}
+
+/// Follows `input` to its end and keeps every closed trail.
+pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
+    let mut spool = Spool::default();
+    let mut failed = None;
+    let finished = Pipeline::open(input, Limits::REPORT)?.run(Speed::Max, &mut |event| {
+        let kept = match event {
+            Event::Change(Change::Upsert(trail)) => spool.put(&trail),
+            Event::Change(Change::Withdraw(id)) => {
+                spool.withdraw(id);
+                Ok(())
+            }
+            Event::Drained(_) => Ok(()),
+        };
+        match kept {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    let kept = match failed {
+        Some(error) => Err(error),
+        None => spool.sorted(&|trail: &Trail| finished.world().span(trail).0),
+    };
+    let trails =
+        kept.context("journeys cannot be kept in a temporary file; set TMPDIR to where there is room")?;
+    Ok(Followed { finished, trails })
+}
+
+/// Says on stderr what of the recordings could not be read; their counts are in the report itself.
+fn name_damage(sources: &[SourceSummary]) {
+    for source in sources {
+        for damage in &source.damage {
+            let _ = writeln!(io::stderr(), "hopline: {}: {damage}", source.file);
+        }
+    }
+}
+
+/// Writes the report to `out`; `layout` is for text.
+///
+/// # Errors
+/// When a recording or a template cannot be used, the journey asked for does not exist, or `out` fails.
+pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) -> anyhow::Result<()> {
+    let templates = templates(report.look.templates.as_deref())?;
+    let Followed { finished, trails } = follow(&report.input)?;
+    let format = if report.is_json { Format::Json } else { Format::Text(layout) };
+    let context =
+        Context { topology: &finished.topology, clocks: &finished.clocks, manner: report.look.manner };
+    let is_wanted = |id: u64, journey: &Journey| {
+        report.journey.is_none_or(|wanted| wanted == id)
+            && report.filter.as_ref().is_none_or(|filter| filter.matches(journey, &finished.topology))
+    };
+    let write = |part: &mut Part, id: u64, journey: Journey| {
+        if is_wanted(id, &journey) {
+            format.journey(part, id, &journey, &context);
+        }
+    };
+    let count = trails.count();
+    if let Some(missing) = report.journey.filter(|&id| id > count) {
+        bail!("--journey {missing}: there are {count} journeys; leave it out to see all");
+    }
+    let mut whole = Part::default();
+    out.write_all(&format.head(&finished.sources, &context))?;
+    place_all(trails, &templates, &finished.world(), &write, &mut |part: Part| {
+        out.write_all(format.join(&mut whole, &part))?;
+        out.write_all(&part.bytes)
+    })?;
+    out.write_all(&format.tail(&whole, &context))?;
+    out.flush()?;
+    // Text names it itself.
+    if report.is_json {
+        name_damage(&finished.sources);
+    }
+    Ok(())
+}

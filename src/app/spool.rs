@@ -1,0 +1,352 @@
+//! Keeps closed trails until the end of a report in bounded memory.
+//!
+//! A trail's place in the report is known only at the end, when the clocks are. So trails are written into runs as
+//! they close; a full run goes to a file without a name. At the end each run is sorted by itself, and the runs are
+//! merged as they are read.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use crate::model::{Endpoint, Timestamp, Trail};
+
+/// Bytes of a run in memory.
+const RUN_BYTES: usize = 32 << 20;
+/// Read-ahead for each run while merging.
+const READ_AHEAD: usize = 128 << 10;
+const KEY_BYTES: usize = 34;
+/// Key and length of the trail that follows.
+const HEAD_BYTES: usize = KEY_BYTES + 4;
+
+/// Where a trail stands in the report: by start, then by client, then by first sight. Compares as its bytes do.
+type Key = [u8; KEY_BYTES];
+
+fn key(started: Timestamp, client: Endpoint, id: u64) -> Key {
+    let mut key = [0; KEY_BYTES];
+    // Flipping the sign bit makes negative times come first.
+    key[..8].copy_from_slice(&(started.0 ^ i64::MIN).to_be_bytes());
+    key[8..24].copy_from_slice(&client.ip.0.to_be_bytes());
+    key[24..26].copy_from_slice(&client.port.to_be_bytes());
+    key[26..].copy_from_slice(&id.to_be_bytes());
+    key
+}
+
+/// Trails that were put away.
+pub(super) struct Spool {
+    run: Vec<u8>,
+    run_bytes: usize,
+    spilled: Option<Spilled>,
+    stale: Stale,
+}
+
+struct Spilled {
+    file: File,
+    /// Where each run begins and ends.
+    runs: Vec<(u64, u64)>,
+}
+
+/// Which records a later revision or a withdrawal made stale.
+#[derive(Default)]
+struct Stale {
+    /// A bit for each id that was put away; ids are dense.
+    is_put: Vec<u64>,
+    /// The newest revision of an id that was put away more than once; `None` when it was withdrawn.
+    newest: HashMap<u64, Option<u32>>,
+}
+
+impl Stale {
+    /// Returns whether `id` was put away before, and remembers that it is now.
+    fn put(&mut self, id: u64) -> bool {
+        let (word, bit) = ((id / 64) as usize, 1 << (id % 64));
+        if word >= self.is_put.len() {
+            self.is_put.resize(word + 1, 0);
+        }
+        let was_put = self.is_put[word] & bit != 0;
+        self.is_put[word] |= bit;
+        was_put
+    }
+
+    fn is_stale(&self, trail: &Trail) -> bool {
+        self.newest.get(&trail.id).is_some_and(|&newest| newest != Some(trail.revision))
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Spool {
+        Spool::with_run_bytes(RUN_BYTES)
+    }
+}
+
+impl Spool {
+    fn with_run_bytes(run_bytes: usize) -> Spool {
+        Spool { run: Vec::new(), run_bytes, spilled: None, stale: Stale::default() }
+    }
+
+    /// Puts a closed trail away; a later revision replaces an earlier one.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be written.
+    pub(super) fn put(&mut self, trail: &Trail) -> io::Result<()> {
+        if self.stale.put(trail.id) {
+            self.stale.newest.insert(trail.id, Some(trail.revision));
+        }
+        let start = self.run.len();
+        let mut run = std::mem::take(&mut self.run);
+        run.extend_from_slice(&[0; HEAD_BYTES]);
+        self.run = postcard::to_extend(trail, run).map_err(io::Error::other)?;
+        let len = (self.run.len() - start - HEAD_BYTES) as u32;
+        self.run[start + KEY_BYTES..start + HEAD_BYTES].copy_from_slice(&len.to_be_bytes());
+        if self.run.len() >= self.run_bytes { self.spill() } else { Ok(()) }
+    }
+
+    /// The trail turned out to be part of another one.
+    pub(super) fn withdraw(&mut self, id: u64) {
+        if self.stale.put(id) {
+            self.stale.newest.insert(id, None);
+        }
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let spilled = match &mut self.spilled {
+            Some(spilled) => spilled,
+            none => none.insert(Spilled { file: tempfile::tempfile()?, runs: Vec::new() }),
+        };
+        let begin = spilled.runs.last().map_or(0, |&(_, end)| end);
+        spilled.file.write_all_at(&self.run, begin)?;
+        spilled.runs.push((begin, begin + self.run.len() as u64));
+        self.run.clear();
+        Ok(())
+    }
+
+    /// Sorts everything by `started`, which gives the time a trail is listed under, now that the clocks are known.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read or written.
+    pub(super) fn sorted(mut self, started: &dyn Fn(&Trail) -> Timestamp) -> io::Result<Sorted> {
+        let mut runs: Vec<Box<dyn BufRead>> = Vec::new();
+        let mut count = 0;
+        let mut sort = |run: &[u8], stale: &Stale| -> io::Result<Vec<u8>> {
+            let (sorted, trails) = sort(run, stale, started)?;
+            count += trails;
+            Ok(sorted)
+        };
+        if let Some(Spilled { file, runs: places }) = self.spilled.take() {
+            let file = Arc::new(file);
+            for (begin, end) in places {
+                let mut run = vec![0; (end - begin) as usize];
+                file.read_exact_at(&mut run, begin)?;
+                file.write_all_at(&sort(&run, &self.stale)?, begin)?;
+                let region = Region { file: Arc::clone(&file), at: begin, end };
+                runs.push(Box::new(BufReader::with_capacity(READ_AHEAD, region)));
+            }
+        }
+        let last = sort(&self.run, &self.stale)?;
+        self.run = Vec::new();
+        runs.push(Box::new(Cursor::new(last)));
+        Sorted::new(runs, count)
+    }
+}
+
+/// The records of a run in order, without the stale ones, filled up to the same length with a record of no length;
+/// and how many there are.
+fn sort(run: &[u8], stale: &Stale, started: &dyn Fn(&Trail) -> Timestamp) -> io::Result<(Vec<u8>, u64)> {
+    let mut order: Vec<(Key, &[u8])> = Vec::new();
+    let mut rest = run;
+    while let Some((head, after)) = rest.split_at_checked(HEAD_BYTES) {
+        let (record, after) = after.split_at(record_len(head));
+        rest = after;
+        let trail: Trail = postcard::from_bytes(record).map_err(io::Error::other)?;
+        if !stale.is_stale(&trail) {
+            let client = trail.legs.first().map(|leg| leg.client).unwrap_or_default();
+            order.push((key(started(&trail), client, trail.id), record));
+        }
+    }
+    order.sort_unstable_by_key(|&(key, _)| key);
+    let mut sorted = Vec::with_capacity(run.len());
+    let count = order.len() as u64;
+    for (key, record) in order {
+        sorted.extend_from_slice(&key);
+        sorted.extend_from_slice(&(record.len() as u32).to_be_bytes());
+        sorted.extend_from_slice(record);
+    }
+    sorted.resize(run.len(), 0);
+    Ok((sorted, count))
+}
+
+fn record_len(head: &[u8]) -> usize {
+    let mut len = [0; 4];
+    len.copy_from_slice(&head[KEY_BYTES..HEAD_BYTES]);
+    u32::from_be_bytes(len) as usize
+}
+
+/// A part of a file, read from begin to end without moving the file's own position.
+struct Region {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Region {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min((self.end - self.at) as usize);
+        let count = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// All trails in the report's order, each still as it was put away; [`unpack`] reads one.
+pub(super) struct Sorted {
+    runs: Vec<Box<dyn BufRead>>,
+    /// The next key of each run that has more, and its record's length.
+    next: BinaryHeap<Reverse<(Key, usize, usize)>>,
+    count: u64,
+}
+
+impl Sorted {
+    fn new(runs: Vec<Box<dyn BufRead>>, count: u64) -> io::Result<Sorted> {
+        let mut sorted = Sorted { runs, next: BinaryHeap::new(), count };
+        for run in 0..sorted.runs.len() {
+            sorted.look_ahead(run)?;
+        }
+        Ok(sorted)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn look_ahead(&mut self, run: usize) -> io::Result<()> {
+        let reader = &mut self.runs[run];
+        let mut head = [0; HEAD_BYTES];
+        let mut filled = 0;
+        while filled < HEAD_BYTES {
+            let some = reader.fill_buf()?;
+            if some.is_empty() {
+                return Ok(());
+            }
+            let count = some.len().min(HEAD_BYTES - filled);
+            head[filled..filled + count].copy_from_slice(&some[..count]);
+            reader.consume(count);
+            filled += count;
+        }
+        let len = record_len(&head);
+        if len > 0 {
+            let mut key = [0; KEY_BYTES];
+            key.copy_from_slice(&head[..KEY_BYTES]);
+            self.next.push(Reverse((key, run, len)));
+        }
+        Ok(())
+    }
+
+    /// Appends the next trail's bytes to `out` and returns how many; `None` at the end.
+    ///
+    /// # Errors
+    /// When the temporary file cannot be read.
+    pub(super) fn next_into(&mut self, out: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let Some(Reverse((_, run, len))) = self.next.pop() else { return Ok(None) };
+        let start = out.len();
+        out.resize(start + len, 0);
+        self.runs[run].read_exact(&mut out[start..])?;
+        self.look_ahead(run)?;
+        Ok(Some(len))
+    }
+}
+
+/// Reads a trail as [`Sorted::next_into`] gave it.
+///
+/// # Errors
+/// When the bytes are not those of a trail.
+pub(super) fn unpack(record: &[u8]) -> io::Result<Trail> {
+    postcard::from_bytes(record).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::model::{Application, Exchange, Ip, Leg, Phase, Protocol};
+
+    fn trail(id: u64, revision: u32, started: i64) -> Trail {
+        let leg = Leg {
+            protocol: Protocol::Tcp,
+            client: Endpoint::new(Ip::v4([10, 0, 0, (id % 7) as u8]), 1),
+            target: None,
+            server: None,
+            client_seen_by_server: None,
+            translations: smallvec![],
+            faces: smallvec![],
+        };
+        Trail {
+            id,
+            revision,
+            phase: Phase::Answered,
+            legs: smallvec![leg],
+            exchange: Exchange::new(Application::Tcp),
+            sightings: vec![],
+            left_out: 0,
+            retransmissions: 0,
+            resolution: None,
+            notices: smallvec![],
+            is_mid_stream: false,
+            is_first_of_leg: true,
+            request_seq: None,
+            reply_seq: None,
+            answer_is_whole: true,
+            deadline: Timestamp(started),
+        }
+    }
+
+    fn drain(spool: Spool) -> Vec<(u64, u32)> {
+        let mut sorted = spool.sorted(&|trail| trail.deadline).expect("sorted");
+        let mut found = Vec::new();
+        let mut bytes = Vec::new();
+        while let Some(len) = sorted.next_into(&mut bytes).expect("read") {
+            let trail = unpack(&bytes[bytes.len() - len..]).expect("a trail");
+            found.push((trail.id, trail.revision));
+        }
+        found
+    }
+
+    #[test]
+    fn many_runs_give_what_one_gives() {
+        let order = |run_bytes| {
+            let mut spool = Spool::with_run_bytes(run_bytes);
+            for id in 0..1000_u64 {
+                spool.put(&trail(id, 1, (id as i64 * 7919) % 101 - 50)).expect("put");
+            }
+            drain(spool)
+        };
+        let one = order(RUN_BYTES);
+        assert_eq!(one.len(), 1000);
+        let mut expected: Vec<(i64, u64, u64)> =
+            (0..1000).map(|id| ((id as i64 * 7919) % 101 - 50, id % 7, id)).collect();
+        expected.sort_unstable();
+        assert!(one.iter().map(|&(id, _)| id).eq(expected.iter().map(|&(_, _, id)| id)));
+        assert_eq!(order(700), one);
+        assert_eq!(order(1), one);
+    }
+
+    #[test]
+    fn later_revisions_replace_and_withdrawals_remove() {
+        for run_bytes in [1, RUN_BYTES] {
+            let mut spool = Spool::with_run_bytes(run_bytes);
+            for (id, revision) in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)] {
+                spool.put(&trail(id, revision, 10 - id as i64)).expect("put");
+            }
+            spool.withdraw(2);
+            spool.withdraw(9);
+            assert_eq!(drain(spool), [(3, 1), (1, 3)]);
+        }
+    }
+
+    #[test]
+    fn nothing_put_gives_nothing() {
+        assert_eq!(drain(Spool::default()), []);
+    }
+}

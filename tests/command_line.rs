@@ -1,0 +1,312 @@
+//! The program as its users start it: arguments, exit codes, what is on stdout and stderr.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const UNUSABLE: Option<i32> = Some(2);
+
+fn hopline(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the program runs")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+}
+
+fn capture(case: &str, file: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "captures", case, file].iter().collect();
+    path.display().to_string()
+}
+
+fn nodes(case: &str) -> [String; 3] {
+    ["kappa1.pcapng", "kappa2.pcapng", "kappa3.pcapng"].map(|file| capture(case, file))
+}
+
+fn json(arguments: &[&str]) -> serde_json::Value {
+    let output = hopline(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One line on stderr, nothing on stdout, exit code 2; gives the line.
+fn refused(arguments: &[&str]) -> String {
+    let output = hopline(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), UNUSABLE, "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    assert!(said.starts_with("hopline: "), "{said}");
+    said
+}
+
+#[test]
+fn a_report_has_the_keys_of_its_contract_in_their_order() {
+    let [a, b, c] = nodes("pod-to-service-dns");
+    let output = hopline(&["report", &a, &b, &c, "--format", "json"]);
+    let written = text(&output.stdout);
+    let keys = |from: &str| {
+        let mut at = written.find(from).expect("the object");
+        for key in match from {
+            "{\"schema\"" => &["schema", "sources", "journeys", "lookups", "unclassified"][..],
+            "{\"node\"" => &[
+                "node",
+                "file",
+                "interfaces",
+                "packets",
+                "not_understood",
+                "damaged",
+                "dropped",
+                "clock_offset_ns",
+                "clock_error_ns",
+            ],
+            _ => &[
+                "id",
+                "path",
+                "route",
+                "started_ns",
+                "ended_ns",
+                "client",
+                "target",
+                "server",
+                "names",
+                "exchange",
+                "legs",
+                "handoffs",
+                "request",
+                "reply",
+                "retransmissions",
+                "verdict",
+            ],
+        } {
+            let next = written[at..].find(&format!("\"{key}\":"));
+            at += next.unwrap_or_else(|| panic!("{key} is not where it should be"));
+        }
+    };
+    keys("{\"schema\"");
+    keys("{\"node\"");
+    keys("{\"id\"");
+    let document: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(document["schema"], "hopline/report/1");
+    assert_eq!(document["journeys"].as_array().map(Vec::len), Some(9));
+    assert_eq!(document["lookups"], 6);
+    for (index, journey) in document["journeys"].as_array().expect("journeys").iter().enumerate() {
+        assert_eq!(journey["id"], index + 1);
+        for visit in journey["request"].as_array().expect("visits") {
+            let has = |key: &str| visit.get(key).is_some();
+            let (seen, bounded) = (visit["state"] == "seen", visit["state"] == "bounded");
+            assert_eq!(
+                (has("time_ns"), has("after_ns"), has("before_ns")),
+                (seen, bounded, bounded),
+                "{visit}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_and_another_order_only_other_sources() {
+    let [a, b, c] = nodes("mixed-paths-clocks");
+    for format in ["text", "json"] {
+        let first = hopline(&["report", &a, &b, &c, "--format", format]).stdout;
+        for _ in 0..5 {
+            assert_eq!(hopline(&["report", &a, &b, &c, "--format", format]).stdout, first);
+        }
+    }
+    let mut straight = json(&["report", &a, &b, &c, "--format", "json"]);
+    let mut turned = json(&["report", &c, &a, &b, "--format", "json"]);
+    let files = |document: &serde_json::Value| {
+        let sources = document["sources"].as_array().cloned().unwrap_or_default();
+        sources
+            .iter()
+            .map(|source| source["file"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(files(&straight), [a.clone(), b.clone(), c.clone()]);
+    assert_eq!(files(&turned), [c, a, b]);
+    straight["sources"].as_array_mut().expect("sources").sort_by_key(|source| source["node"].to_string());
+    turned["sources"].as_array_mut().expect("sources").sort_by_key(|source| source["node"].to_string());
+    assert_eq!(straight, turned);
+}
+
+#[test]
+fn one_journey_and_those_that_fit() {
+    let [a, b, c] = nodes("pod-to-service-dns");
+    let all = json(&["report", &a, &b, &c, "--format", "json"]);
+    let one = json(&["report", &a, &b, &c, "--format", "json", "--journey", "4"]);
+    assert_eq!(one["journeys"], serde_json::json!([all["journeys"][3]]));
+    let fitting = json(&["report", &a, &b, &c, "--format", "json", "--where", "path == dns-lookup"]);
+    assert_eq!(fitting["journeys"].as_array().map(Vec::len), Some(6));
+    assert_eq!((&fitting["lookups"], &fitting["sources"]), (&all["lookups"], &all["sources"]));
+    let none = json(&["report", &a, &b, &c, "--format", "json", "--where", "status == 599"]);
+    assert_eq!(none["journeys"], serde_json::json!([]));
+    let whole = text(&hopline(&["report", &a, &b, &c, "--journey", "4"]).stdout);
+    assert!(whole.contains("#4 ") && !whole.contains("#5 "), "{whole}");
+    assert!(refused(&["report", &a, "--journey", "4000"]).contains("--journey 4000: there are "));
+}
+
+#[test]
+fn wrong_arguments_and_files_are_said_in_one_line() {
+    let a = capture("pod-to-service-dns", "kappa1.pcapng");
+    let no_capture = capture("pod-to-service-dns", "README.md");
+    for (arguments, said) in [
+        (&[][..], "try `hopline demo`"),
+        (&["report"], "--help"),
+        (&["report", "/nowhere/x.pcap"], "/nowhere/x.pcap: no such file"),
+        (&["report", &no_capture], "pcapng"),
+        (&["report", &a, &a], "twice"),
+        (&["report", &a, "--clock", "kappa9=1s"], "there are kappa1"),
+        (&["report", &a, "--clock", "kappa1=1s"], "first node"),
+        (&["report", &a, "--ifmap", "kappa9:1=lo"], "kappa9"),
+        (&["report", &a, "--paths", "/nowhere"], "/nowhere"),
+        (&["paths", "pod-to-moon"], "there are pod-to-service"),
+        (&["check", "/nowhere"], "/nowhere"),
+    ] {
+        let line = refused(arguments);
+        assert!(line.contains(said), "{arguments:?}: {line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_expression_is_marked() {
+    let said = refused(&["report", "x.pcap", "--where", "host ~ shop and status >= many"]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[1], "host ~ shop and status >= many");
+    assert_eq!(lines[2].find('^'), lines[1].find("many"), "{said}");
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_it_quietly() {
+    let [a, b, c] = nodes("mixed-paths");
+    let mut child = command(&["report", &a, &b, &c, "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_recording_that_is_cut_short_shows_what_could_be_read() {
+    let whole = fs::read(capture("pod-to-service-dns", "kappa1.pcapng")).expect("a recording");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut most = 0;
+    for part in 1..12 {
+        let path = directory.path().join("kappa1.pcapng");
+        fs::write(&path, &whole[..=whole.len() * part / 12]).expect("written");
+        let output = hopline(&["report", path.to_str().expect("a name"), "--format", "json"]);
+        if output.status.code() == UNUSABLE {
+            assert_eq!((most, text(&output.stderr).lines().count()), (0, 1), "{}", text(&output.stderr));
+            continue;
+        }
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let packets = document["sources"][0]["packets"].as_u64().expect("a count");
+        let damaged = document["sources"][0]["damaged"].as_u64().expect("a count");
+        assert_eq!(damaged > 0, text(&output.stderr).contains("kappa1.pcapng: "), "{}", text(&output.stderr));
+        assert!(packets >= most, "{packets} after {most}");
+        most = packets;
+    }
+    assert!(most > 50, "{most}");
+}
+
+#[test]
+fn packed_files_and_streams_read_like_plain_ones() {
+    let plain = capture("pod-to-service-dns", "kappa1.pcapng");
+    let bytes = fs::read(&plain).expect("a recording");
+    let directory = tempfile::tempdir().expect("a directory");
+    let journeys = |arguments: &[&str]| json(arguments)["journeys"].clone();
+    let expected = journeys(&["report", &plain, "--format", "json"]);
+    assert!(expected.as_array().is_some_and(|journeys| !journeys.is_empty()));
+
+    let gzip = directory.path().join("kappa1.pcapng.gz");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&bytes).expect("packed");
+    fs::write(&gzip, packer.finish().expect("packed")).expect("written");
+    let zstd_file = directory.path().join("kappa1.pcapng.zst");
+    fs::write(&zstd_file, zstd::encode_all(bytes.as_slice(), 1).expect("packed")).expect("written");
+    for packed in [&gzip, &zstd_file] {
+        assert_eq!(journeys(&["report", packed.to_str().expect("a name"), "--format", "json"]), expected);
+    }
+
+    let mut child = command(&["report", "kappa1=-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    child.stdin.take().expect("a pipe").write_all(&bytes).expect("written");
+    let mut streamed = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut streamed).expect("text");
+    assert!(child.wait().expect("it ends").success());
+    let streamed: serde_json::Value = serde_json::from_str(&streamed).expect("JSON");
+    assert_eq!(streamed["journeys"], expected);
+}
+
+#[test]
+fn a_directory_is_all_of_its_recordings() {
+    let [a, b, c] = nodes("pod-to-service-dns");
+    let named = json(&["report", &a, &b, &c, "--format", "json"]);
+    let directory = Path::new(&a).parent().expect("a directory").display().to_string();
+    assert_eq!(json(&["report", &directory, "--format", "json"])["journeys"], named["journeys"]);
+}
+
+#[test]
+fn the_demo_needs_no_file() {
+    let output = command(&["demo", "--lang", "zh"]).current_dir("/").output().expect("the program runs");
+    let shown = text(&output.stdout);
+    assert!(output.status.success() && shown.contains("demo/mixed-paths/kappa1.pcapng"), "{shown}");
+    let ascii = hopline(&["demo", "--ascii"]).stdout;
+    assert!(ascii.is_ascii() && !ascii.is_empty());
+}
+
+#[test]
+fn paths_are_listed_in_both_languages_and_drawn() {
+    let english = text(&hopline(&["paths"]).stdout);
+    assert!(english.contains("pod-to-service") && english.contains("⑨"), "{english}");
+    assert_ne!(text(&hopline(&["paths", "--lang", "zh"]).stdout), english);
+    let drawn = text(&hopline(&["paths", "pod-to-service"]).stdout);
+    assert!(drawn.contains("→ ① ②A ③A ④A") || drawn.contains("④A ⑤A ⑦A ⑧B ⑥B ⑨B"), "{drawn}");
+}
+
+#[test]
+fn checking_says_what_differs_and_blessing_writes_only_what_is_not_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let case = directory.path().join("case");
+    fs::create_dir(&case).expect("a directory");
+    for file in nodes("pod-to-service-other-node") {
+        fs::copy(&file, case.join(Path::new(&file).file_name().expect("a name"))).expect("a copy");
+    }
+    let root = directory.path().display().to_string();
+    assert!(refused(&["check", &root]).contains("--bless"));
+
+    assert!(hopline(&["check", "--bless", &root]).status.success());
+    let file = case.join("expect.toml");
+    let blessed = fs::read_to_string(&file).expect("expectations");
+    assert!(hopline(&["check", &root]).status.success());
+
+    fs::write(&file, blessed.replace("pod-to-service", "pod-to-moon")).expect("written");
+    let again = hopline(&["check", "--bless", &root]);
+    assert!(text(&again.stdout).contains("stays as it is"));
+    let junit = directory.path().join("junit.xml");
+    let failed = hopline(&["check", &root, "--junit", junit.to_str().expect("a name")]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        text(&failed.stdout).contains("path is pod-to-service, expected pod-to-moon"),
+        "{}",
+        text(&failed.stdout)
+    );
+    assert!(fs::read_to_string(junit).expect("XML").contains("<failure"));
+
+    fs::write(&file, "colour = 1\n").expect("written");
+    let wrong = hopline(&["check", &root]);
+    assert_eq!(wrong.status.code(), UNUSABLE);
+    assert!(text(&wrong.stdout).contains("line 1: unknown field"), "{}", text(&wrong.stdout));
+}
