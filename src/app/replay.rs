@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline};
-use crate::app::{terminal, templates};
+use crate::app::{templates, terminal};
 use crate::config::{self, Input, Look};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Timestamp, Topology, Trail};
@@ -117,40 +117,41 @@ impl Telling {
             self.world = (Arc::new(correlator.topology().clone()), Arc::new(correlator.clocks()));
             news.push(News::World(Arc::clone(&self.world.0), Arc::clone(&self.world.1)));
         }
-        let world = World {
-            topology: &self.world.0,
-            clocks: &self.world.1,
-            lossy_nodes: &[],
-            now: correlator.now(),
-        };
-        let mut placed: HashMap<u64, usize> = HashMap::new();
-        for change in std::mem::take(&mut self.fresh) {
+        let now = correlator.now();
+        self.place_fresh(now, &mut news);
+        if let Some(first) = self.first {
+            news.push(News::Read(first, now));
+        }
+        self.send(news)
+    }
+
+    /// Places what is fresh; of several revisions of a trail the last.
+    fn place_fresh(&mut self, now: Timestamp, news: &mut Vec<News>) {
+        let world = World { topology: &self.world.0, clocks: &self.world.1, lossy_nodes: &[], now };
+        let mut places: HashMap<u64, usize> = HashMap::new();
+        for change in self.fresh.drain(..) {
             match change {
                 Change::Upsert(trail) => {
                     let trail: Arc<Trail> = Arc::from(trail);
                     remember(&mut self.trails, &mut self.order, &trail);
-                    let journey = self.templates.place(Arc::clone(&trail), &world);
+                    let id = trail.id;
+                    let journey = self.templates.place(trail, &world);
                     self.first = Some(self.first.map_or(journey.started, |first| first.min(journey.started)));
                     let item = News::Journey(Arc::new(journey));
-                    match placed.get(&trail.id) {
-                        Some(&index) => news[index] = item,
-                        None => {
-                            placed.insert(trail.id, news.len());
-                            news.push(item);
-                        }
+                    if let Some(&place) = places.get(&id) {
+                        news[place] = item;
+                    } else {
+                        places.insert(id, news.len());
+                        news.push(item);
                     }
                 }
                 Change::Withdraw(id) => {
                     self.trails.remove(&id);
-                    placed.remove(&id);
+                    places.remove(&id);
                     news.push(News::Withdraw(id));
                 }
             }
         }
-        if let Some(first) = self.first {
-            news.push(News::Read(first, correlator.now()));
-        }
-        self.send(news)
     }
 
     /// Everything once more, with all that is known now.

@@ -51,10 +51,11 @@ impl Drop for Guard {
 pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
+        signal_hook::flag::register(signal, Arc::clone(&is_told_to_end))
+            .context("signals cannot be watched")?;
     }
-    let mut guard = Guard::take()
-        .context("the screen needs a terminal; `hopline report` writes the same without one")?;
+    let mut guard =
+        Guard::take().context("the screen needs a terminal; `hopline report` writes the same without one")?;
     let watch = Stopwatch::start();
     let mut screen = Screen::new(settings);
     let mut is_open = true;
@@ -103,7 +104,8 @@ pub fn paint(
     let mut screen = Screen::new(settings);
     news.iter().flatten().for_each(|item| screen.take(item));
     screen.refresh(Duration::ZERO, size.0, size.1);
-    std::fs::write(path, drawn(&screen, size)).with_context(|| format!("{} cannot be written", path.display()))
+    std::fs::write(path, drawn(&screen, size))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {

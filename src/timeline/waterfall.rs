@@ -375,8 +375,7 @@ impl Waterfall {
         let columns = Columns::new(self, context, width);
         let scale = Scale { span: self.span, width: columns.bar };
         let head = self.head(context, &columns, scale, width);
-        let rows =
-            self.rows.iter().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
+        let rows = self.all().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
         (head, rows)
     }
 
@@ -508,6 +507,28 @@ mod tests {
             let kept = Waterfall::new(&sample::same_node(2, sample::START), context, false);
             let whole = Waterfall::new(&sample::same_node(2, sample::START), context, true);
             assert_eq!((kept.hidden, whole.hidden, whole.rows.len() - kept.rows.len()), (1, 0, 1));
+        });
+    }
+
+    #[test]
+    fn what_is_around_the_way_has_rows_of_its_own() {
+        sample::with_context(Manner::default(), |context| {
+            let mut journey = sample::same_node(1, sample::START);
+            journey.started = sample::START.plus(-300_000);
+            journey.ended = sample::START.plus(400_000);
+            let waterfall = Waterfall::new(&journey, context, false);
+            let bar =
+                |row: &Option<Row>| row.as_ref().and_then(|row| row.bar).map(|bar| (bar.start, bar.end));
+            assert_eq!(
+                (bar(&waterfall.lead), bar(&waterfall.tail)),
+                (Some((0, 300_000)), Some((471_000, 700_000)))
+            );
+            assert_eq!(waterfall.rows[0].bar.map(|bar| (bar.start, bar.end)), Some((300_000, 300_000)));
+            let (_, lines) = waterfall.lines(context, 120, 0);
+            assert_eq!(lines.len(), waterfall.rows.len() + 2);
+            journey.ended = sample::START.plus(9_000_000);
+            let long = Waterfall::new(&journey, context, false);
+            assert_eq!(long.span, 471_000, "a long rest does not squeeze the way");
         });
     }
 
