@@ -414,7 +414,7 @@ mod tests {
             let done = Translation { node: Node(0), from, to, evidence };
             let mut out = Vec::new();
             sample::with_context(Manner::default(), |context| {
-                value(&mut out, &TranslationRow::new(&done, context))
+                value(&mut out, &TranslationRow::new(&done, context));
             });
             let written = String::from_utf8(out).expect("text");
             assert!(written.contains(expected), "{written}");
