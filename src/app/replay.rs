@@ -63,7 +63,7 @@ fn start(pipeline: Pipeline, templates: Templates) -> Receiver<Vec<News>> {
     let (sender, receiver) = bounded(IN_FLIGHT);
     std::thread::spawn(move || {
         let mut telling = Telling::new(templates, sender);
-        let last = match pipeline.run(config::Speed::Max, &mut |event| telling.take(event)) {
+        let last = match pipeline.run(&mut |event| telling.take(event)) {
             Ok(finished) => telling.conclude(&finished),
             Err(error) => telling.send(vec![News::Failed(format!("{error:#}"))]),
         };

@@ -9,7 +9,7 @@ use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::spool::{Sorted, Spool};
 use crate::app::staging::place_all;
 use crate::app::templates;
-use crate::config::{self, Input, Speed};
+use crate::config::{self, Input};
 use crate::correlate::Limits;
 use crate::model::{Change, Journey, SourceSummary, Trail};
 use crate::report::text::Layout;
@@ -39,7 +39,7 @@ impl Finished {
 pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
     let mut spool = Spool::default();
     let mut failed = None;
-    let finished = Pipeline::open(input, Limits::REPORT)?.run(Speed::Max, &mut |event| {
+    let finished = Pipeline::open(input, Limits::REPORT)?.run(&mut |event| {
         let kept = match event {
             Event::Change(Change::Upsert(trail)) => spool.put(&trail),
             Event::Change(Change::Withdraw(id)) => {
