@@ -105,6 +105,13 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     })?;
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
+    let evicted = finished.counters.evicted;
+    if evicted > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "hopline: {evicted} journeys were closed before their end, as more were open than are kept in memory"
+        );
+    }
     // Text names it itself.
     if report.is_json {
         name_damage(&finished.sources);
