@@ -31,7 +31,7 @@ pub(super) fn run(look: Look) -> anyhow::Result<ExitCode> {
     let sources = RECORDINGS.map(|path| SourceSpec { node: None, path });
     let input = Input { sources: sources.to_vec(), ..Input::default() };
     if io::stdout().is_terminal() {
-        return super::replay(input, Speed::Max, look);
+        return super::replay(&input, Speed::Max, &look);
     }
     let report = Report { input, is_json: false, journey: None, filter: None, look };
     let mut out = BufWriter::new(io::stdout().lock());

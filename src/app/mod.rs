@@ -7,9 +7,11 @@ pub mod clock;
 mod demo;
 mod paths;
 pub mod pipeline;
+mod replay;
 mod report;
 mod spool;
 mod staging;
+pub mod terminal;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -56,13 +58,19 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         Config::Check(check) => check::run(&check),
         Config::Paths { name, look } => write_out(paths::text(name.as_deref(), &look)?.as_bytes()),
         Config::Demo { look } => demo::run(look),
-        Config::Replay { input, speed, look } => replay(input, speed, look),
+        Config::Replay { input, speed, look } => replay(&input, speed, &look),
     }
 }
 
 /// Replays on the screen.
-fn replay(_input: Input, _speed: Speed, _look: Look) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("there is no screen in this build; try `hopline report FILE`")
+fn replay(input: &Input, speed: Speed, look: &Look) -> anyhow::Result<ExitCode> {
+    replay::run(input, speed, look, is_colour_wanted(), None)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// NO_COLOR counts when it is set and not empty (no-color.org).
+fn is_colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Text is as wide as the terminal and coloured only there.
@@ -72,9 +80,7 @@ fn layout(is_whole: bool) -> Layout {
         return usual;
     }
     let width = crossterm::terminal::size().map_or(usual.width, |(columns, _)| usize::from(columns));
-    // NO_COLOR counts when it is set and not empty (no-color.org).
-    let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Layout { width, is_coloured, ..usual }
+    Layout { width, is_coloured: is_colour_wanted(), ..usual }
 }
 
 /// The templates of `directory`, or the built-in ones.

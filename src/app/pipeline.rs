@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
 use crate::capture::{Progress, Reader};
-use crate::config::{Input, Speed};
+use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
 use crate::decode::{self, Stop, Stops};
 use crate::model::{Batch, Change, Clocks, Ip, NodeId, Packet, SourceSummary, Timestamp, Topology, Vantage};
@@ -29,8 +29,6 @@ const PREVIEW_MOST: usize = 1 << 18;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long open trails may have changed before a screen that follows them is told.
 const TICK: Duration = Duration::from_millis(50);
-/// How far ahead of its time a paced packet may be handed over: less than a screen shows.
-const EARLY: Duration = Duration::from_millis(5);
 
 /// What comes out of the line.
 pub enum Event<'a> {
@@ -83,17 +81,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// When reading fails in a way that is not merely damage.
-    pub fn run(
-        self,
-        speed: Speed,
-        sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> anyhow::Result<Finished> {
+    pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
         let Pipeline { reader, mut correlator } = self;
-        let pace = Pace::new(speed, correlator.clocks());
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader, pace).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, sink);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -219,7 +212,6 @@ fn drain(correlator: &mut Correlator, sink: &mut dyn FnMut(Event<'_>) -> Control
 /// The reading thread's own.
 struct Reading {
     reader: Reader,
-    pace: Option<Pace>,
     /// Why packets were not followed, by source.
     stops: Vec<Stops>,
     /// Of the latest read: which of its frames, and why.
@@ -234,8 +226,8 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader, pace: Option<Pace>) -> Reading {
-        Reading { reader, pace, stops: Vec::new(), latest_stops: Vec::new(), known_vantages: 0 }
+    fn new(reader: Reader) -> Reading {
+        Reading { reader, stops: Vec::new(), latest_stops: Vec::new(), known_vantages: 0 }
     }
 
     /// Reads to the end, or until nobody takes any more.
@@ -265,30 +257,11 @@ impl Reading {
         Ok(Read { sources, names: self.reader.names().clone() })
     }
 
-    /// Fills a batch: as many packets as fit, or as are due.
+    /// Fills a batch.
     fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
-        if self.pace.is_none() {
-            return self.read(BATCH_PACKETS, batch);
-        }
-        while batch.packets.len() < BATCH_PACKETS {
-            let progress = self.read(1, batch)?;
-            if progress != Progress::More {
-                return Ok(progress);
-            }
-            let reader = &self.reader;
-            if let (Some(pace), Some(packet)) = (&mut self.pace, batch.packets.last())
-                && pace.waits_for(packet.time, reader.vantages()[packet.vantage.0 as usize].node)
-            {
-                break;
-            }
-        }
-        Ok(Progress::More)
-    }
-
-    fn read(&mut self, limit: usize, batch: &mut Batch) -> anyhow::Result<Progress> {
         let latest = &mut self.latest_stops;
         let mut frames = 0;
-        let progress = self.reader.read(limit, &mut |frame| {
+        let progress = self.reader.read(BATCH_PACKETS, &mut |frame| {
             latest.extend(decode::decode(frame, batch).map(|stop| (frames, stop)));
             frames += 1;
         })?;
@@ -303,35 +276,6 @@ impl Reading {
             }
         }
         Ok(progress)
-    }
-}
-
-/// Hands packets over at a multiple of the speed they were recorded at.
-struct Pace {
-    times: f64,
-    clocks: Clocks,
-    /// When the first packet was handed over, and its time on the reference clock.
-    began: Option<(Stopwatch, Timestamp)>,
-}
-
-impl Pace {
-    fn new(speed: Speed, clocks: Clocks) -> Option<Pace> {
-        match speed {
-            Speed::Max => None,
-            Speed::Times(times) => Some(Pace { times, clocks, began: None }),
-        }
-    }
-
-    /// Waits until a packet of `time` on `node` is due; returns whether it had to.
-    fn waits_for(&mut self, time: Timestamp, node: NodeId) -> bool {
-        let time = self.clocks.align(node, time);
-        let (stopwatch, first) = *self.began.get_or_insert_with(|| (Stopwatch::start(), time));
-        let nanos = time.since(first).max(0) as f64 / self.times;
-        let ahead = Duration::from_nanos(nanos as u64).saturating_sub(stopwatch.elapsed());
-        if ahead > EARLY {
-            clock::wait(ahead);
-        }
-        ahead > EARLY
     }
 }
 

@@ -9,7 +9,7 @@ use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::spool::{Sorted, Spool};
 use crate::app::staging::place_all;
 use crate::app::templates;
-use crate::config::{self, Input, Speed};
+use crate::config::{self, Input};
 use crate::correlate::Limits;
 use crate::model::{Change, Journey, SourceSummary, Trail};
 use crate::report::text::Layout;
@@ -39,7 +39,7 @@ impl Finished {
 pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
     let mut spool = Spool::default();
     let mut failed = None;
-    let finished = Pipeline::open(input, Limits::REPORT)?.run(Speed::Max, &mut |event| {
+    let finished = Pipeline::open(input, Limits::REPORT)?.run(&mut |event| {
         let kept = match event {
             Event::Change(Change::Upsert(trail)) => spool.put(&trail),
             Event::Change(Change::Withdraw(id)) => {
@@ -105,6 +105,13 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     })?;
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
+    let evicted = finished.counters.evicted;
+    if evicted > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "hopline: {evicted} journeys were closed before their end, as more were open than are kept in memory"
+        );
+    }
     // Text names it itself.
     if report.is_json {
         name_damage(&finished.sources);

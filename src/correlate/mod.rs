@@ -231,7 +231,9 @@ impl Correlator {
                 self.close(due.slot, crate::model::Phase::Answered);
             }
         }
-        while let Some(due) = self.reviews.front().copied().filter(|due| due.at <= self.now) {
+        // Each at most once: at the end of time a review is due again at once.
+        for _ in 0..self.reviews.len() {
+            let Some(due) = self.reviews.front().copied().filter(|due| due.at <= self.now) else { break };
             self.reviews.pop_front();
             self.review(due);
         }

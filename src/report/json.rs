@@ -360,3 +360,65 @@ impl<'a> VerdictRow<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Ip, NodeId as Node, Tuple};
+    use crate::report::{Format, Part};
+    use crate::timeline::sample;
+
+    fn document(manner: Manner) -> String {
+        sample::with_context(manner, |context| {
+            let mut out = Format::Json.head(&sample::sources(), context);
+            let mut whole = Part::default();
+            for (id, journey) in (1..).zip(&sample::all()) {
+                let mut part = Part::default();
+                Format::Json.journey(&mut part, id, journey, context);
+                out.extend_from_slice(Format::Json.join(&mut whole, &part));
+                out.extend_from_slice(&part.bytes);
+            }
+            out.extend_from_slice(&Format::Json.tail(&whole, context));
+            String::from_utf8(out).expect("text")
+        })
+    }
+
+    #[test]
+    fn a_whole_document() {
+        insta::assert_snapshot!(document(Manner::default()));
+    }
+
+    #[test]
+    fn it_is_json_and_the_same_in_every_language() {
+        let document_in_english = document(Manner::default());
+        assert_eq!(document(Manner::new(crate::timeline::Language::Zh)), document_in_english);
+        assert_eq!(document(Manner::ascii()), document_in_english);
+        let value: serde_json::Value = serde_json::from_str(&document_in_english).expect("JSON");
+        assert_eq!(value["journeys"].as_array().map(Vec::len), Some(sample::all().len()));
+    }
+
+    #[test]
+    fn a_translation_shows_the_part_that_changed() {
+        let end = |last, port| Endpoint::new(Ip::v4([10, 0, 0, last]), port);
+        let tuple = |src, dst| Tuple { protocol: Protocol::Tcp, src, dst };
+        let from = tuple(end(1, 1000), end(2, 80));
+        for (to, expected) in [
+            (tuple(from.src, end(3, 8080)), r#""kind":"dnat","from":"10.0.0.2:80","to":"10.0.0.3:8080""#),
+            (tuple(end(9, 2000), from.dst), r#""kind":"snat","from":"10.0.0.1:1000","to":"10.0.0.9:2000""#),
+            (
+                tuple(end(9, 2000), end(3, 8080)),
+                r#""kind":"both","from":"10.0.0.1:1000 > 10.0.0.2:80","to":"10.0.0.9:2000 > 10.0.0.3:8080""#,
+            ),
+        ] {
+            let evidence = TranslationEvidence::PacketMatch { packets: 2, rivals: 0 };
+            let done = Translation { node: Node(0), from, to, evidence };
+            let mut out = Vec::new();
+            sample::with_context(Manner::default(), |context| {
+                value(&mut out, &TranslationRow::new(&done, context));
+            });
+            let written = String::from_utf8(out).expect("text");
+            assert!(written.contains(expected), "{written}");
+            assert!(written.ends_with(r#""evidence":["packet-match"],"rule":null}"#), "{written}");
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub enum Texture {
     Waiting,
     Missing,
     Outside,
+    /// Before or after what is followed.
+    Around,
 }
 
 /// A stretch of the journey's time, in nanoseconds from its start.
@@ -64,6 +66,7 @@ impl Scale {
             (Texture::Seen, true) => _ = line.repeat(bar.tone, '#', cells),
             (Texture::Bounded, ascii) => _ = line.repeat(bar.tone, if ascii { '~' } else { '░' }, cells),
             (Texture::Own, ascii) => _ = line.repeat(bar.tone, if ascii { '=' } else { '▓' }, cells),
+            (Texture::Around, ascii) => _ = line.repeat(bar.tone, if ascii { '-' } else { '╌' }, cells),
             (Texture::Outside, _) => _ = line.push(bar.tone, manner.dot()),
             (Texture::Missing, _) => _ = line.push(bar.tone, manner.cross()),
             (Texture::Waiting, ascii) => draw_waiting(line, bar.tone, cells, beat, ascii),
@@ -166,7 +169,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bar_leaves_its_axis(span in 0i64..1 << 50, start in -5i64..1 << 51, end in -5i64..1 << 51, width in 0usize..300) {
-            for texture in [Texture::Seen, Texture::Bounded, Texture::Own, Texture::Waiting, Texture::Missing, Texture::Outside] {
+            for texture in [Texture::Seen, Texture::Bounded, Texture::Own, Texture::Waiting, Texture::Missing, Texture::Outside, Texture::Around] {
                 drawn(Scale { span, width }, start, end, texture, Manner::default());
             }
             let mut axis = Line::new();

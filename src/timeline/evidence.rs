@@ -5,7 +5,8 @@ use crate::model::{
     ClockFit, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, State, Translation, TranslationEvidence,
     TranslationKind, Visit,
 };
-use crate::timeline::units::duration;
+use crate::timeline::points::with_points;
+use crate::timeline::units::{Unit, duration};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Tone};
 
@@ -91,10 +92,10 @@ impl Sheet<'_> {
             TranslationEvidence::PacketMatch { packets, rivals } => {
                 let rivals = match rivals {
                     0 => self.word(Word::NoRivals).to_owned(),
-                    count => format!("{count} {}", self.word(Word::Rivals)),
+                    count => format!("{} {count}", self.word(Word::Rivals)),
                 };
                 let tone = if rivals == self.word(Word::NoRivals) { Tone::Dim } else { Tone::Bad };
-                let agree = format!("{packets} {}", self.word(Word::PacketsAgree));
+                let agree = format!("{} {packets}", self.word(Word::PacketsAgree));
                 let dot = context.manner.dot();
                 self.fact(&[
                     (Tone::Dim, " "),
@@ -148,6 +149,8 @@ impl Sheet<'_> {
 
     /// `⑤ kappa1: after ④ kappa1 530 µs, before ⑦ kappa1 604 µs`.
     fn bounds(&mut self, journey: &Journey) {
+        let journey = &*with_points(journey, self.context);
+        let unit = Unit::for_largest(journey.ended.since(journey.started));
         let visits: Vec<&Visit> = journey.visits().collect();
         let is_bounded = |visit: &&Visit| matches!(visit.state, State::Bounded { .. });
         if !visits.iter().any(is_bounded) {
@@ -162,7 +165,11 @@ impl Sheet<'_> {
             let at = |visit: Option<&&Visit>, time: crate::model::Timestamp| {
                 let place =
                     visit.map_or_else(String::new, |visit| self.context.stage_at(visit.stage, visit.node));
-                format!("{place} {}", duration(time.since(journey.started), self.context.manner))
+                format!(
+                    "{place} {} {}",
+                    unit.number(time.since(journey.started)),
+                    unit.name(self.context.manner)
+                )
             };
             let mut parts = vec![
                 (Tone::Plain, self.context.stage_at(visit.stage, visit.node)),
@@ -233,7 +240,8 @@ pub fn clock_text(node: NodeId, context: &Context<'_>) -> String {
         None => manner.word(Word::ErrorUnknown).to_owned(),
     };
     let reference = context.node(NodeId(0));
-    format!("{} {} {reference} {error}", duration(offset_ns, manner), manner.word(Word::Ahead))
+    let side = manner.word(if offset_ns < 0 { Word::Behind } else { Word::Ahead });
+    format!("{} {side} {reference} {error}", duration(offset_ns.saturating_abs(), manner))
 }
 
 const fn reason_name(reason: IcmpReason) -> &'static str {

@@ -10,6 +10,7 @@
 use crate::model::{Direction, Journey, NodeId, State, VantageId, Visit, Way};
 use crate::timeline::headline::state_tone;
 use crate::timeline::line::text_width;
+use crate::timeline::points::with_points;
 use crate::timeline::units::Unit;
 use crate::timeline::waterfall::{PointKind, Waterfall, point_kind};
 use crate::timeline::words::Word;
@@ -59,6 +60,7 @@ pub struct Ladder {
 
 impl Ladder {
     pub fn new(journey: &Journey, context: &Context<'_>) -> Ladder {
+        let journey = &*with_points(journey, context);
         let columns = columns(journey, context);
         let waterfall = Waterfall::new(journey, context, false);
         let shown = journey.visits().enumerate().filter(|(_, visit)| !matches!(visit.state, State::Skipped));

@@ -1,6 +1,7 @@
 //! How things are written: the language, and whether only ASCII may be used.
 
 use crate::model::{Direction, Outcome, PlaceKind, Stage, State, Way};
+use crate::timeline::points::UNNUMBERED;
 use crate::timeline::words::Word;
 
 /// The language of the screen and of the text report.
@@ -101,8 +102,11 @@ impl Manner {
         if self.is_ascii { '-' } else { '─' }
     }
 
-    /// A stage's number alone: `⑤` or `(5)`, in ASCII `5` or `(5)`.
+    /// A stage's number alone: `⑤` or `(5)`, in ASCII `5` or `(5)`; `•` for a point that has none.
     pub fn stage(self, stage: Stage) -> String {
+        if stage.number == UNNUMBERED {
+            return self.pick("•", "+").to_owned();
+        }
         match (self.is_ascii, stage.way) {
             (true, Way::Request) => stage.number.to_string(),
             _ => stage.to_string(),

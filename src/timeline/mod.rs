@@ -16,6 +16,7 @@ mod manner;
 pub mod moment;
 mod naming;
 pub mod packets;
+pub mod points;
 pub mod stats;
 pub mod store;
 pub mod tables;

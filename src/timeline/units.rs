@@ -62,7 +62,7 @@ impl Unit {
 
     /// A number of an axis with steps of `step_ns`: only as many decimals as the steps need.
     pub fn axis_number(self, duration_ns: i64, step_ns: i64) -> String {
-        let decimals = usize::from(step_ns < self.nanos) + usize::from(step_ns * 10 < self.nanos);
+        let decimals = usize::from(step_ns < self.nanos) + usize::from(step_ns.saturating_mul(10) < self.nanos);
         Unit { decimals, ..self }.number(duration_ns)
     }
 
@@ -75,13 +75,13 @@ impl Unit {
 
 /// A single duration with three significant digits and its unit: `1.84 ms`.
 pub fn duration(duration_ns: i64, manner: Manner) -> String {
-    let nanos = match duration_ns.abs() {
+    let nanos = match duration_ns.saturating_abs() {
         0..1_000 => 1,
         1_000..1_000_000 => MICROS,
         1_000_000..1_000_000_000 => MILLIS,
         _ => SECONDS,
     };
-    let decimals = match (nanos, duration_ns.abs() / nanos) {
+    let decimals = match (nanos, duration_ns.saturating_abs() / nanos) {
         (1, _) | (_, 100..) => 0,
         (_, 10..) => 1,
         _ => 2,

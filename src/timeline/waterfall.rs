@@ -7,11 +7,12 @@
 //!  ⑦    leaves the node          kappa1 bond1    out          604       74             ▏
 //! ```
 
-use crate::model::{Journey, NodeId, Outcome, State, Timestamp, Visit, Way};
+use crate::model::{Journey, NodeId, Outcome, Part, State, Timestamp, Visit, Way};
 use crate::timeline::bar::{Bar, Scale, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
 use crate::timeline::line::text_width;
+use crate::timeline::points::with_points;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Language, Line, Tone, ends, fill_label};
@@ -39,6 +40,9 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waterfall {
     pub rows: Vec<Row>,
+    /// What of the exchange came before the first sighting that is followed, and after the last.
+    pub lead: Option<Row>,
+    pub tail: Option<Row>,
     /// Visits of stages this route does not pass, which are left out.
     pub hidden: usize,
     /// The axis' length in nanoseconds.
@@ -49,11 +53,18 @@ pub struct Waterfall {
 
 impl Waterfall {
     pub fn new(journey: &Journey, context: &Context<'_>, shows_skipped: bool) -> Waterfall {
-        let start = first_time(journey);
-        let (span, largest_took) = extent(journey, context, start);
+        let journey = &*with_points(journey, context);
+        let extent = Extent::new(journey, context);
         let mut rows = Vec::with_capacity(journey.request.len() + journey.reply.len());
-        let mut course =
-            Course { journey, context, start, span, last: 0, has_seen: false, is_after_bounded: false };
+        let mut course = Course {
+            journey,
+            context,
+            start: extent.start,
+            span: extent.span,
+            last: extent.first,
+            has_seen: false,
+            is_after_bounded: false,
+        };
         let mut hidden = 0;
         for (index, (visit, took)) in delays(journey, context.clocks).enumerate() {
             if matches!(visit.state, State::Skipped) && !shows_skipped {
@@ -62,41 +73,103 @@ impl Waterfall {
             }
             rows.push(course.row(index, visit, took));
         }
-        let (at, took) = (Unit::for_largest(span), Unit::for_largest(largest_took));
-        Waterfall { rows, hidden, span, at, took: if took.is_as_large_as(at) { at } else { took } }
-    }
-
-    /// The row where the journey stopped, which must be in view.
-    pub fn stop(&self) -> Option<usize> {
-        self.rows.iter().position(|row| row.is_stop)
-    }
-}
-
-/// The earliest time of a journey, lookup included.
-fn first_time(journey: &Journey) -> Timestamp {
-    let times = journey.visits().filter_map(|visit| match visit.state {
-        State::Seen { time } => Some(time),
-        _ => None,
-    });
-    times.min().map_or(journey.started, |first| first.min(journey.started))
-}
-
-/// Length of the axis, and the longest delay.
-fn extent(journey: &Journey, context: &Context<'_>, start: Timestamp) -> (i64, i64) {
-    let mut last = start;
-    let mut longest = 0;
-    let mut is_unfinished = false;
-    for (visit, took) in delays(journey, context.clocks) {
-        match visit.state {
-            State::Seen { time } => last = last.max(time),
-            State::Bounded { before, .. } if before.0 != i64::MAX => last = last.max(before),
-            State::Waiting | State::Missing => is_unfinished = true,
-            _ => {}
+        let (at, took) = (Unit::for_largest(extent.span), Unit::for_largest(extent.longest));
+        Waterfall {
+            rows,
+            lead: extent.lead(journey, context),
+            tail: extent.tail(journey, context),
+            hidden,
+            span: extent.span,
+            at,
+            took: if took.is_as_large_as(at) { at } else { took },
         }
-        longest = longest.max(took.map_or(0, |took| took.nanos.abs()));
     }
-    let span = last.since(start).max(1);
-    (if is_unfinished { span.saturating_add(span / 8) } else { span }, longest)
+
+    /// The rows of the visits, and what is around them.
+    fn all(&self) -> impl Iterator<Item = &Row> {
+        self.lead.iter().chain(&self.rows).chain(&self.tail)
+    }
+
+    /// The line of the row where the journey stopped, which must be in view.
+    pub fn stop(&self) -> Option<usize> {
+        self.rows.iter().position(|row| row.is_stop).map(|index| index + usize::from(self.lead.is_some()))
+    }
+}
+
+/// The times that the axis is made for, in nanoseconds.
+struct Extent {
+    start: Timestamp,
+    /// First and last sighting that is followed, and the end of the exchange, from the start.
+    first: i64,
+    last: i64,
+    end: i64,
+    span: i64,
+    /// The longest delay.
+    longest: i64,
+}
+
+/// The rest of an exchange is drawn to scale up to this many times the way itself.
+const MOST_REST: i64 = 3;
+
+impl Extent {
+    fn new(journey: &Journey, context: &Context<'_>) -> Extent {
+        let (mut first, mut last) = (None::<Timestamp>, journey.started);
+        let mut longest = 0;
+        let mut is_unfinished = false;
+        for (visit, took) in delays(journey, context.clocks) {
+            match visit.state {
+                State::Seen { time } => {
+                    first = Some(first.map_or(time, |first| first.min(time)));
+                    last = last.max(time);
+                }
+                State::Bounded { before, .. } if before.0 != i64::MAX => last = last.max(before),
+                State::Waiting | State::Missing => is_unfinished = true,
+                _ => {}
+            }
+            longest = longest.max(took.map_or(0, |took| took.nanos.abs()));
+        }
+        let first = first.unwrap_or(journey.started);
+        let start = first.min(journey.started);
+        let (first, last, end) = (first.since(start), last.since(start), journey.ended.since(start));
+        let way = last.max(1);
+        let has_rest = journey.verdict.outcome != Outcome::Lost && !is_unfinished && end > last;
+        let span = if is_unfinished {
+            way.saturating_add(way / 8)
+        } else if has_rest && end <= way.saturating_mul(MOST_REST) {
+            end
+        } else {
+            way
+        };
+        Extent { start, first, last, end: if has_rest { end } else { last }, span, longest }
+    }
+
+    /// A connection that was opened for this exchange, up to the first sighting that is followed.
+    fn lead(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
+        let has_handshake = journey.trail.sightings.iter().any(|sighting| sighting.part == Part::Handshake);
+        let word = if has_handshake { Word::Handshake } else { Word::Earlier };
+        (self.first > 0).then(|| around(context, word, 0, self.first))
+    }
+
+    fn tail(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
+        let is_seen = journey.reply.iter().any(|visit| matches!(visit.state, State::Seen { .. }));
+        (is_seen && self.end > self.last).then(|| around(context, Word::Rest, self.last, self.end))
+    }
+}
+
+/// A row for what is not followed.
+fn around(context: &Context<'_>, word: Word, start: i64, end: i64) -> Row {
+    Row {
+        mark: String::new(),
+        label: context.manner.word(word).to_owned(),
+        node: String::new(),
+        point: String::new(),
+        direction: "",
+        at: Some(start),
+        took: Some(Took { nanos: end - start, is_at_most: false, is_uncertain: false }),
+        bar: Some(Bar { start, end, texture: Texture::Around, tone: Tone::Dim }),
+        tone: Tone::Dim,
+        is_stop: false,
+    }
 }
 
 /// The walk along the visits.
@@ -149,7 +222,7 @@ impl Course<'_> {
         let (start, end, texture) = match visit.state {
             State::Seen { time } => {
                 let at = time.since(self.start);
-                let from = if self.is_after_bounded { at } else { self.last.min(at) };
+                let from = if self.is_after_bounded || !self.has_seen { at } else { self.last.min(at) };
                 (from, at, if is_own { Texture::Own } else { Texture::Seen })
             }
             State::Bounded { after, before } => {
@@ -303,8 +376,7 @@ impl Waterfall {
         let columns = Columns::new(self, context, width);
         let scale = Scale { span: self.span, width: columns.bar };
         let head = self.head(context, &columns, scale, width);
-        let rows =
-            self.rows.iter().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
+        let rows = self.all().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
         (head, rows)
     }
 
@@ -436,6 +508,28 @@ mod tests {
             let kept = Waterfall::new(&sample::same_node(2, sample::START), context, false);
             let whole = Waterfall::new(&sample::same_node(2, sample::START), context, true);
             assert_eq!((kept.hidden, whole.hidden, whole.rows.len() - kept.rows.len()), (1, 0, 1));
+        });
+    }
+
+    #[test]
+    fn what_is_around_the_way_has_rows_of_its_own() {
+        sample::with_context(Manner::default(), |context| {
+            let mut journey = sample::same_node(1, sample::START);
+            journey.started = sample::START.plus(-300_000);
+            journey.ended = sample::START.plus(400_000);
+            let waterfall = Waterfall::new(&journey, context, false);
+            let bar =
+                |row: &Option<Row>| row.as_ref().and_then(|row| row.bar).map(|bar| (bar.start, bar.end));
+            assert_eq!(
+                (bar(&waterfall.lead), bar(&waterfall.tail)),
+                (Some((0, 300_000)), Some((471_000, 700_000)))
+            );
+            assert_eq!(waterfall.rows[0].bar.map(|bar| (bar.start, bar.end)), Some((300_000, 300_000)));
+            let (_, lines) = waterfall.lines(context, 120, 0);
+            assert_eq!(lines.len(), waterfall.rows.len() + 2);
+            journey.ended = sample::START.plus(9_000_000);
+            let long = Waterfall::new(&journey, context, false);
+            assert_eq!(long.span, 471_000, "a long rest does not squeeze the way");
         });
     }
 

@@ -30,7 +30,10 @@ words! {
     Switch: "switch", "交换机";
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
-    Unnumbered: "unnumbered", "未编号";
+    OnTheWay: "on the way", "途经";
+    Handshake: "handshake before it", "此前的握手";
+    Earlier: "earlier packets", "更早的数据包";
+    Rest: "rest of the exchange", "其余部分";
     // outcomes
     Complete: "complete", "完成";
     Open: "open", "进行中";
@@ -86,15 +89,16 @@ words! {
     Snat: "SNAT", "SNAT";
     BothNat: "DNAT and SNAT", "DNAT 加 SNAT";
     ByPacketMatch: "by packet match", "由数据包匹配得出";
-    PacketsAgree: "packets agree", "个数据包一致";
+    PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
-    Rivals: "other conversations fit as well", "个其他会话也符合";
+    Rivals: "other conversations that fit as well:", "其他也符合的会话：";
     Resolution: "name lookup", "域名解析";
     Tries: "tries", "次尝试";
     Notices: "ICMP errors", "ICMP 错误";
     ReportedBy: "from", "来自";
     ClockOffsets: "clocks", "时钟";
     Ahead: "ahead of", "快于";
+    Behind: "behind", "慢于";
     Reference: "reference", "基准";
     ErrorUnknown: "error unknown", "误差未知";
     Bounds: "bounds", "区间";

@@ -156,6 +156,11 @@ impl Screen {
         }
     }
 
+    /// Columns and rows it was last made ready for.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
     /// Names and manner for everything that is drawn.
     pub fn context(&self) -> Context<'_> {
         Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner }

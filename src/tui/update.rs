@@ -43,6 +43,11 @@ impl Screen {
         self.notice = Some(sentence);
     }
 
+    /// Says where the picture is.
+    pub fn tell_picture(&mut self, path: &str) {
+        self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
+    }
+
     fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),

@@ -1,6 +1,7 @@
 //! Whether a journey fits an expression.
 
-use crate::model::{Application, Endpoint, Ip, Journey, Protocol, Stage, State, Topology, Trail};
+use crate::model::{Application, Clocks, Endpoint, Ip, Journey, Protocol, Stage, State, Topology, Trail};
+use crate::timeline::delay;
 
 use super::{Expr, Field, Op, Value};
 
@@ -11,6 +12,9 @@ impl Expr {
         subject.fits(self)
     }
 }
+
+/// Clocks tell only how sure a delay is, not how long.
+static NO_CLOCKS: Clocks = Clocks { fits: Vec::new() };
 
 struct Subject<'a> {
     journey: &'a Journey,
@@ -113,20 +117,10 @@ impl Subject<'_> {
         visited.filter_map(|visit| visit.node).map(|node| self.topology.node_name(node))
     }
 
-    /// What each visit of `stage` took: for a bounded one the whole interval, for one that was seen the time
-    /// since the visit before it.
+    /// What each visit of `stage` took, as the timeline shows it.
     fn delays(&self, stage: Stage) -> impl Iterator<Item = i64> {
-        let mut before = None;
-        let timed = self.journey.visits().filter_map(move |visit| {
-            let (from, to) = match visit.state {
-                State::Seen { time } => (before.unwrap_or(time), time),
-                State::Bounded { after, before } => (after, before),
-                _ => return None,
-            };
-            before = Some(to);
-            Some((visit.stage, to.since(from)))
-        });
-        timed.filter(move |(visited, _)| *visited == stage).map(|(_, nanos)| nanos)
+        let timed = delay::delays(self.journey, &NO_CLOCKS);
+        timed.filter(move |(visit, _)| visit.stage == stage).filter_map(|(_, took)| Some(took?.nanos))
     }
 
     fn has_word(&self, word: &str) -> bool {
@@ -300,7 +294,7 @@ mod tests {
             ("name == shop/stock", true),
             ("delay >= 2ms and delay < 2001us", true),
             ("delay(⑤) == 74us", true),
-            ("delay(8) == 51us and delay(7) == 0ns", true),
+            ("delay(8) == 51us and delay(7) == 74us", true),
             ("delay(\"(1)\") > 1.8ms", true),
             ("delay(9) > 0ns", false),
             ("10.244.2.33", true),

@@ -34,7 +34,7 @@ impl Columns {
         let mut columns =
             Columns { time: 12, path: 0, ends: 0, exchange: 0, marks: 0, duration: 8, verdict: 10 };
         if width >= 130 {
-            (columns.path, columns.verdict) = (14, 24);
+            (columns.path, columns.verdict) = (16, 24);
         }
         // The sign of choice, and two cells between columns.
         let gaps = 2 + 2 * if width >= 130 { 6 } else { 4 };

@@ -1,0 +1,215 @@
+//! `hopline replay`: the line runs behind the screen as fast as it can, and the screen plays what it found.
+//!
+//! Journeys are placed as they come, with what is known by then; once all is read they are placed again with
+//! everything that is known, so that in the end the screen shows what the report writes.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::app::pipeline::{Event, Finished, Pipeline};
+use crate::app::{templates, terminal};
+use crate::config::{self, Input, Look};
+use crate::correlate::{Correlator, Limits};
+use crate::model::{Change, Clocks, Timestamp, Topology, Trail};
+use crate::stages::{Templates, World};
+use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
+
+/// Batches of news on their way to the screen.
+const IN_FLIGHT: usize = 16;
+/// News in a batch.
+const BATCH: usize = 512;
+
+/// A picture instead of a terminal.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub(super) path: PathBuf,
+    /// Columns and rows.
+    pub(super) size: (u16, u16),
+}
+
+/// Plays recordings on the screen, or paints it once to a file when all is read.
+///
+/// # Errors
+/// When a recording or a template cannot be used, or there is no terminal.
+pub(super) fn run(
+    input: &Input,
+    speed: config::Speed,
+    look: &Look,
+    is_coloured: bool,
+    picture: Option<&Picture>,
+) -> anyhow::Result<()> {
+    let templates = templates(look.templates.as_deref())?;
+    // What cannot be used is told before the terminal is taken.
+    let pipeline = Pipeline::open(input, Limits::SCREEN)?;
+    let news = start(pipeline, templates);
+    let speed = match speed {
+        config::Speed::Max => Speed::Max,
+        config::Speed::Times(times) => Speed::Times(times),
+    };
+    let settings = Settings { manner: look.manner, is_coloured, speed };
+    match picture {
+        Some(picture) => terminal::paint(settings, &news, picture.size, &picture.path),
+        None => terminal::show(settings, &news),
+    }
+}
+
+/// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the
+/// user quits.
+fn start(pipeline: Pipeline, templates: Templates) -> Receiver<Vec<News>> {
+    let (sender, receiver) = bounded(IN_FLIGHT);
+    std::thread::spawn(move || {
+        let mut telling = Telling::new(templates, sender);
+        let last = match pipeline.run(&mut |event| telling.take(event)) {
+            Ok(finished) => telling.conclude(&finished),
+            Err(error) => telling.send(vec![News::Failed(format!("{error:#}"))]),
+        };
+        // Nobody listens any more: the screen was closed.
+        let _ = last;
+    });
+    receiver
+}
+
+/// Turns what the line says into news for the screen.
+struct Telling {
+    templates: Templates,
+    sender: Sender<Vec<News>>,
+    /// Changed since the line was last drained; of each trail the newest revision.
+    fresh: Vec<Change>,
+    /// What the screen has, for the last placing.
+    trails: HashMap<u64, Arc<Trail>>,
+    order: VecDeque<u64>,
+    /// As last told.
+    world: (Arc<Topology>, Arc<Clocks>),
+    first: Option<Timestamp>,
+}
+
+impl Telling {
+    fn new(templates: Templates, sender: Sender<Vec<News>>) -> Telling {
+        Telling {
+            templates,
+            sender,
+            fresh: Vec::new(),
+            trails: HashMap::new(),
+            order: VecDeque::new(),
+            world: Default::default(),
+            first: None,
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Change(change) => self.fresh.push(change),
+            Event::Drained(correlator) => return self.tell(correlator),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn tell(&mut self, correlator: &Correlator) -> ControlFlow<()> {
+        if self.fresh.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let mut news = Vec::new();
+        if !is_same(&self.world.0, correlator.topology()) || *self.world.1 != correlator.clocks() {
+            self.world = (Arc::new(correlator.topology().clone()), Arc::new(correlator.clocks()));
+            news.push(News::World(Arc::clone(&self.world.0), Arc::clone(&self.world.1)));
+        }
+        let now = correlator.now();
+        self.place_fresh(now, &mut news);
+        if let Some(first) = self.first {
+            news.push(News::Read(first, now));
+        }
+        self.send(news)
+    }
+
+    /// Places what is fresh; of several revisions of a trail the last.
+    fn place_fresh(&mut self, now: Timestamp, news: &mut Vec<News>) {
+        let world = World { topology: &self.world.0, clocks: &self.world.1, lossy_nodes: &[], now };
+        let mut places: HashMap<u64, usize> = HashMap::new();
+        for change in self.fresh.drain(..) {
+            match change {
+                Change::Upsert(trail) => {
+                    let trail: Arc<Trail> = Arc::from(trail);
+                    remember(&mut self.trails, &mut self.order, &trail);
+                    let id = trail.id;
+                    let journey = self.templates.place(trail, &world);
+                    self.first = Some(self.first.map_or(journey.started, |first| first.min(journey.started)));
+                    let item = News::Journey(Arc::new(journey));
+                    if let Some(&place) = places.get(&id) {
+                        news[place] = item;
+                    } else {
+                        places.insert(id, news.len());
+                        news.push(item);
+                    }
+                }
+                Change::Withdraw(id) => {
+                    self.trails.remove(&id);
+                    places.remove(&id);
+                    news.push(News::Withdraw(id));
+                }
+            }
+        }
+    }
+
+    /// Everything once more, with all that is known now.
+    fn conclude(&mut self, finished: &Finished) -> ControlFlow<()> {
+        for change in std::mem::take(&mut self.fresh) {
+            match change {
+                Change::Upsert(trail) => remember(&mut self.trails, &mut self.order, &Arc::from(trail)),
+                Change::Withdraw(id) => {
+                    self.trails.remove(&id);
+                    self.send(vec![News::Withdraw(id)])?;
+                }
+            }
+        }
+        let world = (Arc::new(finished.topology.clone()), Arc::new(finished.clocks.clone()));
+        let mut news = vec![News::World(world.0, world.1), News::Sources(finished.sources.clone())];
+        let (mut first, mut last) = (self.first.unwrap_or(finished.now), finished.now);
+        for trail in self.order.iter().filter_map(|id| self.trails.get(id)) {
+            let journey = self.templates.place(Arc::clone(trail), &finished.world());
+            (first, last) = (first.min(journey.started), last.max(journey.ended));
+            news.push(News::Journey(Arc::new(journey)));
+            if news.len() >= BATCH {
+                self.send(std::mem::take(&mut news))?;
+            }
+        }
+        news.extend([News::Read(first, last), News::End]);
+        self.send(news)
+    }
+
+    fn send(&self, news: Vec<News>) -> ControlFlow<()> {
+        match self.sender.send(news) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// Keeps the trail for the last placing, and no more of them than the screen keeps.
+fn remember(trails: &mut HashMap<u64, Arc<Trail>>, order: &mut VecDeque<u64>, trail: &Arc<Trail>) {
+    if trails.insert(trail.id, Arc::clone(trail)).is_none() {
+        order.push_back(trail.id);
+    }
+    while order.len() > JOURNEY_BOUND {
+        if let Some(oldest) = order.pop_front() {
+            trails.remove(&oldest);
+        }
+    }
+}
+
+/// Whether nothing was learned in between: what is known only grows.
+fn is_same(one: &Topology, other: &Topology) -> bool {
+    let size = |topology: &Topology| {
+        (
+            topology.vantages.len(),
+            topology.pods.len(),
+            topology.node_addresses.len(),
+            topology.services.len(),
+            topology.names.len(),
+        )
+    };
+    one.nodes == other.nodes && size(one) == size(other)
+}

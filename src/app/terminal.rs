@@ -1,0 +1,137 @@
+//! The terminal: taken at the start, given back however the program ends, and the loop between.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, TryRecvError};
+use crossterm::event;
+use ratatui::DefaultTerminal;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use signal_hook::consts::{SIGHUP, SIGTERM};
+
+use crate::app::clock::Stopwatch;
+use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
+
+/// Between two drawings.
+const FRAME: Duration = Duration::from_millis(40);
+/// Taking in news may last this long before the screen is drawn again.
+const INTAKE: Duration = Duration::from_millis(30);
+
+/// Raw mode and the alternate screen, until it is dropped. A panic gives the terminal back as well, before it is
+/// reported.
+pub struct Guard {
+    terminal: DefaultTerminal,
+}
+
+impl Guard {
+    /// # Errors
+    /// When there is no terminal to take.
+    pub fn take() -> io::Result<Guard> {
+        Ok(Guard { terminal: ratatui::try_init()? })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // There is nothing to be done where even this fails.
+        let _ = ratatui::try_restore();
+    }
+}
+
+/// Shows what comes from `news` until the user quits or the program is told to end.
+///
+/// # Errors
+/// When the terminal cannot be used.
+pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
+    let is_told_to_end = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&is_told_to_end))
+            .context("signals cannot be watched")?;
+    }
+    let mut guard =
+        Guard::take().context("the screen needs a terminal; `hopline report` writes the same without one")?;
+    let watch = Stopwatch::start();
+    let mut screen = Screen::new(settings);
+    let mut is_open = true;
+    while !is_told_to_end.load(Ordering::Relaxed) {
+        is_open = is_open && take_in(&mut screen, news, watch);
+        let size = guard.terminal.size()?;
+        screen.refresh(watch.elapsed(), size.width, size.height);
+        guard.terminal.draw(|frame| draw(&screen, frame))?;
+        let mut patience = FRAME;
+        while event::poll(patience)? {
+            patience = Duration::ZERO;
+            match screen.handle(&event::read()?) {
+                Some(Effect::Quit) => return Ok(()),
+                Some(Effect::Picture) => write_picture(&mut screen),
+                // Later keys act on what the earlier ones changed.
+                None => screen.refresh(watch.elapsed(), size.width, size.height),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands news to the screen, for a while; gives whether more may come.
+fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) -> bool {
+    let start = watch.elapsed();
+    while watch.elapsed().saturating_sub(start) < INTAKE {
+        match news.try_recv() {
+            Ok(batch) => batch.into_iter().for_each(|item| screen.take(item)),
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
+        }
+    }
+    true
+}
+
+/// Draws without a terminal: everything that comes from `news`, at `size`, into an SVG file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn paint(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    size: (u16, u16),
+    path: &Path,
+) -> anyhow::Result<()> {
+    let mut screen = Screen::new(settings);
+    news.iter().flatten().for_each(|item| screen.take(item));
+    screen.refresh(Duration::ZERO, size.0, size.1);
+    std::fs::write(path, drawn(&screen, size))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    render(screen, buffer.area, &mut buffer);
+    picture::svg(&buffer)
+}
+
+/// Writes the screen as it is beside where the program was started, and says where or why not.
+fn write_picture(screen: &mut Screen) {
+    let svg = drawn(screen, screen.size());
+    match new_file().and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
+        Ok(path) => screen.tell_picture(&path.display().to_string()),
+        Err(error) => screen.tell(format!("{error}")),
+    }
+}
+
+/// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
+fn new_file() -> io::Result<(PathBuf, File)> {
+    for number in 1..1000 {
+        let path = PathBuf::from(format!("hopline-{number}.svg"));
+        match File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        }
+    }
+    Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))
+}

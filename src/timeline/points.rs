@@ -1,0 +1,137 @@
+//! Sightings of the followed packet that no stage has a number for: points on the way.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use crate::model::{Direction, Journey, Label, NodeId, Sighting, Stage, State, Timestamp, Visit, Way};
+use crate::timeline::Context;
+use crate::timeline::Language;
+use crate::timeline::words::Word;
+
+/// The number of a visit that is no stage of the path.
+pub const UNNUMBERED: u8 = 0;
+
+/// `journey` with a visit of its own for each point on the way.
+pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, Journey> {
+    let points: Vec<u32> =
+        (0..journey.trail.sightings.len() as u32).filter(|&index| is_point(journey, index)).collect();
+    if points.is_empty() {
+        return Cow::Borrowed(journey);
+    }
+    let mut whole = journey.clone();
+    for index in points {
+        let sighting = &journey.trail.sightings[index as usize];
+        let Some(node) = context.node_of(sighting.vantage) else { continue };
+        let time = context.clocks.align(node, sighting.time);
+        let visits = if sighting.way == Way::Request { &mut whole.request } else { &mut whole.reply };
+        if let Some(place) = place_of(visits, node, sighting.direction, time) {
+            visits.insert(place, point(sighting, index, node, time));
+        }
+    }
+    Cow::Owned(whole)
+}
+
+/// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
+fn is_point(journey: &Journey, index: u32) -> bool {
+    let sightings = &journey.trail.sightings;
+    let sighting = &sightings[index as usize];
+    let follows = |followed: &Sighting| {
+        (followed.way, followed.part, followed.seq, followed.leg)
+            == (sighting.way, sighting.part, sighting.seq, sighting.leg)
+    };
+    let mut visited = journey.visits().filter_map(|visit| visit.sighting);
+    let is_visited = journey.visits().any(|visit| {
+        visit.sighting == Some(index)
+            || (visit.vantage == Some(sighting.vantage)
+                && visit.direction == Some(sighting.direction)
+                && visit.stage.way == sighting.way)
+    });
+    !sighting.is_repeat
+        && !is_visited
+        && visited.any(|seen| sightings.get(seen as usize).is_some_and(follows))
+}
+
+/// Where among the visits of one way a point belongs: behind what was seen earlier; among what is only bounded
+/// there, before its own node's stages when it enters the node, and behind them when it leaves.
+fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestamp) -> Option<usize> {
+    let is_before = |visit: &Visit| matches!(visit.state, State::Seen { time: seen } if seen <= time);
+    let start = visits.iter().rposition(is_before).map_or(0, |last| last + 1);
+    let gap = &visits[start..];
+    let length =
+        gap.iter().position(|visit| !matches!(visit.state, State::Bounded { .. })).unwrap_or(gap.len());
+    let is_own = |visit: &Visit| visit.node == Some(node);
+    let offset = match direction {
+        Direction::Out => gap[..length].iter().rposition(is_own).map_or(0, |last| last + 1),
+        Direction::In | Direction::Unknown => gap[..length].iter().position(is_own).unwrap_or(length),
+    };
+    (start + offset <= visits.len()).then_some(start + offset)
+}
+
+fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visit {
+    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
+    let label = LABEL.get_or_init(|| {
+        let text = |language| Word::OnTheWay.text(language).to_owned();
+        Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
+    });
+    Visit {
+        stage: Stage { way: sighting.way, number: UNNUMBERED },
+        node: Some(node),
+        vantage: Some(sighting.vantage),
+        direction: Some(sighting.direction),
+        state: State::Seen { time },
+        label: Arc::clone(label),
+        sighting: Some(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Part, Protocol};
+    use crate::timeline::{Manner, sample};
+
+    /// A way of which stages name only the first capture point and the last.
+    fn sparse() -> Journey {
+        use Direction::{In, Out};
+        use sample::{A, B, BOND_A, BOND_B, CART, STOCK};
+        let (client, server) =
+            (sample::endpoint("10.244.1.17", 45_720), sample::endpoint("10.244.2.33", 8080));
+        let leg = sample::leg(Protocol::Tcp, client, server, server);
+        let exchange = sample::http("GET", "/", Some(200));
+        sample::Builder::new(1, "test", "other-node", sample::START, leg, exchange)
+            .seen(Way::Request, 1, CART, In, 0, "in")
+            .bounded(Way::Request, 3, Some(A), "kernel")
+            .bounded(Way::Request, 3, Some(B), "kernel")
+            .sighting(Way::Request, BOND_A, Out, 40, Part::Head)
+            .sighting(Way::Request, BOND_B, In, 90, Part::Head)
+            .seen(Way::Request, 4, STOCK, Out, 100, "out")
+            .sighting(Way::Request, BOND_A, Out, 400, Part::Body)
+            .done(sample::verdict(crate::model::Outcome::Complete, ""))
+    }
+
+    #[test]
+    fn a_point_stands_where_its_node_is_entered_or_left() {
+        sample::with_context(Manner::default(), |context| {
+            let journey = sparse();
+            let whole = with_points(&journey, context);
+            let order: Vec<_> = whole
+                .request
+                .iter()
+                .map(|visit| (visit.stage.number, visit.node.map(|node| node.0)))
+                .collect();
+            assert_eq!(
+                order,
+                [(1, Some(0)), (3, Some(0)), (0, Some(0)), (0, Some(1)), (3, Some(1)), (4, Some(1))]
+            );
+        });
+    }
+
+    #[test]
+    fn a_journey_without_points_is_left_alone() {
+        sample::with_context(Manner::default(), |context| {
+            for journey in [sample::other_node(1, sample::START), sample::lost(2, sample::START)] {
+                assert!(matches!(with_points(&journey, context), Cow::Borrowed(_)));
+            }
+        });
+    }
+}
