@@ -13,7 +13,7 @@ use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
 use crate::timeline::line::text_width;
 use crate::timeline::points::with_points;
-use crate::timeline::units::Unit;
+use crate::timeline::units::{Unit, duration};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Language, Line, Tone, ends, fill_label};
 
@@ -27,7 +27,7 @@ pub struct Row {
     /// Interface, `kernel`, `pod`, `switch` or `outside`.
     pub point: String,
     pub direction: &'static str,
-    /// Nanoseconds from the start of the journey.
+    /// Nanoseconds from the [`origin`].
     pub at: Option<i64>,
     pub took: Option<Took>,
     pub bar: Option<Bar>,
@@ -59,9 +59,9 @@ impl Waterfall {
         let mut course = Course {
             journey,
             context,
-            start: extent.start,
+            start: extent.origin,
             span: extent.span,
-            last: extent.first,
+            last: 0,
             has_seen: false,
             is_after_bounded: false,
         };
@@ -96,11 +96,22 @@ impl Waterfall {
     }
 }
 
+/// The time that a journey's `at` is counted from: the first sighting that is followed, the lookup's included. A
+/// handshake lies before it.
+pub fn origin(journey: &Journey) -> Timestamp {
+    let seen = journey.visits().filter_map(|visit| match visit.state {
+        State::Seen { time } => Some(time),
+        _ => None,
+    });
+    seen.min().unwrap_or(journey.started)
+}
+
 /// The times that the axis is made for, in nanoseconds.
 struct Extent {
-    start: Timestamp,
-    /// First and last sighting that is followed, and the end of the exchange, from the start.
-    first: i64,
+    origin: Timestamp,
+    /// From the origin back to the start of the exchange.
+    lead: i64,
+    /// From the origin to the last sighting that is followed, and to the end of the exchange.
     last: i64,
     end: i64,
     span: i64,
@@ -108,65 +119,64 @@ struct Extent {
     longest: i64,
 }
 
-/// The rest of an exchange is drawn to scale up to this many times the way itself.
+/// The rest of an exchange is drawn to scale where the axis need not be longer than this many times the way.
 const MOST_REST: i64 = 3;
 
 impl Extent {
     fn new(journey: &Journey, context: &Context<'_>) -> Extent {
-        let (mut first, mut last) = (None::<Timestamp>, journey.started);
+        let origin = origin(journey);
+        let mut last = origin;
         let mut longest = 0;
         let mut is_unfinished = false;
         for (visit, took) in delays(journey, context.clocks) {
             match visit.state {
-                State::Seen { time } => {
-                    first = Some(first.map_or(time, |first| first.min(time)));
-                    last = last.max(time);
-                }
+                State::Seen { time } => last = last.max(time),
                 State::Bounded { before, .. } if before.0 != i64::MAX => last = last.max(before),
                 State::Waiting | State::Missing => is_unfinished = true,
                 _ => {}
             }
             longest = longest.max(took.map_or(0, |took| took.nanos.abs()));
         }
-        let first = first.unwrap_or(journey.started);
-        let start = first.min(journey.started);
-        let (first, last, end) = (first.since(start), last.since(start), journey.ended.since(start));
+        let (lead, last, end) =
+            (origin.since(journey.started).max(0), last.since(origin), journey.ended.since(origin));
         let way = last.max(1);
         let has_rest = journey.verdict.outcome != Outcome::Lost && !is_unfinished && end > last;
+        let end = if has_rest { end } else { last };
         let span = if is_unfinished {
             way.saturating_add(way / 8)
-        } else if has_rest && end <= way.saturating_mul(MOST_REST) {
-            end
+        } else if end <= way.saturating_mul(MOST_REST) {
+            end.max(1)
         } else {
             way
         };
-        Extent { start, first, last, end: if has_rest { end } else { last }, span, longest }
+        Extent { origin, lead, last, end, span, longest }
     }
 
     /// A connection that was opened for this exchange, up to the first sighting that is followed.
     fn lead(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
         let has_handshake = journey.trail.sightings.iter().any(|sighting| sighting.part == Part::Handshake);
         let word = if has_handshake { Word::Handshake } else { Word::Earlier };
-        (self.first > 0).then(|| around(context, word, 0, self.first))
+        (self.lead > 0).then(|| around(context, word, self.lead, None))
     }
 
     fn tail(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
         let is_seen = journey.reply.iter().any(|visit| matches!(visit.state, State::Seen { .. }));
-        (is_seen && self.end > self.last).then(|| around(context, Word::Rest, self.last, self.end))
+        let bar = (self.end <= self.span).then_some((self.last, self.end));
+        (is_seen && self.end > self.last).then(|| around(context, Word::Rest, self.end - self.last, bar))
     }
 }
 
-/// A row for what is not followed.
-fn around(context: &Context<'_>, word: Word, start: i64, end: i64) -> Row {
+/// A row for what is not followed; its time has a unit of its own, for it may be much longer than the way.
+fn around(context: &Context<'_>, word: Word, nanos: i64, bar: Option<(i64, i64)>) -> Row {
     Row {
         mark: String::new(),
-        label: context.manner.word(word).to_owned(),
+        label: format!("{} {}", context.manner.word(word), duration(nanos, context.manner)),
         node: String::new(),
         point: String::new(),
         direction: "",
-        at: Some(start),
-        took: Some(Took { nanos: end - start, is_at_most: false, is_uncertain: false }),
-        bar: Some(Bar { start, end, texture: Texture::Around, tone: Tone::Dim }),
+        at: None,
+        took: None,
+        bar: bar.map(|(start, end)| Bar { start, end, texture: Texture::Around, tone: Tone::Dim }),
         tone: Tone::Dim,
         is_stop: false,
     }
@@ -517,18 +527,21 @@ mod tests {
             journey.started = sample::START.plus(-300_000);
             journey.ended = sample::START.plus(400_000);
             let waterfall = Waterfall::new(&journey, context, false);
-            let bar =
-                |row: &Option<Row>| row.as_ref().and_then(|row| row.bar).map(|bar| (bar.start, bar.end));
+            let told = |row: &Option<Row>| {
+                row.as_ref().map(|row| (row.label.clone(), row.bar.map(|bar| (bar.start, bar.end))))
+            };
+            assert_eq!(told(&waterfall.lead), Some(("earlier packets 300 µs".into(), None)));
             assert_eq!(
-                (bar(&waterfall.lead), bar(&waterfall.tail)),
-                (Some((0, 300_000)), Some((471_000, 700_000)))
+                told(&waterfall.tail),
+                Some(("rest of the exchange 229 µs".into(), Some((171_000, 400_000))))
             );
-            assert_eq!(waterfall.rows[0].bar.map(|bar| (bar.start, bar.end)), Some((300_000, 300_000)));
+            assert_eq!((waterfall.rows[0].at, waterfall.span), (Some(0), 400_000));
             let (_, lines) = waterfall.lines(context, 120, 0);
             assert_eq!(lines.len(), waterfall.rows.len() + 2);
             journey.ended = sample::START.plus(9_000_000);
             let long = Waterfall::new(&journey, context, false);
-            assert_eq!(long.span, 471_000, "a long rest does not squeeze the way");
+            assert_eq!(long.span, 171_000, "a long rest does not squeeze the way");
+            assert_eq!(told(&long.tail), Some(("rest of the exchange 8.83 ms".into(), None)));
         });
     }
 

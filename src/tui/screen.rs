@@ -156,6 +156,11 @@ impl Screen {
         }
     }
 
+    /// Why reading ended early, where it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// Columns and rows it was last made ready for.
     pub fn size(&self) -> (u16, u16) {
         self.size
