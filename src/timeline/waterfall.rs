@@ -7,7 +7,7 @@
 //!  ⑦    leaves the node          kappa1 bond1    out          604       74             ▏
 //! ```
 
-use crate::model::{Journey, NodeId, Outcome, Part, State, Timestamp, Visit, Way};
+use crate::model::{Direction, Journey, NodeId, Outcome, Part, State, Timestamp, VantageId, Visit, Way};
 use crate::timeline::bar::{Bar, Scale, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
@@ -63,6 +63,7 @@ impl Waterfall {
             span: extent.span,
             last: 0,
             has_seen: false,
+            last_place: None,
             is_after_bounded: false,
         };
         let mut hidden = 0;
@@ -191,6 +192,7 @@ struct Course<'a> {
     /// Time of the last sighting, from the start.
     last: i64,
     has_seen: bool,
+    last_place: Option<(VantageId, Direction)>,
     is_after_bounded: bool,
 }
 
@@ -211,6 +213,7 @@ impl Course<'_> {
         if let Some(at) = at {
             self.last = at;
             self.has_seen = true;
+            self.last_place = visit.vantage.zip(visit.direction);
         }
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
@@ -233,7 +236,12 @@ impl Course<'_> {
             State::Seen { time } => {
                 let at = time.since(self.start);
                 let from = if self.is_after_bounded || !self.has_seen { at } else { self.last.min(at) };
-                (from, at, if is_own { Texture::Own } else { Texture::Seen })
+                let texture = match (is_own, self.is_back_from_client(visit)) {
+                    (true, _) => Texture::Own,
+                    (false, true) => Texture::Around,
+                    (false, false) => Texture::Seen,
+                };
+                (from, at, texture)
             }
             State::Bounded { after, before } => {
                 let (after, before) = (after.since(self.start), before.since(self.start).min(self.span));
@@ -257,6 +265,16 @@ impl Course<'_> {
             State::Seen { .. } => index == turn && self.has_seen && !self.is_after_bounded,
             _ => false,
         }
+    }
+
+    /// Between an answer that went to the client (the lookup's) and its next packet out is the client's own time,
+    /// and any handshake: not this packet's way.
+    fn is_back_from_client(&self, visit: &Visit) -> bool {
+        let out = visit.vantage.map(|vantage| (vantage, Direction::Out));
+        visit.stage.way == Way::Request
+            && visit.direction == Some(Direction::In)
+            && out.is_some()
+            && self.last_place == out
     }
 
     fn is_stop(&self, visit: &Visit) -> bool {
@@ -319,6 +337,8 @@ pub(super) fn point_kind(journey: &Journey, index: usize, visit: &Visit) -> Poin
     match (visit.node, is_last, visit.stage.way) {
         (None, _, _) if matches!(visit.state, State::Outside) => PointKind::Outside,
         (None, _, _) => PointKind::Switch,
+        // Seen without a capture point: what the client has in mind, known from what it did next.
+        (Some(_), _, Way::Request) if matches!(visit.state, State::Seen { .. }) => PointKind::Client,
         (Some(_), true, Way::Request) if ends(&journey.trail).server.is_some() => PointKind::Server,
         (Some(_), true, Way::Reply) => PointKind::Client,
         _ => PointKind::Kernel,

@@ -118,7 +118,7 @@ fn write_run(out: &mut String, run: &Run, row: usize) {
         y + FONT,
         run.look.fg,
         // Fonts draw a circled number as wide as two cells.
-        if run.text.starts_with(|first| ('①'..='⑳').contains(&first)) { " font-size=\"9\"" } else { "" },
+        if run.text.starts_with(|first| ('①'..='⑳').contains(&first)) { " font-size=\"10\"" } else { "" },
         if run.look.is_bold { " font-weight=\"bold\"" } else { "" },
         if run.look.is_dim { " opacity=\"0.6\"" } else { "" },
     );
