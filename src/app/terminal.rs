@@ -21,6 +21,8 @@ use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(40);
+/// Between two drawings while nothing happens: often enough to be told to end.
+const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
@@ -65,7 +67,7 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
         let size = guard.terminal.size()?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
-        let mut patience = FRAME;
+        let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
             match screen.handle(&event::read()?) {
