@@ -171,6 +171,18 @@ fn without_a_usable_file_the_terminal_is_never_taken() {
 }
 
 #[test]
+fn a_picture_needs_no_terminal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("screen.svg");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["replay", RECORDING, "--size", "140x40", "--keys", "j\t", "--picture"]).arg(&path);
+    let ended = command.env("LC_ALL", "C.UTF-8").output().expect("the program runs");
+    assert!(ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
+    let picture = std::fs::read_to_string(&path).expect("a picture");
+    assert!(picture.starts_with("<svg ") && picture.contains(">ladder<"), "{picture}");
+}
+
+#[test]
 fn a_panic_gives_the_terminal_back_and_is_told() {
     let mut command = CommandBuilder::new(std::env::current_exe().expect("this test"));
     command.args(["--ignored", "--exact", "panics_on_the_screen", "--nocapture"]);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::app::{layout, report};
 use crate::capture::{SourcePath, SourceSpec};
-use crate::config::{Input, Look, Report, Speed};
+use crate::config::{Input, Look, Picture, Report, Speed};
 
 macro_rules! recording {
     ($case:literal, $file:literal) => {
@@ -27,11 +27,11 @@ const RECORDINGS: [SourcePath; 6] = [
 ];
 
 /// Replays the recordings on the screen; where there is none, writes their text report.
-pub(super) fn run(look: Look) -> anyhow::Result<ExitCode> {
+pub(super) fn run(look: Look, picture: Option<&Picture>) -> anyhow::Result<ExitCode> {
     let sources = RECORDINGS.map(|path| SourceSpec { node: None, path });
     let input = Input { sources: sources.to_vec(), ..Input::default() };
-    if io::stdout().is_terminal() {
-        return super::replay(&input, Speed::Max, &look);
+    if picture.is_some() || io::stdout().is_terminal() {
+        return super::replay(&input, Speed::Max, &look, picture);
     }
     let report = Report { input, is_json: false, journey: None, filter: None, look };
     let mut out = BufWriter::new(io::stdout().lock());

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 pub use check::check_directory;
 
-use crate::config::{Config, ConfigError, Input, Look, Speed};
+use crate::config::{Config, ConfigError, Input, Look, Picture, Speed};
 use crate::report::text::Layout;
 use crate::stages::Templates;
 
@@ -57,14 +57,14 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         }
         Config::Check(check) => check::run(&check),
         Config::Paths { name, look } => write_out(paths::text(name.as_deref(), &look)?.as_bytes()),
-        Config::Demo { look } => demo::run(look),
-        Config::Replay { input, speed, look } => replay(&input, speed, &look),
+        Config::Demo { look, picture } => demo::run(look, picture.as_ref()),
+        Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
     }
 }
 
-/// Replays on the screen.
-fn replay(input: &Input, speed: Speed, look: &Look) -> anyhow::Result<ExitCode> {
-    replay::run(input, speed, look, is_colour_wanted(), None)?;
+/// Replays on the screen, or into a picture of it.
+fn replay(input: &Input, speed: Speed, look: &Look, picture: Option<&Picture>) -> anyhow::Result<ExitCode> {
+    replay::run(input, speed, look, is_colour_wanted(), picture)?;
     Ok(ExitCode::SUCCESS)
 }
 

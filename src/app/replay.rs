@@ -5,14 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::{templates, terminal};
-use crate::config::{self, Input, Look};
+use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
@@ -22,14 +21,6 @@ use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 const IN_FLIGHT: usize = 16;
 /// News in a batch.
 const BATCH: usize = 512;
-
-/// A picture instead of a terminal.
-#[derive(Clone, Debug)]
-pub(super) struct Picture {
-    pub(super) path: PathBuf,
-    /// Columns and rows.
-    pub(super) size: (u16, u16),
-}
 
 /// Plays recordings on the screen, or paints it once to a file when all is read.
 ///
@@ -52,7 +43,7 @@ pub(super) fn run(
     };
     let settings = Settings { manner: look.manner, is_coloured, speed };
     match picture {
-        Some(picture) => terminal::paint(settings, &news, picture.size, &picture.path),
+        Some(picture) => terminal::paint(settings, &news, picture),
         None => terminal::show(settings, &news),
     }
 }

@@ -2,24 +2,27 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, TryRecvError};
-use crossterm::event;
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use crate::app::clock::Stopwatch;
+use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(40);
+/// Between two drawings while nothing happens: often enough to be told to end.
+const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
@@ -64,7 +67,7 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
         let size = guard.terminal.size()?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
-        let mut patience = FRAME;
+        let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
             match screen.handle(&event::read()?) {
@@ -91,21 +94,35 @@ fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) ->
     true
 }
 
-/// Draws without a terminal: everything that comes from `news`, at `size`, into an SVG file.
+/// Draws without a terminal: everything that comes from `news`, after the picture's keys, into its file.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn paint(
-    settings: Settings,
-    news: &Receiver<Vec<News>>,
-    size: (u16, u16),
-    path: &Path,
-) -> anyhow::Result<()> {
+pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Picture) -> anyhow::Result<()> {
+    let (columns, rows) = picture.size;
     let mut screen = Screen::new(settings);
     news.iter().flatten().for_each(|item| screen.take(item));
-    screen.refresh(Duration::ZERO, size.0, size.1);
-    std::fs::write(path, drawn(&screen, size))
+    if let Some(failure) = screen.failure() {
+        bail!("{failure}");
+    }
+    screen.refresh(Duration::ZERO, columns, rows);
+    for key in picture.keys.chars() {
+        screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        screen.refresh(Duration::ZERO, columns, rows);
+    }
+    let path = &picture.path;
+    std::fs::write(path, drawn(&screen, picture.size))
         .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The key that types a character.
+const fn code(character: char) -> KeyCode {
+    match character {
+        '\n' | '\r' => KeyCode::Enter,
+        '\t' => KeyCode::Tab,
+        '\u{1b}' => KeyCode::Esc,
+        other => KeyCode::Char(other),
+    }
 }
 
 fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {

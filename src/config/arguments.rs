@@ -39,6 +39,8 @@ pub(super) struct ReplayArguments {
     #[arg(long)]
     pub(super) follow: bool,
     #[command(flatten)]
+    pub(super) picture: PictureArguments,
+    #[command(flatten)]
     pub(super) look: LookArguments,
 }
 
@@ -78,6 +80,8 @@ pub(super) struct CheckArguments {
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
     #[command(flatten)]
+    pub(super) picture: PictureArguments,
+    #[command(flatten)]
     pub(super) look: LookArguments,
 }
 
@@ -114,6 +118,20 @@ pub(super) struct InputArguments {
     /// Addresses of Services, where they are known
     #[arg(long, value_name = "CIDR")]
     pub(super) service_cidr: Vec<String>,
+}
+
+/// A picture of the screen in place of a terminal.
+#[derive(Debug, Args)]
+pub(super) struct PictureArguments {
+    /// Draw the screen once, when all is read, into an SVG file; needs no terminal
+    #[arg(long, value_name = "FILE")]
+    pub(super) picture: Option<PathBuf>,
+    /// Size of the picture in cells
+    #[arg(long, value_name = "COLUMNSxROWS", default_value = "120x36", requires = "picture")]
+    pub(super) size: String,
+    /// Keys pressed before the picture is drawn, as in `jj` or `/cart`; line ends and tabs are keys too
+    #[arg(long, value_name = "KEYS", default_value = "", requires = "picture", hide_default_value = true)]
+    pub(super) keys: String,
 }
 
 /// How it looks.

@@ -18,16 +18,17 @@ use crate::timeline::{Language, Manner};
 pub use values::source;
 
 use arguments::{
-    Arguments, FormatArgument, InputArguments, LanguageArgument, LookArguments, ReportArguments, Subcommands,
+    Arguments, FormatArgument, InputArguments, LanguageArgument, LookArguments, PictureArguments,
+    ReportArguments, Subcommands,
 };
 
 /// What the program is to do, checked.
 #[derive(Debug)]
 pub enum Config {
-    Replay { input: Input, speed: Speed, look: Look },
+    Replay { input: Input, speed: Speed, look: Look, picture: Option<Picture> },
     Report(Report),
     Check(Check),
-    Demo { look: Look },
+    Demo { look: Look, picture: Option<Picture> },
     Paths { name: Option<String>, look: Look },
 }
 
@@ -56,6 +57,15 @@ pub struct Look {
     pub manner: Manner,
     /// A directory of path templates; the built-in ones where there is none.
     pub templates: Option<PathBuf>,
+}
+
+/// The screen drawn into a file, after some keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    pub path: PathBuf,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    pub keys: String,
 }
 
 #[derive(Debug)]
@@ -104,7 +114,8 @@ impl Config {
             )),
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;
-                Config::Replay { input, speed: values::speed(&raw.speed)?, look: look(raw.look)? }
+                let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
+                Config::Replay { input, speed, look: look(raw.look)?, picture }
             }
             Some(Subcommands::Report(raw)) => Config::Report(report(raw, locale)?),
             Some(Subcommands::Check(raw)) => Config::Check(Check {
@@ -113,10 +124,17 @@ impl Config {
                 junit: raw.junit,
                 templates: raw.templates,
             }),
-            Some(Subcommands::Demo(raw)) => Config::Demo { look: look(raw.look)? },
+            Some(Subcommands::Demo(raw)) => {
+                Config::Demo { look: look(raw.look)?, picture: picture(raw.picture)? }
+            }
             Some(Subcommands::Paths(raw)) => Config::Paths { name: raw.name, look: look(raw.look)? },
         })
     }
+}
+
+fn picture(raw: PictureArguments) -> Result<Option<Picture>, ConfigError> {
+    let size = values::size(&raw.size)?;
+    Ok(raw.picture.map(|path| Picture { path, size, keys: raw.keys }))
 }
 
 /// Clap's message as one line, or what it was asked to print.
@@ -265,7 +283,7 @@ mod tests {
         let language = |line: &str, locale: &str| {
             let words = std::iter::once("hopline").chain(line.split(' '));
             match Config::from_arguments(words.map(OsString::from), locale) {
-                Ok(Config::Demo { look }) => look.manner.language(),
+                Ok(Config::Demo { look, .. }) => look.manner.language(),
                 other => panic!("{other:?}"),
             }
         };

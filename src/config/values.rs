@@ -93,6 +93,15 @@ pub(super) fn ranges(name: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigE
     texts.iter().map(read).collect()
 }
 
+/// Reads `120x36`: columns and rows, each from 1 to 1000.
+pub(super) fn size(text: &str) -> Result<(u16, u16), ConfigError> {
+    let cells = |number: &str| number.parse::<u16>().ok().filter(|cells| (1..=1000).contains(cells));
+    match text.split_once('x').map(|(columns, rows)| (cells(columns), cells(rows))) {
+        Some((Some(columns), Some(rows))) => Ok((columns, rows)),
+        _ => unusable(format!("--size {text}: want columns and rows, as in 120x36")),
+    }
+}
+
 /// Reads `max`, `1x`, `10x`, `0.5x`.
 pub(super) fn speed(text: &str) -> Result<Speed, ConfigError> {
     if text == "max" {

@@ -46,17 +46,25 @@ pub fn write_journey(
 ) -> io::Result<()> {
     out.write_all(b"\n")?;
     write_line(out, &head(number, journey, context), layout)?;
-    let (head, rows) = Waterfall::new(journey, context, false).lines(context, layout.width, 0);
+    // What fits no path has no stages; its sightings are shown instead.
+    let has_stages = journey.visits().next().is_some();
+    let (head, rows) = if has_stages {
+        Waterfall::new(journey, context, false).lines(context, layout.width, 0)
+    } else {
+        packets::lines(journey, context, layout.width)
+    };
     write_line(out, &head, layout)?;
     write_lines(out, &rows, layout)?;
     let mut verdict = Line::new();
     verdict.space(1).append(&verdict_line(journey, context));
     write_line(out, &verdict, layout)?;
-    if layout.is_whole {
+    if layout.is_whole && has_stages {
         out.write_all(b"\n")?;
         let (head, rows) = packets::lines(journey, context, layout.width);
         write_line(out, &head, layout)?;
         write_lines(out, &rows, layout)?;
+    }
+    if layout.is_whole {
         out.write_all(b"\n")?;
         write_lines(out, &evidence::lines(journey, context, layout.width), layout)?;
     }
@@ -151,6 +159,19 @@ mod tests {
             "report_whole_ascii",
             written(Manner::ascii(), Layout { is_whole: true, ..Layout::default() })
         );
+    }
+
+    #[test]
+    fn what_fits_no_path_is_told_by_its_sightings() {
+        sample::with_context(Manner::default(), |context| {
+            let mut journey = sample::same_node(1, sample::START);
+            (journey.request, journey.reply) = (Vec::new(), Vec::new());
+            journey.path = "unclassified".into();
+            let mut out = Vec::new();
+            write_journey(&mut out, 1, &journey, context, Layout::default()).expect("a vector takes all");
+            let told = String::from_utf8(out).expect("text");
+            assert!(told.contains("unclassified") && told.contains("cali0d5c11aa7b2 out"), "{told}");
+        });
     }
 
     #[test]

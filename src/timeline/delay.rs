@@ -40,8 +40,9 @@ pub fn delays<'a>(
     })
 }
 
+/// The interval of a stage between two sightings; nothing where the second was never made.
 fn interval(after: Timestamp, before: Timestamp) -> Option<Took> {
-    let is_whole = before.0 != i64::MAX && after.0 != i64::MIN;
+    let is_whole = before.0 != i64::MAX && before > after;
     is_whole.then(|| Took { nanos: before.since(after), is_at_most: true, is_uncertain: false })
 }
 

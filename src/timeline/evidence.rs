@@ -7,6 +7,7 @@ use crate::model::{
 };
 use crate::timeline::points::with_points;
 use crate::timeline::units::{Unit, duration};
+use crate::timeline::waterfall::origin;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Tone};
 
@@ -150,7 +151,8 @@ impl Sheet<'_> {
     /// `⑤ kappa1: after ④ kappa1 530 µs, before ⑦ kappa1 604 µs`.
     fn bounds(&mut self, journey: &Journey) {
         let journey = &*with_points(journey, self.context);
-        let unit = Unit::for_largest(journey.ended.since(journey.started));
+        let origin = origin(journey);
+        let unit = Unit::for_largest(journey.ended.since(origin));
         let visits: Vec<&Visit> = journey.visits().collect();
         let is_bounded = |visit: &&Visit| matches!(visit.state, State::Bounded { .. });
         if !visits.iter().any(is_bounded) {
@@ -165,11 +167,7 @@ impl Sheet<'_> {
             let at = |visit: Option<&&Visit>, time: crate::model::Timestamp| {
                 let place =
                     visit.map_or_else(String::new, |visit| self.context.stage_at(visit.stage, visit.node));
-                format!(
-                    "{place} {} {}",
-                    unit.number(time.since(journey.started)),
-                    unit.name(self.context.manner)
-                )
+                format!("{place} {} {}", unit.number(time.since(origin)), unit.name(self.context.manner))
             };
             let mut parts = vec![
                 (Tone::Plain, self.context.stage_at(visit.stage, visit.node)),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Application, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way};
+use crate::model::{
+    Application, Endpoint, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way,
+};
 use crate::timeline::units::{bytes, duration};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Language, Line, Manner, Tone, ends};
@@ -15,7 +17,7 @@ pub fn path_name(path: &str, manner: Manner) -> String {
 /// How much of the ends is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Client and server by name.
+    /// Client and server by name, and no port of the client's.
     Ends,
     /// The target as well.
     Names,
@@ -28,8 +30,12 @@ pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Li
     let ends = ends(&journey.trail);
     let text =
         |endpoint| if detail == Detail::Addresses { context.long(endpoint) } else { context.short(endpoint) };
+    let client = ends.client.map(|client| match detail {
+        Detail::Ends => Endpoint::new(client.ip, 0),
+        Detail::Names | Detail::Addresses => client,
+    });
     let mut line = Line::new();
-    line.push(Tone::Strong, &ends.client.map_or_else(|| "?".to_owned(), text));
+    line.push(Tone::Strong, &client.map_or_else(|| "?".to_owned(), text));
     if let Some(target) = ends.target.filter(|_| detail != Detail::Ends || ends.server.is_none()) {
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.dials()).push(Tone::Dim, " ");
         line.push(Tone::Plain, &text(target));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::model::{Journey, Part, Protocol, Sighting, Timestamp, Trail, Tuple, Way};
 use crate::timeline::line::text_width;
 use crate::timeline::units::Unit;
+use crate::timeline::waterfall::origin;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Manner, Tone};
 
@@ -13,7 +14,7 @@ use crate::timeline::{Context, Line, Manner, Tone};
 pub struct Row {
     /// The stage it is followed for, where it is.
     pub stage: String,
-    /// Nanoseconds from the start of the journey, on the reference clock.
+    /// Nanoseconds from the journey's [`origin`], on the reference clock.
     pub at: i64,
     pub node: String,
     pub interface: String,
@@ -56,7 +57,7 @@ fn row(journey: &Journey, index: usize, time: Timestamp, context: &Context<'_>) 
     let (seq, ack) = relative(trail, sighting);
     Row {
         stage: stage.map_or_else(String::new, |visit| manner.stage(visit.stage)),
-        at: time.since(journey.started),
+        at: time.since(origin(journey)),
         node: manner.text(node).into_owned(),
         interface: manner.text(context.interface(sighting.vantage)).into_owned(),
         direction: manner.direction(sighting.direction),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::model::{
-    Direction, Journey, NodeId, Outcome, Part, Protocol, SECONDS, Sighting, Stage, Trail, VantageId, Way,
+    Direction, Journey, NodeId, Outcome, Part, Protocol, SECONDS, Sighting, Stage, Trail, Way,
 };
 use crate::timeline::Context;
 use crate::timeline::delay::delays;
@@ -168,9 +168,11 @@ impl Statistics {
                 continue;
             }
             let node = context.node_of(entry.vantage);
-            let exit = trail.sightings[index + 1..]
-                .iter()
-                .find(|exit| is_exit(entry, exit, |vantage| context.node_of(vantage) == node));
+            let same =
+                |other: &&Sighting| is_same_packet(entry, other) && context.node_of(other.vantage) == node;
+            // Where it was sent again first, its own way ended on the node.
+            let next = trail.sightings[index + 1..].iter().find(same);
+            let exit = next.filter(|exit| exit.direction == Direction::Out && !exit.is_repeat);
             let (Some(node), Some(exit)) = (node, exit) else { continue };
             let key = (node, which_packets(trail, entry));
             let has_room = self.chains.len() < PATH_BOUND || self.chains.contains_key(&key);
@@ -191,12 +193,9 @@ fn series<K: Ord>(table: &mut BTreeMap<K, Series>, key: K, has_room: bool) -> Op
     table.get_mut(&key)
 }
 
-/// Whether `exit` is the packet of `entry` on its way out of the same node.
-fn is_exit(entry: &Sighting, exit: &Sighting, is_same_node: impl Fn(VantageId) -> bool) -> bool {
-    exit.direction == Direction::Out
-        && !exit.is_repeat
-        && (exit.way, exit.part, exit.seq, exit.leg) == (entry.way, entry.part, entry.seq, entry.leg)
-        && is_same_node(exit.vantage)
+/// Whether both are of one packet and its repeats.
+fn is_same_packet(one: &Sighting, other: &Sighting) -> bool {
+    (one.way, one.part, one.seq, one.leg) == (other.way, other.part, other.seq, other.leg)
 }
 
 fn which_packets(trail: &Trail, entry: &Sighting) -> Packets {
@@ -280,6 +279,26 @@ mod tests {
         assert_eq!(first.count(), 2);
         let later = &statistics.chains[&(sample::B, Packets::Later)];
         assert!(later.count() >= 4 && later.max() < 40 * MICROS, "{} {}", later.count(), later.max());
+    }
+
+    #[test]
+    fn a_packet_lost_on_the_node_is_not_timed_by_its_repeat() {
+        use Direction::{In, Out};
+        use sample::{BOND_A, CART};
+        sample::with_context(Manner::default(), |context| {
+            let server = sample::endpoint("10.244.2.33", 9090);
+            let leg = sample::leg(Protocol::Tcp, sample::endpoint("10.244.1.17", 51_044), server, server);
+            let exchange = sample::http("GET", "/", Some(200));
+            let journey = sample::Builder::new(1, "test", "test", sample::START, leg, exchange)
+                .sighting(Way::Request, CART, In, 0, Part::Head)
+                .sighting(Way::Request, CART, In, 200_000, Part::Head)
+                .sighting(Way::Request, BOND_A, Out, 200_030, Part::Head)
+                .trail(|trail| trail.sightings[1].is_repeat = true)
+                .done(sample::verdict(Outcome::Complete, ""));
+            let mut statistics = Statistics::default();
+            statistics.add(&journey, context);
+            assert!(statistics.chains.is_empty(), "{:?}", statistics.chains.keys());
+        });
     }
 
     #[test]

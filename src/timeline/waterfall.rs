@@ -7,15 +7,18 @@
 //!  ⑦    leaves the node          kappa1 bond1    out          604       74             ▏
 //! ```
 
-use crate::model::{Journey, NodeId, Outcome, Part, State, Timestamp, Visit, Way};
-use crate::timeline::bar::{Bar, Scale, Texture};
+mod extent;
+mod lines;
+
+use crate::model::{Direction, Journey, NodeId, Outcome, State, Timestamp, VantageId, Visit, Way};
+use crate::timeline::bar::{Bar, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
-use crate::timeline::line::text_width;
 use crate::timeline::points::with_points;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Language, Line, Tone, ends, fill_label};
+use crate::timeline::{Context, Language, Tone, ends, fill_label};
+use extent::Extent;
 
 /// A visit, ready to be drawn at any width.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,7 @@ pub struct Row {
     /// Interface, `kernel`, `pod`, `switch` or `outside`.
     pub point: String,
     pub direction: &'static str,
-    /// Nanoseconds from the start of the journey.
+    /// Nanoseconds from the [`origin`].
     pub at: Option<i64>,
     pub took: Option<Took>,
     pub bar: Option<Bar>,
@@ -59,10 +62,11 @@ impl Waterfall {
         let mut course = Course {
             journey,
             context,
-            start: extent.start,
+            start: extent.origin,
             span: extent.span,
-            last: extent.first,
+            last: 0,
             has_seen: false,
+            last_place: None,
             is_after_bounded: false,
         };
         let mut hidden = 0;
@@ -96,80 +100,14 @@ impl Waterfall {
     }
 }
 
-/// The times that the axis is made for, in nanoseconds.
-struct Extent {
-    start: Timestamp,
-    /// First and last sighting that is followed, and the end of the exchange, from the start.
-    first: i64,
-    last: i64,
-    end: i64,
-    span: i64,
-    /// The longest delay.
-    longest: i64,
-}
-
-/// The rest of an exchange is drawn to scale up to this many times the way itself.
-const MOST_REST: i64 = 3;
-
-impl Extent {
-    fn new(journey: &Journey, context: &Context<'_>) -> Extent {
-        let (mut first, mut last) = (None::<Timestamp>, journey.started);
-        let mut longest = 0;
-        let mut is_unfinished = false;
-        for (visit, took) in delays(journey, context.clocks) {
-            match visit.state {
-                State::Seen { time } => {
-                    first = Some(first.map_or(time, |first| first.min(time)));
-                    last = last.max(time);
-                }
-                State::Bounded { before, .. } if before.0 != i64::MAX => last = last.max(before),
-                State::Waiting | State::Missing => is_unfinished = true,
-                _ => {}
-            }
-            longest = longest.max(took.map_or(0, |took| took.nanos.abs()));
-        }
-        let first = first.unwrap_or(journey.started);
-        let start = first.min(journey.started);
-        let (first, last, end) = (first.since(start), last.since(start), journey.ended.since(start));
-        let way = last.max(1);
-        let has_rest = journey.verdict.outcome != Outcome::Lost && !is_unfinished && end > last;
-        let span = if is_unfinished {
-            way.saturating_add(way / 8)
-        } else if has_rest && end <= way.saturating_mul(MOST_REST) {
-            end
-        } else {
-            way
-        };
-        Extent { start, first, last, end: if has_rest { end } else { last }, span, longest }
-    }
-
-    /// A connection that was opened for this exchange, up to the first sighting that is followed.
-    fn lead(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
-        let has_handshake = journey.trail.sightings.iter().any(|sighting| sighting.part == Part::Handshake);
-        let word = if has_handshake { Word::Handshake } else { Word::Earlier };
-        (self.first > 0).then(|| around(context, word, 0, self.first))
-    }
-
-    fn tail(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
-        let is_seen = journey.reply.iter().any(|visit| matches!(visit.state, State::Seen { .. }));
-        (is_seen && self.end > self.last).then(|| around(context, Word::Rest, self.last, self.end))
-    }
-}
-
-/// A row for what is not followed.
-fn around(context: &Context<'_>, word: Word, start: i64, end: i64) -> Row {
-    Row {
-        mark: String::new(),
-        label: context.manner.word(word).to_owned(),
-        node: String::new(),
-        point: String::new(),
-        direction: "",
-        at: Some(start),
-        took: Some(Took { nanos: end - start, is_at_most: false, is_uncertain: false }),
-        bar: Some(Bar { start, end, texture: Texture::Around, tone: Tone::Dim }),
-        tone: Tone::Dim,
-        is_stop: false,
-    }
+/// The time that a journey's `at` is counted from: the first sighting that is followed, the lookup's included. A
+/// handshake lies before it.
+pub fn origin(journey: &Journey) -> Timestamp {
+    let seen = journey.visits().filter_map(|visit| match visit.state {
+        State::Seen { time } => Some(time),
+        _ => None,
+    });
+    seen.min().unwrap_or(journey.started)
 }
 
 /// The walk along the visits.
@@ -181,6 +119,7 @@ struct Course<'a> {
     /// Time of the last sighting, from the start.
     last: i64,
     has_seen: bool,
+    last_place: Option<(VantageId, Direction)>,
     is_after_bounded: bool,
 }
 
@@ -201,6 +140,7 @@ impl Course<'_> {
         if let Some(at) = at {
             self.last = at;
             self.has_seen = true;
+            self.last_place = visit.vantage.zip(visit.direction);
         }
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
@@ -223,7 +163,12 @@ impl Course<'_> {
             State::Seen { time } => {
                 let at = time.since(self.start);
                 let from = if self.is_after_bounded || !self.has_seen { at } else { self.last.min(at) };
-                (from, at, if is_own { Texture::Own } else { Texture::Seen })
+                let texture = match (is_own, self.is_back_from_client(visit)) {
+                    (true, _) => Texture::Own,
+                    (false, true) => Texture::Around,
+                    (false, false) => Texture::Seen,
+                };
+                (from, at, texture)
             }
             State::Bounded { after, before } => {
                 let after = if after == State::OPEN_START { before } else { after };
@@ -248,6 +193,16 @@ impl Course<'_> {
             State::Seen { .. } => index == turn && self.has_seen && !self.is_after_bounded,
             _ => false,
         }
+    }
+
+    /// Between an answer that went to the client (the lookup's) and its next packet out is the client's own time,
+    /// and any handshake: not this packet's way.
+    fn is_back_from_client(&self, visit: &Visit) -> bool {
+        let out = visit.vantage.map(|vantage| (vantage, Direction::Out));
+        visit.stage.way == Way::Request
+            && visit.direction == Some(Direction::In)
+            && out.is_some()
+            && self.last_place == out
     }
 
     fn is_stop(&self, visit: &Visit) -> bool {
@@ -310,155 +265,11 @@ pub(super) fn point_kind(journey: &Journey, index: usize, visit: &Visit) -> Poin
     match (visit.node, is_last, visit.stage.way) {
         (None, _, _) if matches!(visit.state, State::Outside) => PointKind::Outside,
         (None, _, _) => PointKind::Switch,
+        // Seen without a capture point: what the client has in mind, known from what it did next.
+        (Some(_), _, Way::Request) if matches!(visit.state, State::Seen { .. }) => PointKind::Client,
         (Some(_), true, Way::Request) if ends(&journey.trail).server.is_some() => PointKind::Server,
         (Some(_), true, Way::Reply) => PointKind::Client,
         _ => PointKind::Kernel,
-    }
-}
-
-/// Widths of the columns for a given width of the whole.
-#[derive(Clone, Copy, Debug)]
-struct Columns {
-    mark: usize,
-    label: usize,
-    /// Node, point and direction; all 0 where there is no room for them.
-    place: [usize; 3],
-    at: usize,
-    took: usize,
-    bar: usize,
-}
-
-const NUMBER_WIDTH: usize = 8;
-const LEAST_BAR: usize = 16;
-
-impl Columns {
-    /// Label, took and bar stay longest; `where` goes first, then `at`, then the bar.
-    fn new(waterfall: &Waterfall, context: &Context<'_>, width: usize) -> Columns {
-        let widest = |text: fn(&Row) -> &str| {
-            waterfall.rows.iter().map(|row| text_width(text(row))).max().unwrap_or(0)
-        };
-        let mark = widest(|row| &row.mark).max(3);
-        let label = widest(|row| &row.label).max(text_width(context.manner.word(Word::Stage)));
-        let place = [widest(|row| &row.node), widest(|row| &row.point), widest(|row| row.direction)];
-        let place_width = place.iter().sum::<usize>() + 4;
-        let mut columns = Columns {
-            mark,
-            label: label.min(if width < 130 { 32 } else { 40 }),
-            place: [0; 3],
-            at: 0,
-            took: NUMBER_WIDTH,
-            bar: 0,
-        };
-        let base = 1 + mark + 1 + 1;
-        if width >= base + 24 + place_width + 2 * (NUMBER_WIDTH + 1) + LEAST_BAR {
-            columns.place = place;
-        }
-        if width >= base + 20 + 2 * (NUMBER_WIDTH + 1) + LEAST_BAR {
-            columns.at = NUMBER_WIDTH;
-        }
-        let used = |columns: &Columns| {
-            let place = if columns.place == [0; 3] { 0 } else { place_width };
-            base + place + columns.at + columns.took + 4
-        };
-        columns.label = columns.label.min(width.saturating_sub(used(&columns) + LEAST_BAR).max(12));
-        columns.bar = width.saturating_sub(used(&columns) + columns.label);
-        if columns.bar < 6 {
-            columns.bar = 0;
-            columns.label = label.min(width.saturating_sub(used(&columns)));
-        }
-        columns
-    }
-}
-
-impl Waterfall {
-    /// The head line and the rows for `width` cells. `beat` moves what waits.
-    pub fn lines(&self, context: &Context<'_>, width: usize, beat: usize) -> (Line, Vec<Line>) {
-        let columns = Columns::new(self, context, width);
-        let scale = Scale { span: self.span, width: columns.bar };
-        let head = self.head(context, &columns, scale, width);
-        let rows = self.all().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
-        (head, rows)
-    }
-
-    fn head(&self, context: &Context<'_>, columns: &Columns, scale: Scale, width: usize) -> Line {
-        let manner = context.manner;
-        let mut line = Line::new();
-        line.pad_to(columns.mark + 2);
-        line.column(Tone::Head, manner.word(Word::Stage), columns.label, manner.ellipsis()).space(1);
-        if columns.place != [0; 3] {
-            let wide = columns.place.iter().sum::<usize>() + 3;
-            line.column(Tone::Head, manner.word(Word::Where), wide, manner.ellipsis()).space(1);
-        }
-        let mut number = |word: Word, unit: Unit, wide: usize| {
-            if wide > 0 {
-                let text = format!("{} {}", manner.word(word), unit.name(manner));
-                line.number(Tone::Head, &text, wide).space(1);
-            }
-        };
-        number(Word::At, self.at, columns.at);
-        number(Word::Took, self.took, columns.took);
-        if columns.bar > 0 {
-            line.space(1);
-            scale.draw_axis(&mut line, manner);
-        }
-        line.truncate(width, "");
-        line
-    }
-
-    fn line(
-        &self,
-        row: &Row,
-        context: &Context<'_>,
-        columns: &Columns,
-        scale: Scale,
-        beat: usize,
-        width: usize,
-    ) -> Line {
-        let ellipsis = context.manner.ellipsis();
-        let text_tone = match row.tone {
-            Tone::Bad => Tone::Bad,
-            Tone::Dim | Tone::Faint => row.tone,
-            _ => Tone::Plain,
-        };
-        let mut line = Line::new();
-        line.space(1).column(row.tone, &row.mark, columns.mark, ellipsis).space(1);
-        line.column(text_tone, &row.label, columns.label, ellipsis).space(1);
-        if columns.place != [0; 3] {
-            let [node, point, direction] = columns.place;
-            line.column(Tone::Dim, &row.node, node, ellipsis).space(1);
-            line.column(text_tone, &row.point, point, ellipsis).space(1);
-            line.column(Tone::Dim, row.direction, direction, ellipsis).space(2);
-        }
-        if columns.at > 0 {
-            let at = row.at.map_or_else(String::new, |at| self.at.number(at));
-            line.number(Tone::Plain, &at, columns.at).space(1);
-        }
-        line.number(text_tone, &self.took_text(row, context), columns.took);
-        if let Some(bar) = row.bar.filter(|_| columns.bar > 0) {
-            line.space(2);
-            let origin = line.width();
-            scale.draw(&mut line, bar, context.manner, beat);
-            let hint = context.manner.word(Word::OwnTime);
-            let is_fit = line.width() + 1 + text_width(hint) <= origin + columns.bar;
-            if bar.texture == Texture::Own && is_fit {
-                line.space(1).push(Tone::Own, hint);
-            }
-        }
-        line.truncate(width, ellipsis);
-        line
-    }
-
-    fn took_text(&self, row: &Row, context: &Context<'_>) -> String {
-        let Some(took) = row.took else { return String::new() };
-        let mut out = String::with_capacity(12);
-        if took.is_at_most {
-            out.push_str(context.manner.at_most());
-            out.push(' ');
-        } else if took.is_uncertain {
-            out.push('~');
-        }
-        self.took.write(&mut out, took.nanos);
-        out
     }
 }
 
@@ -518,18 +329,21 @@ mod tests {
             journey.started = sample::START.plus(-300_000);
             journey.ended = sample::START.plus(400_000);
             let waterfall = Waterfall::new(&journey, context, false);
-            let bar =
-                |row: &Option<Row>| row.as_ref().and_then(|row| row.bar).map(|bar| (bar.start, bar.end));
+            let told = |row: &Option<Row>| {
+                row.as_ref().map(|row| (row.label.clone(), row.bar.map(|bar| (bar.start, bar.end))))
+            };
+            assert_eq!(told(&waterfall.lead), Some(("earlier packets 300 µs".into(), None)));
             assert_eq!(
-                (bar(&waterfall.lead), bar(&waterfall.tail)),
-                (Some((0, 300_000)), Some((471_000, 700_000)))
+                told(&waterfall.tail),
+                Some(("rest of the exchange 229 µs".into(), Some((171_000, 400_000))))
             );
-            assert_eq!(waterfall.rows[0].bar.map(|bar| (bar.start, bar.end)), Some((300_000, 300_000)));
+            assert_eq!((waterfall.rows[0].at, waterfall.span), (Some(0), 400_000));
             let (_, lines) = waterfall.lines(context, 120, 0);
             assert_eq!(lines.len(), waterfall.rows.len() + 2);
             journey.ended = sample::START.plus(9_000_000);
             let long = Waterfall::new(&journey, context, false);
-            assert_eq!(long.span, 471_000, "a long rest does not squeeze the way");
+            assert_eq!(long.span, 171_000, "a long rest does not squeeze the way");
+            assert_eq!(told(&long.tail), Some(("rest of the exchange 8.83 ms".into(), None)));
         });
     }
 

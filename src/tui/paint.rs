@@ -49,6 +49,7 @@ impl Canvas<'_> {
 
     fn put(&mut self, x: u16, y: u16, character: char, style: Style) {
         if let Some(cell) = self.buffer.cell_mut((x, y)) {
+            cell.reset();
             cell.set_char(character).set_style(style);
         }
     }

@@ -108,11 +108,17 @@ fn write_run(out: &mut String, run: &Run, row: usize) {
     if let Some((from, to)) = block(&run.text) {
         return write_block(out, run, (x, y), (from, to));
     }
+    if let Some(path) = strokes(&run.text, (x, y)) {
+        let _ = writeln!(out, "<path d=\"{path}\" stroke=\"{}\" fill=\"none\"/>", run.look.fg);
+        return;
+    }
     let _ = write!(
         out,
-        "<text x=\"{x}\" y=\"{}\" textLength=\"{wide}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{}{}>",
+        "<text x=\"{x}\" y=\"{}\" textLength=\"{wide}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{}{}{}>",
         y + FONT,
         run.look.fg,
+        // Fonts draw a circled number as wide as two cells.
+        if run.text.starts_with(|first| ('①'..='⑳').contains(&first)) { " font-size=\"10\"" } else { "" },
         if run.look.is_bold { " font-weight=\"bold\"" } else { "" },
         if run.look.is_dim { " opacity=\"0.6\"" } else { "" },
     );
@@ -126,6 +132,28 @@ fn write_run(out: &mut String, run: &Run, row: usize) {
         }
     }
     out.push_str("</text>\n");
+}
+
+/// Frames and rails as lines through the middle of their cells, so that they have no gaps. For a repeated character
+/// only; `None` for any other.
+fn strokes(text: &str, (x, y): (usize, usize)) -> Option<String> {
+    let first = text.chars().next()?;
+    let (middle, centre) = (y + CELL.1 / 2, x + CELL.0 / 2);
+    let (right, bottom) = (x + CELL.0, y + CELL.1);
+    if first == '─' {
+        return Some(format!("M{x} {middle}.5H{}", x + text.chars().count() * CELL.0));
+    }
+    if text.chars().nth(1).is_some() {
+        return None;
+    }
+    Some(match first {
+        '│' => format!("M{centre}.5 {y}V{bottom}"),
+        '╭' => format!("M{centre}.5 {bottom}V{}.5Q{centre}.5 {middle}.5 {right} {middle}.5", middle + 3),
+        '╮' => format!("M{x} {middle}.5Q{centre}.5 {middle}.5 {centre}.5 {}.5V{bottom}", middle + 3),
+        '╰' => format!("M{centre}.5 {y}V{}.5Q{centre}.5 {middle}.5 {right} {middle}.5", middle - 3),
+        '╯' => format!("M{x} {middle}.5Q{centre}.5 {middle}.5 {centre}.5 {}.5V{y}", middle - 3),
+        _ => return None,
+    })
 }
 
 /// Full, partial and shaded blocks are drawn as rectangles, so that bars have no seams: the part of the last cell

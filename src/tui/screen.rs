@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Clocks, Journey, SourceSummary, Topology};
+use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
 use crate::timeline::filter::Expr;
 use crate::timeline::headline::{is_bad, search_text};
 use crate::timeline::moment::{at_moment, settled};
@@ -75,7 +75,9 @@ pub struct Screen {
     pub(super) beat: usize,
     pub(super) size: (u16, u16),
     pub(super) tally: Tally,
-    /// For which state of the store the list and the tally hold.
+    /// For which state of the store and which position the tally holds.
+    tallied: Option<(u64, Timestamp)>,
+    /// For which state of the store the list holds.
     seen_version: Option<u64>,
     pub(super) statistics: Option<Box<Statistics>>,
 }
@@ -113,6 +115,7 @@ impl Screen {
             beat: 0,
             size: (80, 24),
             tally: Tally::default(),
+            tallied: None,
             seen_version: None,
             statistics: None,
         }
@@ -149,11 +152,25 @@ impl Screen {
         self.beat = (now.as_millis() / 200) as usize;
         self.playback.advance(now);
         self.update_list();
-        self.tally = self.count();
+        let state = (self.store.version(), self.playback.position());
+        if self.tallied != Some(state) {
+            self.tallied = Some(state);
+            self.tally = self.count();
+        }
         self.list.show(self.playback.position(), self.list_rows());
         if self.focus == Focus::Statistics {
             self.update_statistics();
         }
+    }
+
+    /// Whether the next drawing will differ without a key: while it plays or reads.
+    pub fn is_moving(&self) -> bool {
+        self.is_reading || !(self.playback.is_paused() || self.playback.is_at_end())
+    }
+
+    /// Why reading ended early, where it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// Columns and rows it was last made ready for.

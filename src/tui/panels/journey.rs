@@ -42,7 +42,13 @@ impl Screen {
         let context = self.context();
         let mut verdict = Line::new();
         verdict.space(1).append(&verdict_line(journey, &context));
-        let (head, rows, stop) = match self.body {
+        // What fits no path has no stages; its sightings are shown instead.
+        let body = if journey.visits().next().is_none() && self.body != Body::Evidence {
+            Body::Packets
+        } else {
+            self.body
+        };
+        let (head, rows, stop) = match body {
             Body::Waterfall => {
                 let waterfall = Waterfall::new(journey, &context, self.shows_skipped);
                 if waterfall.hidden > 0 {

@@ -10,23 +10,25 @@ use crate::tui::playback::Speed;
 use crate::tui::screen::Screen;
 
 const BAR: usize = 12;
+/// Cells between parts.
+const GAP: usize = 2;
 /// Cells that a filter may take.
 const FILTER: usize = 36;
 
 pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
+    let width = usize::from(area.width);
     let mut line = Line::new();
-    line.space(1);
-    for (_, part) in fitting(parts(screen), usize::from(area.width)) {
-        line.append(&part).space(2);
+    for (_, part) in fitting(parts(screen), width) {
+        line.space(if line.width() == 0 { 1 } else { GAP }).append(&part);
     }
-    line.truncate(usize::from(area.width), screen.manner.ellipsis());
+    line.truncate(width, screen.manner.ellipsis());
     canvas.line(area, 0, 0, &line);
 }
 
 /// The parts that fit, the most important first, in the order they stand in.
 fn fitting(mut parts: Vec<(u8, Line)>, width: usize) -> Vec<(u8, Line)> {
-    // The last one needs no space after it, but the first has one before it.
-    while parts.iter().map(|(_, part)| part.width() + 2).sum::<usize>() > width + 1 && parts.len() > 1 {
+    while parts.iter().map(|(_, part)| part.width() + GAP).sum::<usize>() > width + GAP - 1 && parts.len() > 1
+    {
         let least = parts.iter().map(|&(importance, _)| importance).max();
         parts.retain(|&(importance, _)| Some(importance) != least);
     }
