@@ -168,7 +168,7 @@ impl Stream {
             if self.pending.len() < MAX_PENDING && !self.has_acked(seq) {
                 return;
             }
-            self.give_up_gap(carries, context, events);
+            self.give_up_gap(*carries, context, events);
         } else {
             let skip = self.position().wrapping_sub(seq).min(len);
             let bytes = bytes.get(skip as usize..).unwrap_or_default();
@@ -210,9 +210,9 @@ impl Stream {
     }
 
     /// The capture lost a segment: reading goes on behind it. In between messages, the lost one began another.
-    fn give_up_gap(&mut self, carries: &Carries, context: Context, events: &mut Events) {
+    fn give_up_gap(&mut self, carries: Carries, context: Context, events: &mut Events) {
         let from = self.position();
-        if matches!(self.reading, Reading::Boundary) && *carries == Carries::Http && !context.is_mid_stream {
+        if matches!(self.reading, Reading::Boundary) && carries == Carries::Http && !context.is_mid_stream {
             events.push(match context.way {
                 Way::Request => Event::RequestStart(from),
                 Way::Reply => Event::ReplyStart(from),

@@ -62,7 +62,8 @@ impl Unit {
 
     /// A number of an axis with steps of `step_ns`: only as many decimals as the steps need.
     pub fn axis_number(self, duration_ns: i64, step_ns: i64) -> String {
-        let decimals = usize::from(step_ns < self.nanos) + usize::from(step_ns.saturating_mul(10) < self.nanos);
+        let decimals =
+            usize::from(step_ns < self.nanos) + usize::from(step_ns.saturating_mul(10) < self.nanos);
         Unit { decimals, ..self }.number(duration_ns)
     }
 

@@ -12,6 +12,7 @@ const ROUNDS: usize = 2_000;
 const REPEATS: usize = 7;
 
 /// The fastest of some rounds, in nanoseconds for each call.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn fastest(calls: usize, mut round: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..REPEATS {
