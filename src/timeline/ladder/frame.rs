@@ -174,7 +174,10 @@ impl<'a> Frame<'a> {
         let manner = self.context.manner;
         let ends = ends(&journey.trail);
         let end = |endpoint: Option<crate::model::Endpoint>, word: Word| {
-            endpoint.map_or_else(|| manner.word(word).to_owned(), |endpoint| self.context.short(endpoint))
+            endpoint.map_or_else(
+                || manner.word(word).to_owned(),
+                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)),
+            )
         };
         match point {
             Point::Client => end(ends.client, Word::Client),
