@@ -40,9 +40,9 @@ pub fn delays<'a>(
     })
 }
 
-/// The interval of a stage between two sightings; nothing where the second was never made.
+/// The interval of a stage between two sightings; nothing where one of them was never made.
 fn interval(after: Timestamp, before: Timestamp) -> Option<Took> {
-    let is_whole = before.0 != i64::MAX && before > after;
+    let is_whole = after != State::OPEN_START && before != State::OPEN_END && before > after;
     is_whole.then(|| Took { nanos: before.since(after), is_at_most: true, is_uncertain: false })
 }
 
@@ -64,6 +64,13 @@ mod tests {
     use super::*;
     use crate::model::{MICROS, Way};
     use crate::timeline::sample;
+
+    #[test]
+    fn an_interval_that_is_open_at_one_side_has_no_length() {
+        assert_eq!(interval(State::OPEN_START, Timestamp(5)), None);
+        assert_eq!(interval(Timestamp(5), State::OPEN_END), None);
+        assert_eq!(interval(Timestamp(5), Timestamp(9)).map(|took| took.nanos), Some(4));
+    }
 
     #[test]
     fn a_stage_is_measured_from_the_sighting_before_it() {
