@@ -290,6 +290,7 @@ mod tests {
             legs: smallvec![leg],
             exchange: Exchange::new(Application::Tcp),
             sightings: vec![],
+            end: None,
             left_out: 0,
             retransmissions: 0,
             resolution: None,

@@ -71,6 +71,7 @@ impl Correlator {
             legs: smallvec::smallvec![leg],
             exchange,
             sightings,
+            end: state.end.map(|(vantage, time, _)| (vantage, time)),
             left_out: state.left_out,
             retransmissions: 0,
             resolution: None,

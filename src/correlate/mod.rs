@@ -269,8 +269,11 @@ impl Correlator {
 
     /// Notes a sighting of the trail in `slot`, and what it says about two nodes' clocks.
     fn note(&mut self, slot: u32, sighting: Sighting) {
+        let node = self.places.node_of(sighting.vantage);
+        let ahead = self.ahead.get(node.0 as usize).copied().unwrap_or_default();
         let trail = &mut self.trails[slot as usize];
         trail.last = self.now;
+        trail.note_end(&sighting, sighting.time.plus(-ahead));
         if matches!(sighting.part, Part::Handshake | Part::Head)
             && !sighting.is_repeat
             && self.places.role_of(sighting.vantage) == Role::Uplink

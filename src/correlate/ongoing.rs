@@ -31,6 +31,8 @@ pub(super) struct Ongoing {
     pub exchange: Exchange,
     pub log: Vec<Sighting>,
     pub left_out: u32,
+    /// Where and when the last packet with something of the exchange was seen, and that in core time.
+    pub end: Option<(VantageId, Timestamp, Timestamp)>,
     bulk: usize,
     pub notices: SmallVec<[IcmpNotice; 1]>,
     pub is_first_of_leg: bool,
@@ -60,6 +62,7 @@ impl Ongoing {
             exchange: Exchange::new(application),
             log: Vec::with_capacity(24),
             left_out: 0,
+            end: None,
             bulk: 0,
             notices: SmallVec::new(),
             is_first_of_leg: false,
@@ -73,6 +76,14 @@ impl Ongoing {
             begun: now,
             last: now,
             is_dirty: false,
+        }
+    }
+
+    /// Notes the time of a sighting, which is `core_time` to the core.
+    pub(super) fn note_end(&mut self, sighting: &Sighting, core_time: Timestamp) {
+        let is_later = self.end.is_none_or(|(_, _, latest)| latest < core_time);
+        if is_later && !matches!(sighting.part, Part::Ack | Part::Fin) {
+            self.end = Some((sighting.vantage, sighting.time, core_time));
         }
     }
 
@@ -124,6 +135,7 @@ impl Ongoing {
         mine.status = mine.status.or(theirs.status);
         mine.dns = mine.dns.take().or(theirs.dns);
         self.left_out += other.left_out;
+        self.end = self.end.into_iter().chain(other.end).max_by_key(|&(_, _, core_time)| core_time);
         self.request_seq = self.request_seq.or(other.request_seq);
         self.request_end = self.request_end.or(other.request_end);
         self.reply_seq = self.reply_seq.or(other.reply_seq);

@@ -99,6 +99,9 @@ pub struct Trail {
     pub exchange: Exchange,
     /// In the order they were processed; bounded, the parts that matter for stages are kept first.
     pub sightings: Vec<Sighting>,
+    /// The last packet that carried something of the exchange, whether its sighting is kept or not:
+    /// acknowledgements and the closing of the connection come after the exchange.
+    pub end: Option<(VantageId, Timestamp)>,
     /// Sightings that the bound left out.
     pub left_out: u32,
     /// Segments of the exchange that were sent again, counted where the sender is captured.

@@ -21,14 +21,16 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// The first and the last time anything of `trail` was seen, the lookup before it included; on the reference
-    /// node's clock.
+    /// The first time anything of `trail` was seen, the lookup before it included, and the last time that
+    /// something of the exchange was; on the reference node's clock.
     pub fn span(&self, trail: &Trail) -> (Timestamp, Timestamp) {
         let align = |vantage, time| self.clocks.align(self.topology.vantage(vantage).node, time);
-        let mut times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
-        let first = times.next().unwrap_or_default();
-        let (started, ended) =
-            times.fold((first, first), |(low, high), time| (low.min(time), high.max(time)));
+        let times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
+        let started = times.clone().min().unwrap_or_default();
+        let ended = match trail.end {
+            Some((vantage, time)) => align(vantage, time).max(started),
+            None => times.max().unwrap_or(started),
+        };
         match &trail.resolution {
             Some(resolution) => {
                 let asked = align(resolution.query.vantage, resolution.first_try);

@@ -139,6 +139,7 @@ pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> B
         legs: SmallVec::from_iter([leg]),
         exchange: Exchange::new(Application::Tcp),
         sightings: Vec::new(),
+        end: None,
         left_out: 0,
         retransmissions: 0,
         resolution: None,

@@ -120,6 +120,7 @@ impl Builder {
             legs: smallvec![leg],
             exchange,
             sightings: Vec::new(),
+            end: None,
             left_out: 0,
             retransmissions: 0,
             resolution: None,

@@ -227,6 +227,7 @@ mod tests {
             legs: smallvec![leg],
             exchange,
             sightings: vec![],
+            end: None,
             left_out: 0,
             retransmissions: 0,
             resolution: None,
