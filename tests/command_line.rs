@@ -310,3 +310,14 @@ fn checking_says_what_differs_and_blessing_writes_only_what_is_not_there() {
     assert_eq!(wrong.status.code(), UNUSABLE);
     assert!(text(&wrong.stdout).contains("line 1: unknown field"), "{}", text(&wrong.stdout));
 }
+
+/// The README's table of keys is the program's.
+#[test]
+fn the_readme_lists_the_keys() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README");
+    assert!(
+        readme.contains(&hopline::tui::keys::markdown()),
+        "put this into README.md:\n{}",
+        hopline::tui::keys::markdown()
+    );
+}
