@@ -163,6 +163,27 @@ fn told_to_end_it_gives_the_terminal_back() {
     assert_eq!(session.end(), 0);
 }
 
+/// A window that is closed must not leave a program behind that waits for keys for ever.
+#[test]
+fn when_the_terminal_goes_away_it_ends() {
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["replay", RECORDING]);
+    let mut child = pair.slave.spawn_command(command).expect("the program starts");
+    // Long enough to be in its loop; all it draws fits into the terminal's buffer.
+    (0..40).for_each(|_| pause());
+    drop(pair);
+    for _ in 0..PATIENCE {
+        if child.try_wait().expect("its status").is_some() {
+            return;
+        }
+        pause();
+    }
+    let _ = child.kill();
+    panic!("the program goes on without a terminal");
+}
+
 #[test]
 fn without_a_usable_file_the_terminal_is_never_taken() {
     let session = Session::hopline(&["replay", "/nonexistent.pcap"], 24, 80);

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
 use crate::config::Picture;
@@ -25,6 +26,9 @@ const FRAME: Duration = Duration::from_millis(40);
 const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
+
+/// After a signal the loop has this long to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Raw mode and the alternate screen, until it is dropped. A panic gives the terminal back as well, before it is
 /// reported.
@@ -53,10 +57,7 @@ impl Drop for Guard {
 /// When the terminal cannot be used.
 pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&is_told_to_end))
-            .context("signals cannot be watched")?;
-    }
+    let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
     let mut guard =
         Guard::take().context("the screen needs a terminal; `hopline report` writes the same without one")?;
     let watch = Stopwatch::start();
@@ -79,6 +80,23 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
         }
     }
     Ok(())
+}
+
+/// Sets `is_told_to_end` on a signal. The loop sees it soon, unless it waits for keys from a terminal that is gone,
+/// which never returns: then the program ends from here. Watching is over when the result is dropped.
+fn watch_signals(is_told_to_end: Arc<AtomicBool>) -> io::Result<Sender<()>> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP])?;
+    let (watched, is_over) = crossbeam_channel::bounded::<()>(0);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for _ in signals.forever() {
+            is_told_to_end.store(true, Ordering::Relaxed);
+            if is_over.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+                let _ = ratatui::try_restore();
+                std::process::exit(1);
+            }
+        }
+    })?;
+    Ok(watched)
 }
 
 /// Hands news to the screen, for a while; gives whether more may come.
