@@ -14,6 +14,8 @@ const FIRST_SLICE: i64 = SECONDS;
 /// A drift is only believed over this many slices with both ways and this much time.
 const DRIFT_SLICES: usize = 8;
 const DRIFT_SPAN: i64 = 30 * SECONDS;
+/// A delay between two nodes that clocks kept together may show.
+const BELIEVABLE: i64 = SECONDS;
 
 /// The smallest `t_second − t_first` of one slice, for packets each way.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +33,24 @@ impl Slice {
         Slice { forth: self.forth.min(other.forth), back: self.back.min(other.back) }
     }
 
-    /// Offset of the second clock and its error, where both ways were seen.
+    /// Offset of the second clock and its error, where both ways were seen. Minima that contradict each
+    /// other (a packet was taken for its own repeat) are off by as much as they do.
     fn estimate(self) -> Option<(i64, i64)> {
         (self.forth != i64::MAX && self.back != i64::MAX).then(|| {
             let (forth, back) = (i128::from(self.forth), i128::from(self.back));
-            (((forth - back) / 2) as i64, i128::midpoint(forth, back).max(0) as i64)
+            (((forth - back) / 2) as i64, i128::midpoint(forth, back).abs() as i64)
         })
+    }
+
+    /// Offset of the second clock where packets were seen one way only: none as long as that makes a
+    /// delay that can be, else the one that makes the fastest packet take no time. Its error is unknown.
+    fn guess(self) -> Option<i64> {
+        let (delay, ahead) = match (self.forth, self.back) {
+            (forth, i64::MAX) if forth != i64::MAX => (forth, forth),
+            (i64::MAX, back) if back != i64::MAX => (back, back.checked_neg()?),
+            _ => return None,
+        };
+        Some(if (0..BELIEVABLE).contains(&delay) { 0 } else { ahead })
     }
 }
 
@@ -87,8 +101,11 @@ impl Pair {
     /// One offset for the whole time.
     fn steady_fit(&self) -> Option<ClockFit> {
         let whole = self.slices.iter().fold(Slice::EMPTY, |sum, slice| sum.joined(*slice));
-        let (offset_ns, error) = whole.estimate()?;
-        Some(ClockFit { offset_ns, drift_ppb: 0, anchor: self.start, error_ns: Some(error) })
+        let (offset_ns, error_ns) = match whole.estimate() {
+            Some((offset_ns, error)) => (offset_ns, Some(error)),
+            None => (whole.guess()?, None),
+        };
+        Some(ClockFit { offset_ns, drift_ppb: 0, anchor: self.start, error_ns })
     }
 
     /// A straight line through the slices' offsets, by least squares.
@@ -175,7 +192,8 @@ impl Mesh {
             .all(|(node, &is_reached)| is_reached || self.given.contains_key(&NodeId(node as u16)))
     }
 
-    /// Every node's fit against the first node, through the neighbours with the smallest errors.
+    /// Every node's fit against the first node, through the neighbours with the smallest errors. Where
+    /// nothing ties some nodes to the first, they are at least tied to each other.
     pub fn clocks(&self) -> Clocks {
         let mut fits: Vec<Option<ClockFit>> = vec![None; self.nodes];
         if let Some(first) = fits.first_mut() {
@@ -188,7 +206,8 @@ impl Mesh {
         }
         let edges: Vec<_> =
             self.pairs.iter().filter_map(|(nodes, pair)| pair.fit().map(|fit| (*nodes, fit))).collect();
-        while let Some((node, fit)) = nearest(&fits, &edges) {
+        while let Some(apart) = fits.iter().position(Option::is_none) {
+            let (node, fit) = nearest(&fits, &edges).unwrap_or((apart, ClockFit::default()));
             fits[node] = Some(fit);
         }
         Clocks { fits: fits.into_iter().map(Option::unwrap_or_default).collect() }
@@ -217,7 +236,7 @@ fn chained(base: ClockFit, edge: ClockFit, sign: i64) -> ClockFit {
         offset_ns: base.offset_ns + sign * edge.offset_ns + drift_of_base,
         drift_ppb,
         anchor,
-        error_ns: base.error_ns.unwrap_or(0).checked_add(edge.error_ns.unwrap_or(0)),
+        error_ns: base.error_ns.zip(edge.error_ns).and_then(|(base, edge)| base.checked_add(edge)),
     }
 }
 
@@ -277,11 +296,40 @@ mod tests {
     }
 
     #[test]
+    fn one_way_traffic_moves_a_clock_that_cannot_be_right() {
+        for (delay, guessed) in [(3 * SECONDS, 3 * SECONDS), (-SECONDS, -SECONDS), (MICROS, 0), (0, 0)] {
+            let mut mesh = Mesh::new(3);
+            mesh.observe((A, Timestamp(100)), (B, Timestamp(100 + delay)));
+            mesh.observe((C, Timestamp(100)), (A, Timestamp(100 + delay)));
+            let clocks = mesh.clocks();
+            assert_eq!((clocks.fit(B).offset_ns, clocks.fit(B).error_ns), (guessed, None));
+            assert_eq!((clocks.fit(C).offset_ns, clocks.fit(C).error_ns), (-guessed, None));
+        }
+    }
+
+    #[test]
+    fn nodes_apart_from_the_first_are_tied_to_each_other() {
+        let mut mesh = Mesh::new(3);
+        mesh.observe((B, Timestamp(0)), (C, Timestamp(-4 * SECONDS)));
+        let fit = mesh.clocks().fit(C);
+        assert_eq!((fit.offset_ns, fit.error_ns), (-4 * SECONDS, None));
+    }
+
+    #[test]
+    fn minima_that_contradict_each_other_are_not_taken_for_certain() {
+        let mut mesh = Mesh::new(2);
+        mesh.observe((A, Timestamp(0)), (B, Timestamp(4)));
+        mesh.observe((B, Timestamp(100)), (A, Timestamp(70)));
+        assert_eq!(mesh.clocks().fit(B).error_ns, Some(13));
+    }
+
+    #[test]
     fn one_way_traffic_bounds_nothing_and_a_given_offset_wins() {
         let mut mesh = Mesh::new(2);
         mesh.observe((A, Timestamp(0)), (B, Timestamp(5)));
         assert!(!mesh.is_tied(1));
         assert_eq!(mesh.clocks().fit(B).error_ns, None);
+        assert_eq!(mesh.clocks().fit(B).offset_ns, 0, "a delay of 5 ns can be");
         mesh.give(B, 42);
         assert_eq!(mesh.clocks().fit(B).offset_ns, 42);
         assert!(mesh.is_tied(1));

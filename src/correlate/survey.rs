@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::clocks::Mesh;
 use super::fingerprint::{digest, mix};
@@ -17,6 +18,8 @@ const ENOUGH: u32 = 4;
 /// Packets remembered while looking for their other sightings. Nodes are surveyed one after another, so
 /// this has to span the whole look at one node.
 const REMEMBERED: usize = 1 << 18;
+/// Sightings of one packet under the same addresses: two on each of three nodes, and one too many.
+const GLIMPSES: usize = 7;
 
 /// One packet at one node, by what the fabric leaves alone.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +44,7 @@ struct Passage {
 pub struct Survey {
     places: Places,
     mesh: Mesh,
-    glimpses: HashMap<u64, smallvec::SmallVec<[Glimpse; 4]>>,
+    glimpses: HashMap<u64, SmallVec<[Glimpse; GLIMPSES]>>,
     order: VecDeque<u64>,
     /// Packets by digest on cali interfaces, and on interfaces whose MAC is not known.
     passing: HashMap<u64, Passage>,
@@ -120,62 +123,107 @@ impl Survey {
     }
 
     /// Whether the clocks are tied well enough to begin.
-    pub fn is_enough(&self) -> bool {
+    pub fn is_enough(&mut self) -> bool {
+        self.settle_clocks();
         self.mesh.is_tied(ENOUGH)
     }
 
     /// What was learned: places to start from, and the clock observations.
     pub fn finish(mut self) -> (Places, Mesh) {
+        self.settle_clocks();
         self.places.settle_roles();
         self.places.settle_macs();
         self.places.forget_counts();
         (self.places, self.mesh)
     }
 
+    /// Remembers a packet by what the fabric leaves alone.
     fn glimpse(&mut self, packet: &Packet) {
         let Some(digest) = fabric_digest(packet) else { return };
         let glimpse =
             Glimpse { node: self.places.node_of(packet.vantage), ttl: packet.ttl, time: packet.time };
         if let Some(known) = self.glimpses.get_mut(&digest) {
-            // Across the fabric is one routed hop or a few; the closest TTLs belong together.
-            let other = known
-                .iter()
-                .filter(|other| other.node != glimpse.node && other.ttl != glimpse.ttl)
-                .min_by_key(|other| other.ttl.abs_diff(glimpse.ttl))
-                .copied();
-            if let Some(other) = other {
-                let (first, second) =
-                    if other.ttl > glimpse.ttl { (other, glimpse) } else { (glimpse, other) };
-                self.mesh.observe((first.node, first.time), (second.node, second.time));
-            }
-            if known.len() < 4 {
+            if known.len() < GLIMPSES {
                 known.push(glimpse);
             }
             return;
         }
         if self.order.len() >= REMEMBERED
             && let Some(oldest) = self.order.pop_front()
+            && let Some(known) = self.glimpses.remove(&oldest)
         {
-            self.glimpses.remove(&oldest);
+            tie(&mut self.mesh, &known);
         }
         self.order.push_back(digest);
         self.glimpses.insert(digest, smallvec::smallvec![glimpse]);
     }
+
+    /// Ties clocks by all that was glimpsed so far.
+    fn settle_clocks(&mut self) {
+        for known in self.order.drain(..).filter_map(|digest| self.glimpses.remove(&digest)) {
+            tie(&mut self.mesh, &known);
+        }
+    }
 }
 
-/// A number for a packet that is sent once: a SYN or a segment with payload. Addresses are part of it, as
-/// nothing between two uplinks rewrites them.
+/// Ties the clocks of the nodes that one packet crossed, one hop after the other. A packet that is twice at one
+/// place was sent twice with nothing to tell the two apart (a SYN-ACK, a lookup): it ties nothing.
+fn tie(mesh: &mut Mesh, known: &[Glimpse]) {
+    let mut hops = SmallVec::<[Glimpse; GLIMPSES]>::from_slice(known);
+    hops.sort_unstable_by_key(|hop| std::cmp::Reverse(hop.ttl));
+    if hops.len() == GLIMPSES || hops.windows(2).any(|two| two[0].ttl == two[1].ttl) {
+        return;
+    }
+    for two in hops.windows(2).filter(|two| two[0].node != two[1].node) {
+        mesh.observe((two[0].node, two[0].time), (two[1].node, two[1].time));
+    }
+}
+
+/// A number for a packet that is sent once: a SYN, a segment with payload, a datagram, an echo. Addresses are
+/// part of it, as nothing between two uplinks rewrites them.
 fn fabric_digest(packet: &Packet) -> Option<u64> {
-    let Body::Tcp(segment) = packet.body else { return None };
-    if segment.len == 0 && !segment.is(TcpSegment::SYN) || packet.tuple.src.ip.is_node_local() {
+    let numbers = match packet.body {
+        Body::Tcp(segment) if segment.len != 0 || segment.is(TcpSegment::SYN) => {
+            // A retransmission has a later TSval or, without timestamps, another IP id.
+            let sizes = u64::from(segment.len) << 8 | u64::from(segment.flags);
+            [u64::from(segment.seq) << 32 | u64::from(segment.ack), u64::from(segment.tsval) << 32 | sizes]
+        }
+        Body::Udp(datagram) => [datagram.digest, 17],
+        Body::Echo(echo) => [echo.digest, 1],
+        _ => return None,
+    };
+    if packet.tuple.src.ip.is_node_local() {
         return None;
     }
     let [a, b] = packet.tuple.src.ip.words();
     let [c, d] = packet.tuple.dst.ip.words();
     let ports = u64::from(packet.tuple.src.port) << 16 | u64::from(packet.tuple.dst.port);
-    let numbers = u64::from(segment.seq) << 32 | u64::from(segment.ack);
-    // A retransmission has a later TSval or, without timestamps, another IP id.
-    let once = u64::from(segment.tsval) << 16 | u64::from(packet.ip_id);
-    let sizes = u64::from(segment.len) << 8 | u64::from(segment.flags);
-    Some([b, c, d, ports, numbers, once, sizes].into_iter().fold(a, mix))
+    let [first, second] = numbers;
+    Some([b, c, d, ports, first, second, u64::from(packet.ip_id)].into_iter().fold(a, mix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glimpse(node: u16, ttl: u8, time: i64) -> Glimpse {
+        Glimpse { node: NodeId(node), ttl, time: Timestamp(time) }
+    }
+
+    fn offset(packets: &[&[Glimpse]]) -> i64 {
+        let mut mesh = Mesh::new(2);
+        for known in packets {
+            tie(&mut mesh, known);
+        }
+        mesh.clocks().fit(NodeId(1)).offset_ns
+    }
+
+    #[test]
+    fn a_packet_that_was_sent_twice_ties_no_clocks() {
+        let (forth, back) =
+            ([glimpse(0, 63, 100), glimpse(1, 62, 110)], [glimpse(1, 63, 200), glimpse(0, 62, 210)]);
+        let twice = [glimpse(1, 63, 400), glimpse(1, 63, 300), glimpse(0, 62, 310)];
+        assert_eq!(offset(&[&forth, &back]), 0);
+        assert_eq!(offset(&[&forth, &back, &twice]), 0);
+    }
 }

@@ -34,8 +34,9 @@ pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> V
             plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
         }
         Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
+        // It may have been answered where nothing is captured, or need no answer.
         None if is_over(trail, world) => {
-            plain(Outcome::Failed, "no answer was seen; no path is known for this exchange".to_owned())
+            plain(Outcome::Open, "no answer was seen; no path is known for this exchange".to_owned())
         }
         None => plain(Outcome::Open, "no answer yet".to_owned()),
     }
