@@ -18,9 +18,9 @@ use crate::decode::{self, Stop, Stops};
 use crate::model::{Batch, Change, Clocks, Ip, NodeId, Packet, SourceSummary, Timestamp, Topology, Vantage};
 
 /// Packets handed over at once.
-const BATCH_PACKETS: usize = 512;
+const BATCH_PACKETS: usize = 256;
 /// Batches on their way; with those being filled and emptied all that there are.
-const BATCHES: usize = 8;
+const BATCHES: usize = 4;
 /// Packets of each source that the survey looks at first; twice as many each time it has not enough.
 const PREVIEW: usize = 4096;
 /// Packets of all sources that the survey looks at in the end.

@@ -11,7 +11,7 @@ use crate::app::staging::place_all;
 use crate::app::templates;
 use crate::config::{self, Input};
 use crate::correlate::Limits;
-use crate::model::{Change, Journey, SourceSummary, Trail};
+use crate::model::{Change, Journey, SourceSummary};
 use crate::report::text::Layout;
 use crate::report::{Format, Part};
 use crate::stages::World;
@@ -58,7 +58,7 @@ pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
     })?;
     let kept = match failed {
         Some(error) => Err(error),
-        None => spool.sorted(&|trail: &Trail| finished.world().span(trail).0),
+        None => spool.sorted(&|vantage, time| finished.world().align(vantage, time)),
     };
     let trails =
         kept.context("journeys cannot be kept in a temporary file; set TMPDIR to where there is room")?;

@@ -1,8 +1,8 @@
 //! Keeps closed trails until the end of a report in bounded memory.
 //!
 //! A trail's place in the report is known only at the end, when the clocks are. So trails are written into runs as
-//! they close; a full run goes to a file without a name. At the end each run is sorted by itself, and the runs are
-//! merged as they are read.
+//! they close, each behind what its place depends on; a full run goes to a file without a name. At the end each run
+//! is sorted by itself, without unpacking the trails, and the runs are merged as they are read.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,15 +11,21 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::model::{Endpoint, Timestamp, Trail};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::model::{Endpoint, Timestamp, Trail, VantageId};
 
 /// Bytes of a run in memory.
-const RUN_BYTES: usize = 32 << 20;
+const RUN_BYTES: usize = 24 << 20;
 /// Read-ahead for each run while merging.
 const READ_AHEAD: usize = 128 << 10;
 const KEY_BYTES: usize = 34;
 /// Key and length of the trail that follows.
 const HEAD_BYTES: usize = KEY_BYTES + 4;
+
+/// Gives a time at a capture point on the reference clock; of two times at one point the earlier stays so.
+pub(super) type Align<'a> = dyn Fn(VantageId, Timestamp) -> Timestamp + 'a;
 
 /// Where a trail stands in the report: by start, then by client, then by first sight. Compares as its bytes do.
 type Key = [u8; KEY_BYTES];
@@ -32,6 +38,34 @@ fn key(started: Timestamp, client: Endpoint, id: u64) -> Key {
     key[24..26].copy_from_slice(&client.port.to_be_bytes());
     key[26..].copy_from_slice(&id.to_be_bytes());
     key
+}
+
+/// What a trail's place depends on; it is packed before the trail.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    id: u64,
+    revision: u32,
+    client: Endpoint,
+    seen: Seen,
+}
+
+/// The first time anything of a trail was seen at each capture point, the lookup before it included.
+type Seen = SmallVec<[(VantageId, Timestamp); 8]>;
+
+impl Place {
+    fn of(trail: &Trail) -> Place {
+        let mut seen = Seen::new();
+        let lookup = trail.resolution.as_ref().map(|known| (known.query.vantage, known.first_try));
+        let sightings = trail.sightings.iter().map(|sighting| (sighting.vantage, sighting.time));
+        for (vantage, time) in sightings.chain(lookup) {
+            match seen.iter_mut().find(|(known, _)| *known == vantage) {
+                Some((_, first)) => *first = time.min(*first),
+                None => seen.push((vantage, time)),
+            }
+        }
+        let client = trail.legs.first().map(|leg| leg.client).unwrap_or_default();
+        Place { id: trail.id, revision: trail.revision, client, seen }
+    }
 }
 
 /// Trails that were put away.
@@ -69,8 +103,8 @@ impl Stale {
         was_put
     }
 
-    fn is_stale(&self, trail: &Trail) -> bool {
-        self.newest.get(&trail.id).is_some_and(|&newest| newest != Some(trail.revision))
+    fn is_stale(&self, place: &Place) -> bool {
+        self.newest.get(&place.id).is_some_and(|&newest| newest != Some(place.revision))
     }
 }
 
@@ -96,6 +130,7 @@ impl Spool {
         let start = self.run.len();
         let mut run = std::mem::take(&mut self.run);
         run.extend_from_slice(&[0; HEAD_BYTES]);
+        run = postcard::to_extend(&Place::of(trail), run).map_err(io::Error::other)?;
         self.run = postcard::to_extend(trail, run).map_err(io::Error::other)?;
         let len = (self.run.len() - start - HEAD_BYTES) as u32;
         self.run[start + KEY_BYTES..start + HEAD_BYTES].copy_from_slice(&len.to_be_bytes());
@@ -121,47 +156,49 @@ impl Spool {
         Ok(())
     }
 
-    /// Sorts everything by `started`, which gives the time a trail is listed under, now that the clocks are known.
+    /// Sorts everything by `align`, which gives a capture point's time on the reference clock, now that the clocks
+    /// are known.
     ///
     /// # Errors
     /// When the temporary file cannot be read or written.
-    pub(super) fn sorted(mut self, started: &dyn Fn(&Trail) -> Timestamp) -> io::Result<Sorted> {
+    pub(super) fn sorted(mut self, align: &Align<'_>) -> io::Result<Sorted> {
+        if self.spilled.is_some() {
+            // The last run too, so that sorting never holds more than one run and its copy.
+            self.spill()?;
+        }
+        let mut run = std::mem::take(&mut self.run);
+        let Some(Spilled { file, runs: places }) = self.spilled.take() else {
+            let (sorted, count) = sort(&run, &self.stale, align)?;
+            return Sorted::new(vec![Box::new(Cursor::new(sorted))], count);
+        };
+        let file = Arc::new(file);
         let mut runs: Vec<Box<dyn BufRead>> = Vec::new();
         let mut count = 0;
-        let mut sort = |run: &[u8], stale: &Stale| -> io::Result<Vec<u8>> {
-            let (sorted, trails) = sort(run, stale, started)?;
+        for (begin, end) in places {
+            run.resize((end - begin) as usize, 0);
+            file.read_exact_at(&mut run, begin)?;
+            let (sorted, trails) = sort(&run, &self.stale, align)?;
+            file.write_all_at(&sorted, begin)?;
             count += trails;
-            Ok(sorted)
-        };
-        if let Some(Spilled { file, runs: places }) = self.spilled.take() {
-            let file = Arc::new(file);
-            for (begin, end) in places {
-                let mut run = vec![0; (end - begin) as usize];
-                file.read_exact_at(&mut run, begin)?;
-                file.write_all_at(&sort(&run, &self.stale)?, begin)?;
-                let region = Region { file: Arc::clone(&file), at: begin, end };
-                runs.push(Box::new(BufReader::with_capacity(READ_AHEAD, region)));
-            }
+            let region = Region { file: Arc::clone(&file), at: begin, end };
+            runs.push(Box::new(BufReader::with_capacity(READ_AHEAD, region)));
         }
-        let last = sort(&self.run, &self.stale)?;
-        self.run = Vec::new();
-        runs.push(Box::new(Cursor::new(last)));
         Sorted::new(runs, count)
     }
 }
 
 /// The records of a run in order, without the stale ones, filled up to the same length with a record of no length;
 /// and how many there are.
-fn sort(run: &[u8], stale: &Stale, started: &dyn Fn(&Trail) -> Timestamp) -> io::Result<(Vec<u8>, u64)> {
+fn sort(run: &[u8], stale: &Stale, align: &Align<'_>) -> io::Result<(Vec<u8>, u64)> {
     let mut order: Vec<(Key, &[u8])> = Vec::new();
     let mut rest = run;
     while let Some((head, after)) = rest.split_at_checked(HEAD_BYTES) {
         let (record, after) = after.split_at(record_len(head));
         rest = after;
-        let trail: Trail = postcard::from_bytes(record).map_err(io::Error::other)?;
-        if !stale.is_stale(&trail) {
-            let client = trail.legs.first().map(|leg| leg.client).unwrap_or_default();
-            order.push((key(started(&trail), client, trail.id), record));
+        let (place, trail): (Place, _) = postcard::take_from_bytes(record).map_err(io::Error::other)?;
+        if !stale.is_stale(&place) {
+            let started = place.seen.iter().map(|&(vantage, time)| align(vantage, time)).min();
+            order.push((key(started.unwrap_or_default(), place.client, place.id), trail));
         }
     }
     order.sort_unstable_by_key(|&(key, _)| key);
@@ -270,7 +307,26 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::model::{Application, Exchange, Ip, Leg, Phase, Protocol};
+    use crate::model::{Application, Direction, Exchange, Ip, Leg, Part, Phase, Protocol, Sighting, Way};
+
+    fn sighting(time: i64) -> Sighting {
+        Sighting {
+            time: Timestamp(time),
+            vantage: VantageId(0),
+            direction: Direction::In,
+            way: Way::Request,
+            part: Part::Head,
+            face: 0,
+            leg: 0,
+            ttl: 64,
+            flags: 0,
+            ip_id: 0,
+            seq: 0,
+            ack: 0,
+            len: 0,
+            is_repeat: false,
+        }
+    }
 
     fn trail(id: u64, revision: u32, started: i64) -> Trail {
         let leg = Leg {
@@ -289,7 +345,7 @@ mod tests {
             phase: Phase::Answered,
             legs: smallvec![leg],
             exchange: Exchange::new(Application::Tcp),
-            sightings: vec![],
+            sightings: [started + 1000, started].map(sighting).to_vec(),
             end: None,
             left_out: 0,
             retransmissions: 0,
@@ -300,12 +356,12 @@ mod tests {
             request_seq: None,
             reply_seq: None,
             answer_is_whole: true,
-            deadline: Timestamp(started),
+            deadline: Timestamp::default(),
         }
     }
 
     fn drain(spool: Spool) -> Vec<(u64, u32)> {
-        let mut sorted = spool.sorted(&|trail| trail.deadline).expect("sorted");
+        let mut sorted = spool.sorted(&|_, time| time).expect("sorted");
         let mut found = Vec::new();
         let mut bytes = Vec::new();
         while let Some(len) = sorted.next_into(&mut bytes).expect("read") {

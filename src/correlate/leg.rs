@@ -16,8 +16,9 @@ const MAX_POINTS: usize = 64;
 /// Nodes whose settling is remembered as a bit.
 const MAX_NODES: u16 = 64;
 
-/// The hash key of a conversation: both endpoints in order, so that both ways give the same key.
-pub(super) type Key = [u64; 5];
+/// The hash key of a conversation: both endpoints in order, so that both ways give the same key. A tuple rather
+/// than an array, because an array is hashed and compared as bytes, by calls.
+pub(super) type Key = (u64, u64, u64, u64, u64);
 
 /// A packet's key, and whether its source is the lower endpoint. Addresses that mean something on one node
 /// only are kept apart by node; ICMP echo takes its identifier for ports.
@@ -28,7 +29,7 @@ pub(super) fn key_of(tuple: &Tuple, node: NodeId) -> (Key, bool) {
     let [c, d] = high.ip.words();
     let scope = if low.ip.is_node_local() || high.ip.is_node_local() { u64::from(node.0) + 1 } else { 0 };
     let ports = u64::from(low.port) << 48 | u64::from(high.port) << 32;
-    ([a, b, c, d, ports | scope << 8 | u64::from(tuple.protocol.number())], is_lower)
+    ((a, b, c, d, ports | scope << 8 | u64::from(tuple.protocol.number())), is_lower)
 }
 
 /// The tuple that keys a packet: for ICMP echo with the identifier as both ports.

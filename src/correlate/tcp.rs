@@ -287,15 +287,14 @@ impl Correlator {
     fn complete_answered(&mut self, leg_slot: u32) {
         let leg = &self.legs[leg_slot as usize];
         let is_over = leg.is_over();
-        if leg.live.is_empty() {
-            return;
-        }
-        for slot in leg.live.clone() {
+        // Completing takes none of them away.
+        for index in 0..leg.live.len() {
+            let leg = &self.legs[leg_slot as usize];
+            let slot = leg.live[index];
             let trail = &self.trails[slot as usize];
             if trail.answer_is_whole {
                 continue;
             }
-            let leg = &self.legs[leg_slot as usize];
             let acknowledged =
                 trail.reply_end.is_some_and(|end| leg.streams[Way::Reply as usize].has_acked(end));
             if acknowledged {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Clocks, Journey, NodeId, Timestamp, Topology, Trail, Visit};
+use crate::model::{Clocks, Journey, NodeId, Timestamp, Topology, Trail, VantageId, Visit};
 use crate::stages::facts::Facts;
 use crate::stages::followed::follow;
 use crate::stages::template::{Spot, Templates};
@@ -21,19 +21,23 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
+    /// A time at a capture point, on the reference node's clock.
+    pub fn align(&self, vantage: VantageId, time: Timestamp) -> Timestamp {
+        self.clocks.align(self.topology.vantage(vantage).node, time)
+    }
+
     /// The first time anything of `trail` was seen, the lookup before it included, and the last time that
     /// something of the exchange was; on the reference node's clock.
     pub fn span(&self, trail: &Trail) -> (Timestamp, Timestamp) {
-        let align = |vantage, time| self.clocks.align(self.topology.vantage(vantage).node, time);
-        let times = trail.sightings.iter().map(|sighting| align(sighting.vantage, sighting.time));
+        let times = trail.sightings.iter().map(|sighting| self.align(sighting.vantage, sighting.time));
         let started = times.clone().min().unwrap_or_default();
         let ended = match trail.end {
-            Some((vantage, time)) => align(vantage, time).max(started),
+            Some((vantage, time)) => self.align(vantage, time).max(started),
             None => times.max().unwrap_or(started),
         };
         match &trail.resolution {
             Some(resolution) => {
-                let asked = align(resolution.query.vantage, resolution.first_try);
+                let asked = self.align(resolution.query.vantage, resolution.first_try);
                 (started.min(asked), ended)
             }
             None => (started, ended),

@@ -90,7 +90,7 @@ pub fn exchange_text(trail: &Trail, manner: Manner) -> String {
             );
         }
     }
-    manner.text(&out).into_owned()
+    manner.text(out).into_owned()
 }
 
 fn is_only_handshake(trail: &Trail) -> bool {

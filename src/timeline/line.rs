@@ -7,6 +7,11 @@
 use smallvec::SmallVec;
 use unicode_width::UnicodeWidthChar;
 
+/// Bytes that a line of a usual width takes.
+const USUAL_BYTES: usize = 192;
+/// Most of a line's padding is put in at once.
+const SPACES: &str = "                                                                ";
+
 /// What a run of text means; a theme turns it into colour, plain text ignores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Tone {
@@ -43,8 +48,9 @@ pub struct Line {
 }
 
 impl Line {
+    /// An empty line with room for what a terminal's line usually holds, so that it seldom grows.
     pub fn new() -> Line {
-        Line::default()
+        Line { text: String::with_capacity(USUAL_BYTES), ..Line::default() }
     }
 
     /// Width in cells.
@@ -89,8 +95,18 @@ impl Line {
 
     /// Appends one character `count` times.
     pub fn repeat(&mut self, tone: Tone, symbol: char, count: usize) -> &mut Line {
-        self.text.extend(std::iter::repeat_n(symbol, count));
-        self.width += char_width(symbol) * count;
+        if symbol == ' ' {
+            let mut left = count;
+            while left > 0 {
+                let some = left.min(SPACES.len());
+                self.text.push_str(&SPACES[..some]);
+                left -= some;
+            }
+            self.width += count;
+        } else {
+            self.text.extend(std::iter::repeat_n(symbol, count));
+            self.width += char_width(symbol) * count;
+        }
         self.close_run(tone);
         self
     }

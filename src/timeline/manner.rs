@@ -1,5 +1,7 @@
 //! How things are written: the language, and whether only ASCII may be used.
 
+use std::borrow::Cow;
+
 use crate::model::{Direction, Outcome, PlaceKind, Stage, State, Way};
 use crate::timeline::points::UNNUMBERED;
 use crate::timeline::words::Word;
@@ -164,8 +166,9 @@ impl Manner {
     }
 
     /// Text of another room, in characters this manner may use.
-    pub fn text(self, text: &str) -> std::borrow::Cow<'_, str> {
-        if self.is_ascii && !text.is_ascii() { to_ascii(text).into() } else { text.into() }
+    pub fn text<'a>(self, text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+        let text = text.into();
+        if self.is_ascii && !text.is_ascii() { to_ascii(&text).into() } else { text }
     }
 }
 

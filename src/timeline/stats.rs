@@ -102,11 +102,17 @@ impl Statistics {
     /// Counts a journey that will not change any more.
     pub fn add(&mut self, journey: &Journey, context: &Context<'_>) {
         self.add_path(journey);
+        // The path is shared by threads, and costs each of them when its references are counted.
+        let mut shared_key = None;
         for (visit, took) in delays(journey, context.clocks) {
             let Some(took) = took else { continue };
-            let key = StageKey { path: Arc::clone(&journey.path), stage: visit.stage, node: visit.node };
-            let has_room = self.stages.len() < STAGE_BOUND || self.stages.contains_key(&key);
-            match series(&mut self.stages, key, has_room) {
+            let key = shared_key.get_or_insert_with(|| StageKey {
+                path: Arc::clone(&journey.path),
+                stage: visit.stage,
+                node: visit.node,
+            });
+            (key.stage, key.node) = (visit.stage, visit.node);
+            match series(&mut self.stages, key, STAGE_BOUND) {
                 Some(series) => series.add(took.nanos),
                 None => self.uncounted += 1,
             }
@@ -118,15 +124,13 @@ impl Statistics {
     pub fn merge(&mut self, other: &Statistics) {
         self.uncounted += other.uncounted;
         for (key, more) in &other.stages {
-            let has_room = self.stages.len() < STAGE_BOUND || self.stages.contains_key(key);
-            match series(&mut self.stages, key.clone(), has_room) {
+            match series(&mut self.stages, key, STAGE_BOUND) {
                 Some(series) => series.merge(more),
                 None => self.uncounted += more.count(),
             }
         }
         for (key, more) in &other.chains {
-            let has_room = self.chains.len() < PATH_BOUND || self.chains.contains_key(key);
-            if let Some(series) = series(&mut self.chains, *key, has_room) {
+            if let Some(series) = series(&mut self.chains, key, PATH_BOUND) {
                 series.merge(more);
             }
         }
@@ -175,22 +179,26 @@ impl Statistics {
             let exit = next.filter(|exit| exit.direction == Direction::Out && !exit.is_repeat);
             let (Some(node), Some(exit)) = (node, exit) else { continue };
             let key = (node, which_packets(trail, entry));
-            let has_room = self.chains.len() < PATH_BOUND || self.chains.contains_key(&key);
-            if let Some(series) = series(&mut self.chains, key, has_room) {
+            if let Some(series) = series(&mut self.chains, &key, PATH_BOUND) {
                 series.add(exit.time.since(entry.time));
             }
         }
     }
 }
 
-fn series<K: Ord>(table: &mut BTreeMap<K, Series>, key: K, has_room: bool) -> Option<&mut Series> {
-    if !table.contains_key(&key) {
-        if !has_room {
+/// The series of `key`; a new one where there are fewer than `bound`.
+fn series<'a, K: Ord + Clone>(
+    table: &'a mut BTreeMap<K, Series>,
+    key: &K,
+    bound: usize,
+) -> Option<&'a mut Series> {
+    if !table.contains_key(key) {
+        if table.len() >= bound {
             return None;
         }
-        return Series::new().map(|series| table.entry(key).or_insert(series));
+        table.insert(key.clone(), Series::new()?);
     }
-    table.get_mut(&key)
+    table.get_mut(key)
 }
 
 /// Whether both are of one packet and its repeats.

@@ -145,7 +145,7 @@ impl Course<'_> {
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
             mark: manner.row_mark(visit.stage, &visit.state),
-            label: manner.text(&fill_label(label, self.journey, self.context)).into_owned(),
+            label: manner.text(fill_label(label, self.journey, self.context)).into_owned(),
             node,
             point,
             direction: visit.direction.map_or("", |direction| manner.direction(direction)),
