@@ -315,8 +315,8 @@ fn observe_clocks(places: &Places, mesh: &mut Mesh, trail: &Ongoing, new: &Sight
         }
         let (old_end, new_end) = ((other, old.time), (node, new.time));
         match (old.direction, new.direction) {
-            (Direction::Out, Direction::In) if old.ttl > new.ttl => mesh.observe(old_end, new_end),
-            (Direction::In, Direction::Out) if old.ttl < new.ttl => mesh.observe(new_end, old_end),
+            (Direction::Out, Direction::In) if old.ttl >= new.ttl => mesh.observe(old_end, new_end),
+            (Direction::In, Direction::Out) if old.ttl <= new.ttl => mesh.observe(new_end, old_end),
             _ => {}
         }
     }
