@@ -219,7 +219,8 @@ impl Look<'_> {
 
     fn path_from_outside(&self, target: Endpoint, server: Side, is_service: bool) -> Option<&'static str> {
         let is_node = self.world.topology.node_addresses.contains_key(&target.ip);
-        if is_node && self.is_translated() && server == Side::Pod {
+        // An address translated in the node is none of a proxy's, wherever its endpoint turns out to be.
+        if is_node && self.is_translated() && server != Side::Node {
             return Some("nodeport-to-pod");
         }
         if is_node || server == Side::Node {
