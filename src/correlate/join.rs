@@ -208,9 +208,7 @@ impl Correlator {
         let trails = self.legs[kept as usize].absorb(old, shift, gone_is_turned);
         self.merge_trails(kept, &trails, shift, gone_is_turned);
         let face = if here.leg == kept { here.face } else { here.face + shift };
-        let tuple = keyed_tuple_of(&self.legs[kept as usize], face);
         let way = if here.leg == kept { here.way } else { way_there };
-        debug_assert_eq!(tuple.protocol, partner.tuple.protocol);
         Located { leg: kept, face, way }
     }
 }
@@ -224,10 +222,6 @@ impl Slot {
             self.older = Some(to);
         }
     }
-}
-
-fn keyed_tuple_of(leg: &LegState, face: u8) -> Tuple {
-    leg.faces[face as usize].tuple
 }
 
 fn face_of(leg: &LegState, tuple: Tuple) -> Option<u8> {

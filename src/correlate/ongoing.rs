@@ -45,8 +45,7 @@ pub(super) struct Ongoing {
     pub heads: [Option<u64>; 2],
     pub phase: Phase,
     pub answer_is_whole: bool,
-    /// Core time of the first and of the latest packet.
-    pub begun: Timestamp,
+    /// Core time of the latest packet.
     pub last: Timestamp,
     /// A revision has to be emitted.
     pub is_dirty: bool,
@@ -73,7 +72,6 @@ impl Ongoing {
             heads: [None; 2],
             phase: Phase::Open,
             answer_is_whole: false,
-            begun: now,
             last: now,
             is_dirty: false,
         }
@@ -142,7 +140,6 @@ impl Ongoing {
         self.reply_end = self.reply_end.or(other.reply_end);
         self.is_first_of_leg |= other.is_first_of_leg;
         self.answer_is_whole |= other.answer_is_whole;
-        self.begun = self.begun.min(other.begun);
         self.notices.extend(other.notices);
         for (head, other) in self.heads.iter_mut().zip(other.heads) {
             *head = head.or(other);

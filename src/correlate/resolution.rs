@@ -83,8 +83,7 @@ impl Lookups {
     }
 }
 
-/// Whether two names can be the same name under different search domains (resolv.conf(5)): one is the
-/// other with something appended.
+/// Whether two names can be the same name under different search domains (resolv.conf(5)): they begin alike.
 fn is_search_sibling(tried: &str, found: &str) -> bool {
     let shared = tried.split('.').zip(found.split('.')).take_while(|(a, b)| a == b).count();
     shared > 0
