@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Application, Direction, Exchange, IcmpNotice, Part, Phase, Sighting, TcpSegment, Timestamp, VantageId,
-    Way,
+    Application, Direction, Exchange, IcmpNotice, Marks, Part, Phase, Sighting, TcpSegment, Timestamp,
+    VantageId, Way,
 };
 
 use super::limits::Limits;
@@ -29,6 +29,7 @@ pub(super) struct Ongoing {
     pub revision: u32,
     pub token: Token,
     pub exchange: Exchange,
+    pub marks: Option<Box<Marks>>,
     pub log: Vec<Sighting>,
     pub left_out: u32,
     /// Where and when the last packet with something of the exchange was seen, and that in core time.
@@ -59,6 +60,7 @@ impl Ongoing {
             revision: 0,
             token,
             exchange: Exchange::new(application),
+            marks: None,
             log: Vec::with_capacity(24),
             left_out: 0,
             end: None,
@@ -132,6 +134,7 @@ impl Ongoing {
         mine.host = mine.host.take().or(theirs.host);
         mine.status = mine.status.or(theirs.status);
         mine.dns = mine.dns.take().or(theirs.dns);
+        self.marks = self.marks.take().or(other.marks);
         self.left_out += other.left_out;
         self.end = self.end.into_iter().chain(other.end).max_by_key(|&(_, _, core_time)| core_time);
         self.request_seq = self.request_seq.or(other.request_seq);

@@ -8,6 +8,7 @@
 //! | translation | a node's rewriting of one face into another (NAT) |
 //! | leg | one transport conversation from end to end, all its faces |
 //! | exchange | a request and its answer |
+//! | handoff, hop | a proxy's step from one leg to the next |
 //! | trail | everything that was seen of one exchange |
 //! | stage | a numbered place of a path's template |
 //! | visit | a passage through a stage |
@@ -18,6 +19,7 @@
 mod address;
 mod clock;
 mod exchange;
+mod handoff;
 mod journey;
 mod leg;
 mod packet;
@@ -30,6 +32,7 @@ mod vantage;
 pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution};
+pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Hop, Marks, Proxy, RequestId};
 pub use journey::{Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit};
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::model::{Direction, Exchange, IcmpReason, Ip, Leg, Resolution, Timestamp, VantageId};
+use crate::model::{Direction, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution, Timestamp, VantageId};
 
 /// One packet at one capture point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +96,12 @@ pub struct Trail {
     pub phase: Phase,
     /// The client's leg first. More than one where a proxy was crossed.
     pub legs: SmallVec<[Leg; 1]>,
+    /// For each leg but the first, how a proxy came to it.
+    pub hops: Vec<Hop>,
+    /// What was asked and answered on the client's leg.
     pub exchange: Exchange,
+    /// By what the exchange on the client's leg is recognised behind a proxy.
+    pub marks: Option<Box<Marks>>,
     /// In the order they were processed; bounded, the parts that matter for stages are kept first.
     pub sightings: Vec<Sighting>,
     /// The last packet that carried something of the exchange, whether its sighting is kept or not:

@@ -145,6 +145,8 @@ pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> B
         resolution: None,
         notices: SmallVec::new(),
         is_mid_stream: false,
+        hops: Vec::new(),
+        marks: None,
         is_first_of_leg: true,
         request_seq: Some(1_000),
         reply_seq: Some(5_000),

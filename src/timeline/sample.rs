@@ -126,6 +126,8 @@ impl Builder {
             resolution: None,
             notices: smallvec![],
             is_mid_stream: false,
+            hops: Vec::new(),
+            marks: None,
             is_first_of_leg: true,
             request_seq: Some(1_000),
             reply_seq: Some(500_000),

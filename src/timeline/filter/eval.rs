@@ -233,6 +233,8 @@ mod tests {
             resolution: None,
             notices: smallvec![],
             is_mid_stream: false,
+            hops: Vec::new(),
+            marks: None,
             is_first_of_leg: true,
             request_seq: None,
             reply_seq: None,
