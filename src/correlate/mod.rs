@@ -28,6 +28,7 @@ mod leg;
 mod limits;
 mod ongoing;
 mod places;
+mod reader;
 mod resolution;
 mod stream;
 mod survey;
@@ -119,7 +120,7 @@ pub struct Correlator {
     counters: Counters,
     now: Timestamp,
     next_serial: u64,
-    events: stream::Events,
+    events: reader::Events,
 }
 
 impl Correlator {
@@ -146,7 +147,7 @@ impl Correlator {
             counters: Counters::default(),
             now: Timestamp(i64::MIN),
             next_serial: 1,
-            events: stream::Events::new(),
+            events: reader::Events::new(),
         }
     }
 
