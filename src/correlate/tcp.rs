@@ -9,7 +9,7 @@ use super::reader::{Asked, Carries, Context, Event, MAX_ASKED};
 use super::stream::before;
 use super::{Correlator, Crossing};
 use crate::decode::dns;
-use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
+use crate::model::{Application, Endpoint, Part, Phase, Sighting, TcpSegment, Way};
 
 /// How far a SYN may lie before the first byte known of its connection, when records come out of order.
 const SYN_SLACK: u32 = 1 << 20;
@@ -107,6 +107,7 @@ impl Correlator {
     fn apply(&mut self, located: Located, event: Event, payload: &[u8]) {
         let leg = located.leg;
         match event {
+            Event::Announced(client) => self.announce(leg, client),
             Event::RequestStart(seq) => self.start_request(leg, seq),
             Event::ReplyStart(seq) => self.start_reply(leg, seq),
             Event::RequestHead { method, target, host, marks } => self.with_newest(leg, |trail| {
@@ -134,15 +135,28 @@ impl Correlator {
         }
     }
 
+    /// The whole connection is for `client`, its exchange that is there already as well as those to come.
+    fn announce(&mut self, leg_slot: u32, client: Option<Endpoint>) {
+        let leg = &mut self.legs[leg_slot as usize];
+        leg.announced = client;
+        if let (Some(_), Some(&slot)) = (client, leg.live.first()) {
+            self.trails[slot as usize].marks().announced = client;
+        }
+    }
+
     /// A request begins: on the exchange that waits for one, or on a new one.
     fn start_request(&mut self, leg_slot: u32, seq: u32) {
         let leg = &self.legs[leg_slot as usize];
         let is_mid_stream = leg.is_mid_stream;
         let waiting = leg.live.iter().copied().find(|&slot| self.trails[slot as usize].request_seq.is_none());
         let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
+        let leg = &self.legs[leg_slot as usize];
         let trail = &mut self.trails[slot as usize];
         trail.request_seq = Some(seq);
         trail.exchange.application = Application::Http;
+        if leg.announced.is_some() {
+            trail.marks().announced = leg.announced;
+        }
         if is_mid_stream && trail.reply_seq.is_none() {
             // What came before belongs to an exchange that began before the recording.
             trail.log.retain(|old| old.way == Way::Request && old.len > 0 && !before(old.seq, seq));

@@ -133,3 +133,59 @@ fn each_of_two_answers_in_one_segment_is_read_by_its_own_request() {
     assert_eq!(marks(&trails[1]).reply_body, digest(b"no"));
     assert_eq!((marks(&trails[0]).ids.len(), marks(&trails[1]).ids.len()), (0, 1));
 }
+
+/// The connection's first bytes are a PROXY protocol header, then `request`, in segments of `size` bytes.
+fn announced(header: &[u8], request: &[u8], size: usize) -> Vec<Trail> {
+    exchange_in_pieces(&[header, request].concat(), OK, size)
+}
+
+#[test]
+fn a_proxy_header_announces_the_client_of_every_exchange() {
+    let client = Some(endpoint([203, 0, 113, 9], 54_321));
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xd4\x31\0\x50";
+    for header in [&b"PROXY TCP4 203.0.113.9 10.0.0.1 54321 80\r\n"[..], v2] {
+        for size in [1, 3, header.len(), 4096] {
+            let trails = announced(header, GET, size);
+            assert_eq!(trails.len(), 1, "{size}");
+            assert_eq!(marks(&trails[0]).announced, client, "{size}");
+            assert_eq!(marks(&trails[0]).request_head, digest(GET), "{size}");
+            assert_eq!(trails[0].exchange.path.as_deref(), Some("/r/17"));
+            assert_eq!(trails[0].exchange.request_bytes, GET.len() as u64);
+            let heads = trails[0].sightings.iter().filter(|s| s.part == Part::Head && s.way == Way::Request);
+            assert_eq!(heads.count(), 4, "{size}");
+        }
+        let mut talk = Talk::open();
+        talk.ask(&[header, GET].concat());
+        talk.answer(OK);
+        talk.ask(GET);
+        talk.answer(OK);
+        let trails = talk.finish();
+        assert_eq!(trails.len(), 2);
+        assert!(trails.iter().all(|trail| marks(trail).announced == client));
+        let hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+        let trails = announced(header, hello, 9);
+        assert_eq!((marks(&trails[0]).announced, marks(&trails[0]).request_body), (client, digest(hello)));
+    }
+}
+
+#[test]
+fn a_proxy_header_that_speaks_for_nobody_announces_nobody() {
+    for header in [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {
+        let trails = announced(header, GET, 5);
+        assert_eq!(marks(&trails[0]).announced, None);
+        assert_eq!(trails[0].exchange.path.as_deref(), Some("/r/17"));
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_proxy_header_is_read_from_its_first_byte() {
+    let post = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    for request in [&post[..], b"PROXY-ISH bytes of another protocol", b"\r\n\r\n\0\r\nQUIT\n\x91\0\0\0"] {
+        for size in [1, 2, 4096] {
+            let trails = exchange_in_pieces(request, OK, size);
+            assert_eq!(trails.len(), 1);
+            assert_eq!(trails[0].exchange.request_bytes, request.len() as u64, "{size}");
+            assert_eq!(marks(&trails[0]).announced, None);
+        }
+    }
+}
