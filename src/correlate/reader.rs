@@ -259,7 +259,9 @@ impl Reader {
 
     /// At a boundary: decides what begins here.
     fn begin(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
+        let is_lost = context.is_mid_stream && *context.carries == Carries::Unknown;
         let looks_like_head = match context.way {
+            Way::Request if is_lost => http::begins_with_known_method(piece.bytes),
             Way::Request => http::looks_like_request(piece.bytes),
             Way::Reply => http::looks_like_response(piece.bytes),
         };
@@ -272,7 +274,7 @@ impl Reader {
             // Empty lines before a head are ignored (RFC 9112 §2.2).
             Carries::Http if matches!(piece.bytes, [b'\r' | b'\n', ..]) => 1,
             Carries::Http => piece.len,
-            Carries::Unknown if context.is_mid_stream && self.searched < MAX_SEARCHED => piece.len,
+            Carries::Unknown if is_lost && self.searched < MAX_SEARCHED => piece.len,
             Carries::Unknown | Carries::Tls | Carries::Tunnel | Carries::Other => {
                 self.begin_opaque(context, piece);
                 piece.len
