@@ -130,6 +130,14 @@ impl Ongoing {
         })
     }
 
+    /// Sequence numbers of the first byte and of one past the last byte of one way, as far as they are known.
+    pub(super) fn range(&self, way: Way) -> (Option<u32>, Option<u32>) {
+        match way {
+            Way::Request => (self.request_seq, self.request_end),
+            Way::Reply => (self.reply_seq, self.reply_end),
+        }
+    }
+
     pub(super) fn marks(&mut self) -> &mut Marks {
         self.marks.get_or_insert_default()
     }
@@ -160,6 +168,13 @@ impl Ongoing {
                 *mine = other;
             }
         }
+    }
+
+    /// Whether its answer was sent before the server had the request's byte `seq`: then it answers another one.
+    pub(super) fn was_answered_before(&self, seq: u32) -> bool {
+        let is_early = |it: &Sighting| it.flags & TcpSegment::ACK != 0 && !before(seq, it.ack);
+        self.reply_seq.is_some()
+            && self.log.iter().any(|it| it.way == Way::Reply && it.part == Part::Head && is_early(it))
     }
 
     /// Takes over what another reading of the same exchange knew.
