@@ -103,7 +103,8 @@ impl Conclusion<'_, '_> {
                 Outcome::Complete,
                 format!("{method} answered with {status}: {proxy} redirects by itself"),
             ),
-            _ => plain(Outcome::Complete, format!("{method} answered with {status} by {proxy} itself")),
+            // A page of its own, or an answer whose leg was not recognised.
+            _ => return None,
         })
     }
 
