@@ -45,7 +45,7 @@ class Chain:
             uses[sent] += bool(sent)
             self.lines[key].append({
                 "proxy": "haproxy", "node": VIP_NODE, "client": line["client"], "target": line["target"],
-                "from": sent, "to": known(line["to"]), "nth": uses[sent] or None,
+                "from": sent, "to": known(line["to"]), "nth": uses[sent] if words[1:] and sent else None,
                 "tries": abs(int(line["tries"])) + 1, "status": line.get("status")})
         for node in NODES:
             self._traefik(node, workdir / f"traefik-{node.name}" / "access.log")
@@ -84,8 +84,9 @@ def legs(done, client, target, proxies, served):
     for before, proxy in zip([None, *proxies], proxies):
         if before:
             sent = before.get("from")
-            found.append({"client": sent or proxy["client"], "target": before["to"],
-                          "nth": before["nth"] if sent else proxy["nth"]})
+            # What is no more than bytes to HAProxy has the same order on both sides of it.
+            nth = before["nth"] or found[-1]["nth"] if sent else proxy["nth"]
+            found.append({"client": sent or proxy["client"], "target": before["to"], "nth": nth})
     if served:
         ends = [f"{ip}:{port}" for ip, port in (served["client"], served["server"])]
         found.append({"client": ends[0], "target": ends[1], "nth": served.get("nth")})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from servers import traefik_program
 from system import need, wait_until
-from topology import CLOSED_PORT, H2_PORT, NODES, POD, VIP, VIP_NODE, WEB_PORT
+from topology import BREAK_PORT, CLOSED_PORT, H2_PORT, NODES, POD, VIP, VIP_NODE, WEB_PORT
 
 TRAEFIK_PORTS = {"web": 80, "stream": 8080, "secure": 443}
 NGINX_PORT = 8088
@@ -110,6 +110,7 @@ def traefik_routes(node, traefiks, pods, certificate):
     services = {
         "stock": urls(*web), "dead": urls(dead), "none": urls(), "again": urls(dead, *web),
         "twice": urls(*web) if node == last else urls(f"{last.address}:{TRAEFIK_PORTS['web']}"),
+        "break": urls(*[f"{pod.address}:{BREAK_PORT}" for pod in pods]),
         "h2": urls(*[f"{pod.address}:{H2_PORT}" for pod in pods], scheme="h2c"),
     }
     routers = {name: {"rule": f"Host(`{name}.example.test`)", "service": name} for name in services}
@@ -135,7 +136,7 @@ http {{
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
   upstream pods {{ {servers} keepalive 16; }}
   server {{
-    listen {address}:{port};
+    listen {address}:80; listen {address}:{port};
     location / {{
       proxy_pass http://pods; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;

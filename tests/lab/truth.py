@@ -81,6 +81,10 @@ def translation(node, before, after):
 
 # -- logs --------------------------------------------------------------------------------------
 
+def last_part(uri):
+    return uri.split("?")[0].rsplit("/", 1)[-1]
+
+
 def plain(address):
     """An IPv4 peer as a dual-stack socket sees it, written as IPv4."""
     ip, port = address
@@ -95,6 +99,9 @@ def served(workdir):
             found[ident(line, line["uri"])] = {"place": place, "server": plain(line["local"]),
                                                "client": plain(line["remote"]), "status": line["status"],
                                                "nth": line["nth"]}
+        for line in json_lines(workdir / place / "broken.log"):
+            found[last_part(line["uri"])] = {"place": place, "server": plain(line["local"]),
+                                             "client": plain(line["remote"]), "nth": 1}
         for line in json_lines(workdir / place / "udp.log"):
             found[line["id"]] = {"place": place, "client": plain(line["remote"])}
     return found
@@ -178,7 +185,8 @@ class Truth:
             "connection_request": done.get("number_on_connection"),
             "started_ns": done["started_ns"], "ended_ns": done["ended_ns"],
             "captured": self._captured(done),
-            "expect": done.get("expect") or expectation(done), "notes": done.get("notes"),
+            "expect": done.get("expect") or expectation(done), "slow": done.get("slow"),
+            "notes": done.get("notes"),
         }
 
     def _use(self, done):
