@@ -84,7 +84,8 @@ def main(udp_port, mute_port, break_port, directory):
         sock.listen(64)
     for sock in (udp, mute, *answers):
         waiting.register(sock, selectors.EVENT_READ)
-    with open(directory / "udp.log", "a", buffering=1) as log, open(directory / "broken.log", "a", buffering=1) as broken:
+    with (open(directory / "udp.log", "a", buffering=1) as log,
+          open(directory / "broken.log", "a", buffering=1) as broken):
         while True:
             for key, _ in waiting.select():
                 if key.fileobj is mute:

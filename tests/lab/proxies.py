@@ -60,9 +60,9 @@ defaults
   timeout http-keep-alive 30s
   default-server inter 1h
 """
-ENDS = '"client":"%ci:%cp","target":"%fi:%fp","from":"%bi:%bp","to":"%si:%sp","sent":"%b/%s","tries":"%rc"'
-HTTP_LOG = f'\'{{{ENDS},"status":%ST,"request":%{{+Q}}r,"lab":"%[capture.req.hdr(0)]"}}\''
-TCP_LOG = f"'{{{ENDS}}}'"
+ENDS = '"client":"%ci:%cp","target":"%fi:%fp","from":"%bi:%bp","to":"%si:%sp"'
+HTTP_LOG = f'\'{{{ENDS},"kind":"KIND","status":%ST,"request":%{{+Q}}r,"lab":"%[capture.req.hdr(0)]"}}\''
+TCP_LOG = f"'{{{ENDS},\"kind\":\"tcp\"}}'"
 
 
 def haproxy_config(traefiks):
@@ -71,11 +71,12 @@ def haproxy_config(traefiks):
 
 def front_config(front, traefiks):
     is_http = front.mode == "http"
+    log = HTTP_LOG.replace("KIND", "h2" if "h2" in front.server else "http") if is_http else TCP_LOG
     lines = [f"frontend {front.name}", f"mode {front.mode}", f"bind {VIP}:{front.port} {front.bind}", *front.rules]
     if is_http:
         lines += ["declare capture request len 32", "http-request capture req.hdr(x-lab) id 0",
                   "http-request deny if { path_beg /denied }"]
-    lines += [f"log-format {HTTP_LOG if is_http else TCP_LOG}", f"default_backend to_{front.name}"]
+    lines += [f"log-format {log}", f"default_backend to_{front.name}"]
     lines += [f"backend to_{front.name}", f"mode {front.mode}", *(front.backend or ("balance roundrobin",))]
     lines += ["http-reuse always"] if is_http else []
     if front.dead:

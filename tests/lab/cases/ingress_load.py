@@ -70,3 +70,26 @@ def _(lab):
 def _(lab):
     to = [(node.address, 443) for node in NODES]
     lab.run("client", *[http(to[i % 3], visit(), tls="stock.example.test") for i in range(90)], together=3)
+
+
+def accuracy(kind, at_once):
+    """A case of the accuracy table: about 300 requests of one kind, so many at once."""
+    requests = {
+        "distinct": lambda i: http(front("web"), *[visit() for _ in range(1 + 2 * (i % 3 == 0))]),
+        "identical": lambda i: http(front("web"), *[alike() for _ in range(6)]),
+        "unnamed": lambda i: http(front("plain"), *[alike() for _ in range(6)]),
+        "stream": lambda i: http(front("stream"), *[alike() for _ in range(6)]),
+        "proxy-protocol": lambda i: http(front("stream_v2"), *[alike() for _ in range(6)]),
+        "tls": lambda i: http(front("tls"), visit(), tls="stock.example.test"),
+    }[kind]
+    connections = {"distinct": 180, "tls": 150}.get(kind, max(64, at_once))
+
+    @case(f"accuracy-{kind}-{at_once}", f"for the accuracy table: {kind}, {at_once} at once", store=None,
+          ingress=EVERYWHERE, loopback=True)
+    def _(lab):
+        lab.run("client", *[requests(i) for i in range(connections)], together=at_once)
+
+
+for kind in ("distinct", "identical", "unnamed", "stream", "proxy-protocol", "tls"):
+    for at_once in (1, 16, 64):
+        accuracy(kind, at_once)
