@@ -36,8 +36,8 @@ pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Hop, Marks, Proxy,
 pub use journey::{Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit};
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
-    Batch, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet, Payload,
-    TcpSegment,
+    Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
+    Payload, TcpSegment,
 };
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
