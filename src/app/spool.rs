@@ -313,62 +313,13 @@ pub(super) fn unpack(record: &[u8]) -> io::Result<Trail> {
 
 #[cfg(test)]
 mod tests {
-    use smallvec::smallvec;
-
     use super::*;
-    use crate::model::{Application, Direction, Exchange, Ip, Leg, Part, Phase, Protocol, Sighting, Way};
-
-    fn sighting(time: i64) -> Sighting {
-        Sighting {
-            time: Timestamp(time),
-            vantage: VantageId(0),
-            direction: Direction::In,
-            way: Way::Request,
-            part: Part::Head,
-            face: 0,
-            leg: 0,
-            ttl: 64,
-            flags: 0,
-            ip_id: 0,
-            seq: 0,
-            ack: 0,
-            len: 0,
-            is_repeat: false,
-        }
-    }
+    use crate::model::{Ip, sample};
 
     fn trail(id: u64, revision: u32, started: i64) -> Trail {
-        let leg = Leg {
-            protocol: Protocol::Tcp,
-            client: Endpoint::new(Ip::v4([10, 0, 0, (id % 7) as u8]), 1),
-            target: None,
-            server: None,
-            client_seen_by_server: None,
-            translations: smallvec![],
-            crossings: smallvec::SmallVec::new(),
-            faces: smallvec![],
-        };
-        Trail {
-            id,
-            revision,
-            phase: Phase::Answered,
-            legs: smallvec![leg],
-            exchange: Exchange::new(Application::Tcp),
-            sightings: [started + 1000, started].map(sighting).to_vec(),
-            end: None,
-            left_out: 0,
-            retransmissions: 0,
-            resolution: None,
-            notices: smallvec![],
-            is_mid_stream: false,
-            hops: Vec::new(),
-            marks: None,
-            is_first_of_leg: true,
-            request_seq: None,
-            reply_seq: None,
-            answer_is_whole: true,
-            deadline: Timestamp::default(),
-        }
+        let client = Endpoint::new(Ip::v4([10, 0, 0, (id % 7) as u8]), 1);
+        let sightings = [started + 1000, started].map(sample::sighting).to_vec();
+        Trail { id, revision, sightings, ..sample::trail(sample::leg(client, client, None)) }
     }
 
     fn drain(spool: Spool) -> Vec<(u64, u32)> {

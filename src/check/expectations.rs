@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::way;
-use crate::model::{Endpoint, Journey, Translation, TranslationKind, Way};
+use crate::model::{Endpoint, Hop, Journey, Leg, Translation, TranslationKind, Way};
 use crate::report::Totals;
 use crate::timeline::Context;
 
@@ -104,6 +104,12 @@ pub struct Facts {
     pub retransmissions: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub translations: Option<Vec<String>>,
+    /// Each leg's two ends, the client's leg first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legs: Option<Vec<String>>,
+    /// How proxies came from leg to leg, and how sure that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handoffs: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +199,7 @@ impl Facts {
             before: stage(verdict.before),
             client: end(first.map(|leg| leg.client)),
             target: end(first.and_then(|leg| leg.target)),
-            server: end(trail.legs.last().and_then(|leg| leg.server)),
+            server: end(trail.server()),
             client_seen_by_server: end(first.and_then(|leg| leg.client_seen_by_server)),
             protocol: Some(exchange.application.name().to_owned()),
             method: text(exchange.method.as_deref()),
@@ -210,6 +216,8 @@ impl Facts {
                     .map(|done| translation(done, context))
                     .collect(),
             ),
+            legs: Some(trail.legs.iter().map(leg).collect()),
+            handoffs: Some(trail.hops.iter().zip(2..).map(|(hop, to)| handoff(to, hop, context)).collect()),
             request: Some(way::visits(&journey.request, context)),
             reply: Some(way::visits(&journey.reply, context)),
             ..Facts::default()
@@ -244,9 +252,27 @@ impl Facts {
         self.nth = (nth > 1).then_some(nth);
         self.retransmissions.take_if(|count| *count == 0);
         self.translations.take_if(|translations| translations.is_empty());
+        self.legs.take_if(|legs| legs.len() < 2);
+        self.handoffs.take_if(|handoffs| handoffs.is_empty());
         self.reply.take_if(|reply| reply.is_empty());
         self
     }
+}
+
+/// `172.31.9.77:40000 > 192.168.50.100:80`.
+fn leg(leg: &Leg) -> String {
+    match leg.server.or(leg.target) {
+        Some(server) => format!("{} > {server}", leg.client),
+        None => format!("{} > {NONE}", leg.client),
+    }
+}
+
+/// `1 > 2 haproxy kappa1 sure`; a try that the proxy gave up ends with `given up`.
+fn handoff(to_leg: usize, hop: &Hop, context: &Context<'_>) -> String {
+    let node = hop.node.map_or(NONE, |node| context.node(node));
+    let grade = hop.confidence.grade().name();
+    let end = if hop.is_given_up { " given up" } else { "" };
+    format!("{} > {to_leg} {} {node} {grade}{end}", hop.from_leg + 1, hop.proxy.name())
 }
 
 /// `dnat kappa1 10.43.7.7:80 > 10.244.2.11:8080`; where both ends changed, `both kappa1 A > B => C > D`.
@@ -257,5 +283,23 @@ fn translation(done: &Translation, context: &Context<'_>) -> String {
         TranslationKind::Dnat => format!("dnat {node} {} > {}", from.dst, to.dst),
         TranslationKind::Snat => format!("snat {node} {} > {}", from.src, to.src),
         TranslationKind::Both => format!("both {node} {from} => {to}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Confidence, NodeId, Proxy, sample};
+    use crate::timeline::Manner;
+
+    #[test]
+    fn a_handoff_is_a_fact_without_its_figures() {
+        crate::timeline::sample::with_context(Manner::default(), |context| {
+            let hop = Hop { node: Some(NodeId(0)), ..sample::hop(0, Proxy::Haproxy) };
+            assert_eq!(handoff(2, &hop, context), "1 > 2 haproxy kappa1 sure");
+            let given_up =
+                Hop { is_given_up: true, confidence: Confidence::of(0.7), ..sample::hop(1, Proxy::Unknown) };
+            assert_eq!(handoff(3, &given_up, context), "2 > 3 unknown - likely given up");
+        });
     }
 }

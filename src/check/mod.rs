@@ -23,6 +23,8 @@
 //! server = "10.244.2.11:8080"
 //! status = 200
 //! translations = ["dnat kappa1 10.43.7.7:80 > 10.244.2.11:8080"]
+//! legs = ["10.244.1.17:45700 > 10.244.2.11:8080"]
+//! handoffs = ["1 > 2 haproxy kappa1 sure"]     # of an exchange through proxies
 //! request = "①· ④kappa1 ⑤kappa1~ ⑦kappa1 ⑧kappa2 ⑥kappa2 ⑨kappa2~"
 //! reply = "(1)kappa2 (2)kappa2~ (3)kappa2 (4)kappa1 (5)kappa1 (6)kappa1~"
 //!

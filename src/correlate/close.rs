@@ -1,5 +1,6 @@
 //! The end of an exchange: its trail is handed on, and what it held is let go.
 
+use super::handoffs;
 use super::leg::LegState;
 use super::ongoing::Ongoing;
 use super::{AFTERLIFE, Correlator, Due, REVIEW};
@@ -47,7 +48,40 @@ impl Correlator {
             trail.resolution = self.resolution(&trail).map(Box::new);
         }
         self.remember_lookup(&trail);
-        self.changes.push_back(Change::Upsert(Box::new(trail)));
+        let world = handoffs::World { topology: self.places.topology(), ahead: &self.ahead, now: self.now };
+        let ready = if trail.phase == Phase::Open { Some(trail) } else { self.handoffs.hold(trail, world) };
+        self.changes.extend(ready.map(|trail| Change::Upsert(Box::new(trail))));
+    }
+
+    /// Decides which held exchanges continue each other through a proxy.
+    pub(super) fn join_through_proxies(&mut self, is_end: bool) {
+        let topology = self.places.topology();
+        let world = handoffs::World { topology, ahead: &self.ahead, now: self.now };
+        let is_concerned = |state: &&Ongoing| {
+            let leg = &self.legs[state.leg as usize];
+            leg.protocol == crate::model::Protocol::Tcp
+                && leg.faces.iter().any(|face| {
+                    let ends = [face.tuple.src.ip, face.tuple.dst.ip];
+                    ends.into_iter().any(|ip| self.handoffs.may_proxy(ip, topology))
+                })
+        };
+        let open: Vec<(&Ongoing, crate::model::Leg)> = self
+            .trails
+            .iter()
+            .map(|(_, state)| state)
+            .filter(is_concerned)
+            .map(|state| (state, self.legs[state.leg as usize].leg()))
+            .collect();
+        let open: Vec<handoffs::Seen<'_>> = open
+            .iter()
+            .map(|(state, leg)| handoffs::Seen {
+                sightings: &state.log,
+                exchange: &state.exchange,
+                marks: state.marks.as_deref(),
+                leg,
+            })
+            .collect();
+        self.handoffs.decide(&open, world, is_end, &mut self.changes);
     }
 
     fn trail(&mut self, slot: u32) -> Trail {

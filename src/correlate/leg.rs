@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::stream::{Carries, Stream, before, later};
+use super::reader::Carries;
+use super::stream::{Stream, before, later};
 use crate::model::{
     Body, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation,
     TranslationEvidence, Tuple, VantageId, Way,

@@ -11,6 +11,7 @@
 //!    went into the same node under other addresses ([`fingerprint`]): that is a translation.
 //! 3. The leg's *streams* read requests and answers from the first sighting of each byte.
 //! 4. The packet is noted as a sighting of the exchange whose bytes it carries.
+//! 5. An exchange that ends at a proxy is joined to the one the proxy opened for it ([`handoffs`]).
 //!
 //! Nothing here compares the clocks of two nodes to join packets; several nodes' offsets are an output.
 //!
@@ -21,11 +22,13 @@ mod close;
 mod datagram;
 mod errors;
 mod fingerprint;
+mod handoffs;
 mod join;
 mod leg;
 mod limits;
 mod ongoing;
 mod places;
+mod reader;
 mod resolution;
 mod stream;
 mod survey;
@@ -45,6 +48,7 @@ pub use survey::Survey;
 
 use self::errors::Neighbours;
 use self::fingerprint::Index;
+use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
@@ -110,12 +114,13 @@ pub struct Correlator {
     reviews: VecDeque<Due>,
     lookups: Lookups,
     neighbours: Neighbours,
+    handoffs: Handoffs,
     dirty: Vec<u32>,
     changes: VecDeque<Change>,
     counters: Counters,
     now: Timestamp,
     next_serial: u64,
-    events: stream::Events,
+    events: reader::Events,
 }
 
 impl Correlator {
@@ -136,12 +141,13 @@ impl Correlator {
             reviews: VecDeque::new(),
             lookups: Lookups::default(),
             neighbours: Neighbours::default(),
+            handoffs: Handoffs::default(),
             dirty: Vec::new(),
             changes: VecDeque::new(),
             counters: Counters::default(),
             now: Timestamp(i64::MIN),
             next_serial: 1,
-            events: stream::Events::new(),
+            events: reader::Events::new(),
         }
     }
 
@@ -220,6 +226,7 @@ impl Correlator {
         for (_, slot) in open {
             self.close(slot, crate::model::Phase::Cut);
         }
+        self.join_through_proxies(true);
         self.legs.clear();
         self.table.clear();
     }
@@ -236,6 +243,9 @@ impl Correlator {
             let Some(due) = self.reviews.front().copied().filter(|due| due.at <= self.now) else { break };
             self.reviews.pop_front();
             self.review(due);
+        }
+        if self.handoffs.is_due(self.now) {
+            self.join_through_proxies(false);
         }
     }
 

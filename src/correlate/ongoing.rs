@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Application, Direction, Exchange, IcmpNotice, Marks, Part, Phase, Sighting, TcpSegment, Timestamp,
+    Application, Direction, Exchange, IcmpNotice, Marks, Part, Phase, Proxy, Sighting, TcpSegment, Timestamp,
     VantageId, Way,
 };
 
@@ -120,6 +120,38 @@ impl Ongoing {
         })
     }
 
+    pub(super) fn marks(&mut self) -> &mut Marks {
+        self.marks.get_or_insert_default()
+    }
+
+    /// Takes over marks that are not known yet.
+    pub(super) fn add_marks(&mut self, other: Box<Marks>) {
+        let Some(mine) = &mut self.marks else {
+            self.marks = Some(other);
+            return;
+        };
+        mine.announced = mine.announced.or(other.announced);
+        mine.real_ip = mine.real_ip.or(other.real_ip);
+        if mine.forwarded_for.is_empty() {
+            mine.forwarded_for = other.forwarded_for;
+        }
+        if mine.ids.is_empty() {
+            mine.ids = other.ids;
+        }
+        if mine.agent == Proxy::Unknown {
+            mine.agent = other.agent;
+        }
+        for (mine, other) in [
+            (&mut mine.request_head, other.request_head),
+            (&mut mine.request_body, other.request_body),
+            (&mut mine.reply_body, other.reply_body),
+        ] {
+            if mine.len < other.len {
+                *mine = other;
+            }
+        }
+    }
+
     /// Takes over what another reading of the same exchange knew.
     pub(super) fn absorb(&mut self, other: Ongoing, limits: &Limits) {
         for sighting in other.log {
@@ -134,7 +166,9 @@ impl Ongoing {
         mine.host = mine.host.take().or(theirs.host);
         mine.status = mine.status.or(theirs.status);
         mine.dns = mine.dns.take().or(theirs.dns);
-        self.marks = self.marks.take().or(other.marks);
+        if let Some(marks) = other.marks {
+            self.add_marks(marks);
+        }
         self.left_out += other.left_out;
         self.end = self.end.into_iter().chain(other.end).max_by_key(|&(_, _, core_time)| core_time);
         self.request_seq = self.request_seq.or(other.request_seq);

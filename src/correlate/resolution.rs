@@ -92,26 +92,7 @@ fn is_search_sibling(tried: &str, found: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Direction, Part, VantageId, Way};
-
-    fn at(time: i64) -> Sighting {
-        Sighting {
-            time: Timestamp(time),
-            vantage: VantageId(0),
-            direction: Direction::In,
-            way: Way::Request,
-            part: Part::Head,
-            face: 0,
-            leg: 0,
-            ttl: 64,
-            flags: 0,
-            ip_id: 0,
-            seq: 0,
-            ack: 0,
-            len: 0,
-            is_repeat: false,
-        }
-    }
+    use crate::model::sample::sighting as at;
 
     fn lookup(name: &str, rcode: u8, addresses: &[&str]) -> Lookup {
         Lookup {

@@ -1,9 +1,12 @@
 //! TCP: which connection a segment belongs to, what it carries, and when an exchange is over.
 
+use arrayvec::ArrayVec;
+
 use super::join::{Located, can_be_followed, sender_is_client};
 use super::leg::{LegState, key_of};
 use super::ongoing::{Ongoing, Token};
-use super::stream::{Carries, Context, Event, before};
+use super::reader::{Asked, Carries, Context, Event, MAX_ASKED};
+use super::stream::before;
 use super::{Correlator, Crossing};
 use crate::decode::dns;
 use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
@@ -68,12 +71,21 @@ impl Correlator {
     /// Reads the segment's payload and applies what it tells to the leg's exchanges.
     fn read(&mut self, located: Located, segment: TcpSegment, payload: &[u8]) {
         let Located { leg: leg_slot, way, .. } = located;
-        let is_bodiless = way == Way::Reply && self.answers_head(leg_slot);
-        let leg = &mut self.legs[leg_slot as usize];
-        let context = Context { way, is_mid_stream: leg.is_mid_stream, is_bodiless };
-        let mut carries = leg.carries;
+        let asked = match way {
+            Way::Request => ArrayVec::new(),
+            Way::Reply => self.asked(leg_slot),
+        };
         let mut events = std::mem::take(&mut self.events);
-        leg.stream(way).feed(&mut carries, context, segment.seq, segment.len, payload, &mut events);
+        let leg = &mut self.legs[leg_slot as usize];
+        let mut carries = leg.carries;
+        let mut context = Context {
+            way,
+            is_mid_stream: leg.is_mid_stream,
+            asked,
+            carries: &mut carries,
+            events: &mut events,
+        };
+        leg.stream(way).feed(&mut context, segment.seq, segment.len, payload);
         leg.carries = carries;
         for event in events.drain(..) {
             self.apply(located, event, payload);
@@ -81,12 +93,15 @@ impl Correlator {
         self.events = events;
     }
 
-    fn answers_head(&self, leg: u32) -> bool {
+    /// By what the answers that are not over were asked.
+    fn asked(&self, leg: u32) -> ArrayVec<Asked, MAX_ASKED> {
         let live = &self.legs[leg as usize].live;
         live.iter()
             .map(|&slot| &self.trails[slot as usize])
-            .find(|trail| trail.reply_end.is_none())
-            .is_some_and(|trail| trail.exchange.method.as_deref() == Some("HEAD"))
+            .filter(|trail| trail.reply_end.is_none())
+            .map(|trail| Asked::by(trail.exchange.method.as_deref()))
+            .take(MAX_ASKED)
+            .collect()
     }
 
     fn apply(&mut self, located: Located, event: Event, payload: &[u8]) {
@@ -94,10 +109,11 @@ impl Correlator {
         match event {
             Event::RequestStart(seq) => self.start_request(leg, seq),
             Event::ReplyStart(seq) => self.start_reply(leg, seq),
-            Event::RequestHead { method, target, host } => self.with_newest(leg, |trail| {
+            Event::RequestHead { method, target, host, marks } => self.with_newest(leg, |trail| {
                 trail.exchange.method = Some(method);
                 trail.exchange.path = Some(target);
                 trail.exchange.host = host;
+                trail.add_marks(marks);
             }),
             Event::ReplyHead { status } => {
                 self.with_answered(leg, |trail| trail.exchange.status = Some(status));
@@ -105,6 +121,11 @@ impl Correlator {
             Event::Interim => self.with_answered(leg, |trail| trail.reply_seq = None),
             Event::RequestEnd(seq) => self.with_newest(leg, |trail| trail.request_end = Some(seq)),
             Event::ReplyEnd(seq) => self.with_answered(leg, |trail| trail.reply_end = Some(seq)),
+            Event::Body(digest) => match located.way {
+                Way::Request => self.with_newest(leg, |trail| trail.marks().request_body = digest),
+                Way::Reply => self.with_answered(leg, |trail| trail.marks().reply_body = digest),
+            },
+            Event::Tunnel => self.with_answered(leg, |trail| trail.request_end = None),
             Event::OpaqueStart(seq) => self.start_opaque(located, seq, payload),
             Event::TlsHello { server_name } => self.with_newest(leg, |trail| {
                 trail.exchange.application = Application::Tls;

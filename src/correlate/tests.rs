@@ -1,5 +1,7 @@
 //! Scenarios: a small cluster that plays packets, and what the core must make of them.
 
+mod exchanges;
+
 use super::*;
 use crate::model::{
     CALI_MAC, Direction, Endpoint, Ip, MICROS, MILLIS, Phase, Protocol, TcpSegment, Trail, TranslationKind,

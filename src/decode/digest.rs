@@ -1,5 +1,8 @@
-//! A digest of payload bytes: the same on every machine and in every run, because it decides what is the same
-//! packet at two capture points, and the same input must give the same output. Not for hash tables.
+//! Digests of payload bytes: the same on every machine and in every run, because they decide what is the same
+//! packet at two capture points and the same message on two connections, and the same input must give the same
+//! output. Not for hash tables.
+
+use crate::model::Digest;
 
 /// How many bytes go into the digest: enough to tell datagrams apart, and within every usual snap length.
 const DIGESTED: usize = 64;
@@ -16,6 +19,31 @@ pub(super) fn digest(payload: &[u8], wire_len: u32) -> u64 {
     let seed = mix(MULTIPLIER, u64::from(wire_len) << 8 | head.len() as u64);
     let digest = words.iter().fold(seed, |digest, word| mix(digest, u64::from_le_bytes(*word)));
     mix(digest, u64::from_le_bytes(last))
+}
+
+/// Takes more bytes into a running digest. How they come in pieces makes no difference.
+pub fn extend(digest: &mut Digest, bytes: &[u8]) {
+    let (head, rest) = bytes.split_at(bytes.len().min((8 - digest.len as usize % 8) % 8));
+    let (words, tail) = rest.as_chunks::<8>();
+    for &byte in head {
+        extend_by_one(digest, byte);
+    }
+    for word in words {
+        digest.hash = mix(digest.hash ^ u64::from_le_bytes(*word), MULTIPLIER);
+    }
+    digest.len = digest.len.wrapping_add(8 * words.len() as u32);
+    for &byte in tail {
+        extend_by_one(digest, byte);
+    }
+}
+
+/// A word that is not whole yet is kept in the hash unmixed.
+fn extend_by_one(digest: &mut Digest, byte: u8) {
+    digest.hash ^= u64::from(byte) << (8 * (digest.len % 8));
+    digest.len = digest.len.wrapping_add(1);
+    if digest.len.is_multiple_of(8) {
+        digest.hash = mix(digest.hash, MULTIPLIER);
+    }
 }
 
 /// Folds the product's halves together, so that every bit of both factors reaches every bit of the result.
@@ -45,6 +73,29 @@ mod tests {
         }
         assert_ne!(digest(&payload, 65), plain);
         assert_ne!(digest(&payload[..63], 64), plain);
+    }
+
+    #[test]
+    fn a_running_digest_does_not_depend_on_the_pieces() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let digest_of = |pieces: &[&[u8]]| {
+            let mut digest = Digest::default();
+            for piece in pieces {
+                extend(&mut digest, piece);
+            }
+            digest
+        };
+        let whole = digest_of(&[&bytes]);
+        assert_eq!(whole, Digest { len: 256, hash: 0x56f7_d979_72eb_8f0b });
+        for cut in 0..bytes.len() {
+            let (first, second) = bytes.split_at(cut);
+            assert_eq!(digest_of(&[first, second]), whole, "cut at {cut}");
+            assert_eq!(digest_of(&[first, &second[..1], &second[1..]]), whole, "cut at {cut}");
+            let mut other = bytes.clone();
+            other[cut] ^= 0x10;
+            assert_ne!(digest_of(&[&other]), whole, "byte {cut}");
+        }
+        assert_ne!(digest_of(&[&[0]]).hash, digest_of(&[&[1]]).hash);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod tls;
 mod transport;
 
 pub use clean::{MAX_CHARS, clean};
+pub use digest::extend as extend_digest;
 pub use network::{MAX_PAYLOAD, NO_PROTOCOL, decode};
 pub use stop::{Layer, Reason, Stop, Stops};
 

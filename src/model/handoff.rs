@@ -147,8 +147,50 @@ impl Confidence {
         Confidence((probability.clamp(0.0, 1.0) * 1000.0).round() as u16)
     }
 
+    pub const fn grade(self) -> Grade {
+        match self.0 {
+            900.. => Grade::Sure,
+            600.. => Grade::Likely,
+            _ => Grade::Ambiguous,
+        }
+    }
+
     /// Between 0 and 1.
     pub fn probability(self) -> f64 {
         f64::from(self.0) / 1000.0
+    }
+}
+
+/// What a join is called by its confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grade {
+    Ambiguous,
+    /// At least [`Confidence::LIKELY`].
+    Likely,
+    /// At least [`Confidence::SURE`].
+    Sure,
+}
+
+impl Grade {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Grade::Ambiguous => "ambiguous",
+            Grade::Likely => "likely",
+            Grade::Sure => "sure",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grades_begin_where_the_constants_say() {
+        let below = |confidence: Confidence| Confidence(confidence.0 - 1);
+        assert_eq!(Confidence::SURE.grade(), Grade::Sure);
+        assert_eq!(below(Confidence::SURE).grade(), Grade::Likely);
+        assert_eq!(Confidence::LIKELY.grade(), Grade::Likely);
+        assert_eq!(below(Confidence::LIKELY).grade(), Grade::Ambiguous);
     }
 }

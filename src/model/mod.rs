@@ -29,10 +29,14 @@ mod topology;
 mod trail;
 mod vantage;
 
+#[cfg(test)]
+#[allow(clippy::return_self_not_must_use, reason = "test data")]
+pub mod sample;
+
 pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution};
-pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Hop, Marks, Proxy, RequestId};
+pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId};
 pub use journey::{Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit};
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{

@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::model::{Direction, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution, Timestamp, VantageId};
+use crate::model::{
+    Direction, Endpoint, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution, Timestamp, VantageId,
+};
 
 /// One packet at one capture point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +128,37 @@ pub struct Trail {
     pub deadline: Timestamp,
 }
 
+impl Trail {
+    /// The legs that carried the exchange, from the client's to the one that served, as indexes into
+    /// [`Trail::legs`]; tries that a proxy gave up are left out.
+    pub fn chain(&self) -> SmallVec<[u8; 4]> {
+        let mut chain = SmallVec::new();
+        let kept = |leg: &usize| self.hop_to(*leg).is_none_or(|hop| !hop.is_given_up);
+        let mut leg = (0..self.legs.len()).rev().find(kept);
+        while let Some(at) = leg {
+            chain.push(at as u8);
+            leg = self.hop_to(at).map(|hop| usize::from(hop.from_leg)).filter(|&from| from < at);
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// How a proxy came to the leg at index `leg`; `None` for the client's.
+    pub fn hop_to(&self, leg: usize) -> Option<&Hop> {
+        self.hops.get(leg.checked_sub(1)?)
+    }
+
+    /// The leg to the endpoint that served.
+    pub fn serving_leg(&self) -> Option<&Leg> {
+        self.legs.get(usize::from(*self.chain().last()?))
+    }
+
+    /// The endpoint that served, where it is known.
+    pub fn server(&self) -> Option<Endpoint> {
+        self.serving_leg().and_then(|leg| leg.server)
+    }
+}
+
 /// What correlation tells the rooms after it.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -133,4 +166,27 @@ pub enum Change {
     Upsert(Box<Trail>),
     /// The trail turned out to be part of another one.
     Withdraw(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Ip, Proxy, sample};
+
+    #[test]
+    fn the_chain_goes_past_what_a_proxy_gave_up() {
+        let end = |last| Endpoint::new(Ip::v4([10, 0, 0, last]), 80);
+        let mut trail = sample::trail(sample::leg(end(1), end(2), Some(end(2))));
+        assert_eq!(trail.chain()[..], [0]);
+        for (from, is_given_up) in [(0, false), (1, true), (1, false), (3, true)] {
+            let last = 3 + trail.legs.len() as u8;
+            trail.legs.push(sample::leg(end(2), end(last), Some(end(last))));
+            trail.hops.push(Hop { is_given_up, ..sample::hop(from, Proxy::Traefik) });
+        }
+        assert_eq!(trail.chain()[..], [0, 1, 3]);
+        assert_eq!(trail.server(), Some(end(6)));
+        // A hop that leads back to itself ends the chain.
+        trail.hops[2].from_leg = 9;
+        assert_eq!(trail.chain()[..], [3]);
+    }
 }

@@ -8,8 +8,9 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Role, SourceSummary,
-    StagePlace, State, Timestamp, Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
+    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Role,
+    SourceSummary, StagePlace, State, Timestamp, Translation, TranslationEvidence, TranslationKind, Verdict,
+    Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -112,7 +113,7 @@ struct JourneyRow<'a> {
     names: Names<'a>,
     exchange: ExchangeRow<'a>,
     legs: Vec<LegRow<'a>>,
-    handoffs: [(); 0],
+    handoffs: Vec<HandoffRow<'a>>,
     request: Vec<VisitRow<'a>>,
     reply: Vec<VisitRow<'a>>,
     retransmissions: u32,
@@ -124,7 +125,7 @@ impl<'a> JourneyRow<'a> {
         let trail = &*journey.trail;
         let client = trail.legs.first().map(|leg| leg.client);
         let target = trail.legs.first().and_then(|leg| leg.target);
-        let server = trail.legs.last().and_then(|leg| leg.server);
+        let server = trail.server();
         let visits = |visits: &'a [Visit]| {
             visits.iter().map(|visit| VisitRow::new(visit, journey, context)).collect::<Vec<_>>()
         };
@@ -140,7 +141,7 @@ impl<'a> JourneyRow<'a> {
             names: Names { ends: [client, target, server], context: *context },
             exchange: ExchangeRow::new(&trail.exchange),
             legs: trail.legs.iter().zip(1..).map(|(leg, id)| LegRow::new(id, leg, context)).collect(),
-            handoffs: [],
+            handoffs: trail.hops.iter().zip(2..).map(|(hop, to)| HandoffRow::new(to, hop, context)).collect(),
             request: visits(&journey.request),
             reply: visits(&journey.reply),
             retransmissions: trail.retransmissions,
@@ -216,6 +217,40 @@ impl<'a> LegRow<'a> {
             server: leg.server.map(Shown),
             client_seen_by_server: leg.client_seen_by_server.map(Shown),
             translations: leg.translations.iter().map(|done| TranslationRow::new(done, context)).collect(),
+        }
+    }
+}
+
+/// A proxy's step from one leg to the next.
+#[derive(serde::Serialize)]
+struct HandoffRow<'a> {
+    from_leg: u32,
+    to_leg: u32,
+    node: Option<&'a str>,
+    proxy: &'static str,
+    evidence: Vec<&'static str>,
+    confidence: f64,
+    request_delay_ns: Option<i64>,
+    reply_delay_ns: Option<i64>,
+    /// Other exchanges that could have been joined instead.
+    rivals: u32,
+    /// The proxy sent the request again on a later leg.
+    given_up: bool,
+}
+
+impl<'a> HandoffRow<'a> {
+    fn new(to_leg: u32, hop: &Hop, context: &Context<'a>) -> HandoffRow<'a> {
+        HandoffRow {
+            from_leg: u32::from(hop.from_leg) + 1,
+            to_leg,
+            node: hop.node.map(|node| context.node(node)),
+            proxy: hop.proxy.name(),
+            evidence: hop.evidence.iter().map(|evidence| evidence.kind.name()).collect(),
+            confidence: hop.confidence.probability(),
+            request_delay_ns: hop.request_delay_ns,
+            reply_delay_ns: hop.reply_delay_ns,
+            rivals: hop.rivals,
+            given_up: hop.is_given_up,
         }
     }
 }
@@ -364,7 +399,7 @@ impl<'a> VerdictRow<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Ip, NodeId as Node, Tuple};
+    use crate::model::{Confidence, EvidenceKind, Ip, NodeId as Node, Proxy, Tuple};
     use crate::report::{Format, Part};
     use crate::timeline::sample;
 
@@ -395,6 +430,28 @@ mod tests {
         assert_eq!(document(Manner::ascii()), document_in_english);
         let value: serde_json::Value = serde_json::from_str(&document_in_english).expect("JSON");
         assert_eq!(value["journeys"].as_array().map(Vec::len), Some(sample::all().len()));
+    }
+
+    #[test]
+    fn a_handoff_names_its_legs_its_evidence_and_how_sure_it_is() {
+        let evidence = |kind| crate::model::Evidence { kind, detail: "x-request-id 7f3a".into() };
+        let hop = Hop {
+            node: Some(Node(1)),
+            evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
+            confidence: Confidence::of(0.87),
+            rivals: 2,
+            request_delay_ns: Some(640_000),
+            is_given_up: true,
+            ..crate::model::sample::hop(0, Proxy::Traefik)
+        };
+        let mut out = Vec::new();
+        sample::with_context(Manner::default(), |context| {
+            value(&mut out, &HandoffRow::new(2, &hop, context));
+        });
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            r#"{"from_leg":1,"to_leg":2,"node":"kappa2","proxy":"traefik","evidence":["trace-id","timing"],"confidence":0.87,"request_delay_ns":640000,"reply_delay_ns":null,"rivals":2,"given_up":true}"#
+        );
     }
 
     #[test]

@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::model::{
-    Application, Clocks, Direction, Endpoint, Exchange, IcmpNotice, IcmpReason, Ip, Journey, Leg, Lookup,
-    NodeId, Part, Phase, Protocol, Resolution, Role, Sighting, State, Timestamp, Topology, Trail, Vantage,
-    VantageId, Way,
+    Application, Clocks, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Journey, Lookup, NodeId, Part,
+    Phase, Protocol, Resolution, Role, Sighting, State, Timestamp, Topology, Trail, Vantage, VantageId, Way,
+    sample,
 };
 use crate::stages::{Templates, World};
 
@@ -122,37 +120,8 @@ pub(super) const fn at(ip: Ip, port: u16) -> Endpoint {
 
 /// A TCP connection from `client` to `target`, which `server` serves.
 pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> Builder {
-    let leg = Leg {
-        protocol: Protocol::Tcp,
-        client: at(client, 40_000),
-        target: Some(target),
-        server,
-        client_seen_by_server: server.map(|_| at(client, 40_000)),
-        translations: SmallVec::new(),
-        crossings: SmallVec::new(),
-        faces: SmallVec::new(),
-    };
-    let trail = Trail {
-        id: 1,
-        revision: 1,
-        phase: Phase::TimedOut,
-        legs: SmallVec::from_iter([leg]),
-        exchange: Exchange::new(Application::Tcp),
-        sightings: Vec::new(),
-        end: None,
-        left_out: 0,
-        retransmissions: 0,
-        resolution: None,
-        notices: SmallVec::new(),
-        is_mid_stream: false,
-        hops: Vec::new(),
-        marks: None,
-        is_first_of_leg: true,
-        request_seq: Some(1_000),
-        reply_seq: Some(5_000),
-        answer_is_whole: false,
-        deadline: Timestamp(0),
-    };
+    let leg = sample::leg(at(client, 40_000), target, server);
+    let trail = Trail { phase: Phase::TimedOut, answer_is_whole: false, ..sample::trail(leg) };
     Builder { trail, clock: 1_000_000 }
 }
 

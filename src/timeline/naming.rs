@@ -76,7 +76,7 @@ pub struct Ends {
 
 /// The ends over all legs: the first leg's client and target, the last leg's server.
 pub fn ends(trail: &Trail) -> Ends {
-    let server = trail.legs.last().and_then(|leg| leg.server);
+    let server = trail.server();
     let target = trail.legs.first().and_then(|leg| leg.target).filter(|&target| Some(target) != server);
     Ends { client: trail.legs.first().map(|leg| leg.client), target, server }
 }

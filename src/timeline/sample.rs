@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
+use crate::model::sample as plain;
 use crate::model::{
     Application, ClockFit, Clocks, Direction, Endpoint, Exchange, IcmpNotice, IcmpReason, Ip, Journey, Label,
     Leg, Lookup, MICROS, MILLIS, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Resolution, Role,
@@ -113,27 +114,8 @@ impl Builder {
         leg: Leg,
         exchange: Exchange,
     ) -> Builder {
-        let trail = Trail {
-            id,
-            revision: 1,
-            phase: Phase::Answered,
-            legs: smallvec![leg],
-            exchange,
-            sightings: Vec::new(),
-            end: None,
-            left_out: 0,
-            retransmissions: 0,
-            resolution: None,
-            notices: smallvec![],
-            is_mid_stream: false,
-            hops: Vec::new(),
-            marks: None,
-            is_first_of_leg: true,
-            request_seq: Some(1_000),
-            reply_seq: Some(500_000),
-            answer_is_whole: true,
-            deadline: started.plus(5 * SECONDS),
-        };
+        let deadline = started.plus(5 * SECONDS);
+        let trail = Trail { id, exchange, reply_seq: Some(500_000), deadline, ..plain::trail(leg) };
         let verdict = verdict(Outcome::Open, "");
         let journey = Journey {
             id,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from system import LabError, need, run, wait_until
-from topology import NODES
+from topology import NODES, VIP
 
 NETLINK_NETFILTER = "12"
 NETLINK_RECORDER = str(Path(__file__).resolve().parent / "netlink_recorder.py")
@@ -18,9 +18,10 @@ QUEUE = ("-N", "200000", "-C", "134217728")
 
 
 class Capture:
-    def __init__(self, cluster, directory, snaplen=0, netlink=False):
-        self.cluster, self.directory, self.netlink = cluster, Path(directory), netlink
-        self.snaplen = ["-s", str(snaplen)] if snaplen else []
+    def __init__(self, cluster, directory, case):
+        self.cluster, self.directory = cluster, Path(directory)
+        self.netlink, self.loopback = case.netlink, case.loopback
+        self.snaplen = ["-s", str(case.snaplen)] if case.snaplen else []
         self.running = []           # (process, its log)
         self.started_ns = self.ended_ns = None
 
@@ -57,6 +58,9 @@ class Capture:
     def _dumpcap(self, node):
         names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali"))]
         args = [word for name in names for word in ("-i", name)]
+        if self.loopback:
+            # Of what stays inside a node, only the proxies' conversations are of interest.
+            args += ["-i", "lo", "-f", f"host {node.address} or host {VIP}"]
         self._spawn(node, "dumpcap", ["-q", "-B", BUFFER_MB, *QUEUE, *self.snaplen, *args,
                                       "-w", str(self.directory / f"{node.name}.pcapng")], "File: ")
 

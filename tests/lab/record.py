@@ -12,6 +12,7 @@ from pathlib import Path
 import topology
 from capture import Capture
 from cluster import OUTSIDE_TABLE
+from proxies import Proxies
 from system import LabError
 from topology import NODES
 from truth import Truth
@@ -24,6 +25,7 @@ class Session:
 
     def __init__(self, cluster, servers, case, capture):
         self.cluster, self.servers, self.case, self.capture = cluster, servers, case, capture
+        self.proxies = Proxies(servers)
         self.undo = ExitStack()
         self.done = []              # what the clients report
         self.running = []           # clients that were started and not yet awaited
@@ -71,7 +73,9 @@ class Session:
             job["id"] = self._next()
             for request in job["requests"]:
                 request["id"] = self._next()
-                request["path"] = f"{request.pop('under')}/{request['id']}"
+                # Where all requests are to be alike, a header that is no proxy's business tells them apart in the logs.
+                under = request.pop("under")
+                request["path"] = under if request.get("alike") else f"{under}/{request['id']}"
         elif job["kind"] in ("udp", "ping"):
             job["ids"] = [self._next() for _ in range(job["count"])]
 
@@ -146,8 +150,8 @@ class Session:
         self.undo.callback(self.cluster.offloads, place, interface, **before)
 
     def ingress(self, traefiks, pods):
-        self.servers.start_ingress(traefiks, pods)
-        self.undo.callback(self.servers.stop_ingress)
+        self.proxies.start(traefiks, pods)
+        self.undo.callback(self.proxies.stop)
 
     def first_node(self, address):
         if topology.is_service(address):
@@ -168,7 +172,7 @@ class Session:
 def record(cluster, servers, case, directory):
     """Record one case into `directory`; gives the truth that was written."""
     cluster.load_rules(case.options)
-    capture = Capture(cluster, directory, case.snaplen, case.netlink)
+    capture = Capture(cluster, directory, case)
     session = Session(cluster, servers, case, capture)
     try:
         act(session)

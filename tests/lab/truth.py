@@ -1,13 +1,16 @@
 """What really happened, joined from those who took part: clients, servers, proxies and conntrack."""
 
-import json
 import re
 from collections import defaultdict
 from datetime import datetime, timezone
 
+from chain import Chain, ident, json_lines, legs
+from proxies import NGINX_PORT, TRAEFIK_PORTS
 from topology import (NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
                       is_pod, is_service, node_of)
 
+# Of a node: where proxies listen.
+INGRESS_PORTS = (*TRAEFIK_PORTS.values(), NGINX_PORT)
 PROTOCOL = {"http": "tcp", "udp": "udp", "ping": "icmp"}
 
 
@@ -78,20 +81,6 @@ def translation(node, before, after):
 
 # -- logs --------------------------------------------------------------------------------------
 
-def json_lines(path):
-    if not path.exists():
-        return
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue            # notices of the program between its log lines
-
-
-def last_part(uri):
-    return uri.split("?")[0].rsplit("/", 1)[-1]
-
-
 def plain(address):
     """An IPv4 peer as a dual-stack socket sees it, written as IPv4."""
     ip, port = address
@@ -103,25 +92,11 @@ def served(workdir):
     found = {}
     for place in [pod.name for pod in PODS if pod.role == "web"] + ["client"]:
         for line in json_lines(workdir / place / "access.log"):
-            found[last_part(line["uri"])] = {"place": place, "server": plain(line["local"]),
-                                             "client": plain(line["remote"]), "status": line["status"],
-                                             "forwarded_for": line["forwarded_for"] or None}
+            found[ident(line, line["uri"])] = {"place": place, "server": plain(line["local"]),
+                                               "client": plain(line["remote"]), "status": line["status"],
+                                               "nth": line["nth"]}
         for line in json_lines(workdir / place / "udp.log"):
             found[line["id"]] = {"place": place, "client": plain(line["remote"])}
-    return found
-
-
-def proxied(workdir):
-    """Request id (or for a plain TCP proxy the client's address) → the proxies' log lines, in order."""
-    found = defaultdict(list)
-    for line in json_lines(workdir / "haproxy" / "access.log"):
-        key = last_part(line["request"].split(" ")[1]) if "request" in line else line["client"]
-        found[key].append({"proxy": "haproxy", "node": VIP_NODE, **{k: line[k] for k in ("client", "from", "to")}})
-    for node in NODES:
-        for line in json_lines(workdir / f"traefik-{node.name}" / "access.log"):
-            found[last_part(line.get("RequestPath", ""))].append(
-                {"proxy": "traefik", "node": node.name, "client": line.get("ClientAddr"),
-                 "to": line.get("ServiceAddr"), "status": line.get("DownstreamStatus")})
     return found
 
 
@@ -142,7 +117,7 @@ def path_of(client, target, dns):
     """The path template (see the product's paths) that this exchange should be drawn with."""
     if dns:
         return "dns-lookup"
-    if kind_of(target) == "vip" or (kind_of(target) == "node" and target[1] in (80, 8080)):
+    if kind_of(target) == "vip" or (kind_of(target) == "node" and target[1] in INGRESS_PORTS):
         return "ingress-to-pod"
     return {("pod", "service"): "pod-to-service", ("pod", "pod"): "pod-to-pod", ("pod", "outside"): "pod-to-external",
             ("outside", "pod"): "external-to-pod", ("outside", "service"): "external-to-service",
@@ -166,8 +141,8 @@ class Truth:
         self.session, self.capture = session, capture
         workdir = session.cluster.workdir
         self.conntrack = Conntrack({node.name: capture.events_file(node).read_text().splitlines() for node in NODES})
-        self.served, self.proxied = served(workdir), proxied(workdir)
-        self.conflicts = []
+        self.served, self.chain = served(workdir), Chain(workdir)
+        self.conflicts = self.chain.conflicts
         self.uses = defaultdict(int)    # two ends → connections between them so far
 
     def exchange(self, done):
@@ -176,7 +151,7 @@ class Truth:
         found, (seen, server) = self.conntrack.translations(protocol, client, target, self._use(done))
         path = path_of(client, target, done["kind"] == "dns")
         log = self.served.get(done["id"]) or {}
-        proxies = self.proxied.get(text(client), []) + self.proxied.get(done["id"], [])
+        proxies = self.chain.proxies(done["id"], text(client))
         if path == "ingress-to-pod":
             seen, server = log.get("client"), log.get("server")     # the pod's connection is the proxy's own
         elif kind_of(server) in ("service", "node"):
@@ -197,6 +172,7 @@ class Truth:
             "client_seen_by_server": write(seen), "client_node": node_of(client[0]), "first_node": first,
             "server_node": server_node, "translations": [translation(*step) for step in found],
             "proxies": proxies,
+            "legs": legs(done, text(client), text(target), proxies, log) if path == "ingress-to-pod" else None,
             "looked_up": done.get("looked_up"), "exchange": exchange_of(done), "error": done["error"],
             "reached_server": bool(log) if done["kind"] in ("http", "udp") else None,
             "connection_request": done.get("number_on_connection"),

@@ -53,10 +53,17 @@ const LINE_END: u64 = 2;
 impl Chunks {
     /// Walks over `bytes` and returns how many of them belong to this body: all, unless it finishes or breaks here.
     pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        self.feed_to(bytes, &mut |_| {})
+    }
+
+    /// As [`Chunks::feed`]; the body's own bytes, without the framing, go to `sink` in their order.
+    pub fn feed_to(&mut self, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> usize {
         let mut at = 0;
         while at < bytes.len() && !self.is_finished() && !self.is_broken() {
             if let State::Data { left } = self.state {
                 let step = left.min((bytes.len() - at) as u64);
+                let data = step.min(left.saturating_sub(LINE_END));
+                sink(&bytes[at..at + data as usize]);
                 self.advance(step);
                 at += step as usize;
             } else {
@@ -157,6 +164,16 @@ mod tests {
             let rest = [&BODY[cut..], b"HTTP/1.1 200"].concat();
             assert_eq!(chunks.feed(&rest), BODY.len() - cut, "cut at {cut}");
             assert!(chunks.is_finished());
+        }
+    }
+
+    #[test]
+    fn the_body_comes_out_without_its_framing() {
+        for cut in 0..=BODY.len() {
+            let (mut chunks, mut body) = (Chunks::default(), Vec::new());
+            chunks.feed_to(&BODY[..cut], &mut |data| body.extend_from_slice(data));
+            chunks.feed_to(&BODY[cut..], &mut |data| body.extend_from_slice(data));
+            assert_eq!(body, b"hello0123456789", "cut at {cut}");
         }
     }
 

@@ -4,9 +4,13 @@
 //! [`super::clean()`] first.
 
 mod chunks;
+mod marks;
 
 pub use chunks::Chunks;
 use httparse::{EMPTY_HEADER, Header, Status};
+
+use self::marks::Marking;
+use crate::model::Marks;
 
 /// A head larger than this is not waited for, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -15,7 +19,7 @@ const MAX_HEADERS: usize = 128;
 const MAX_METHOD: usize = 20;
 
 /// What a payload begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head<'a> {
     /// It begins like a request or an answer; the head's end is not there yet.
     Partial,
@@ -25,7 +29,7 @@ pub enum Head<'a> {
 }
 
 /// A request's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     pub method: &'a str,
     /// As on the request line: a path with its query, an absolute URI, `host:port` for CONNECT, or `*`.
@@ -38,6 +42,8 @@ pub struct Request<'a> {
     pub is_close: bool,
     /// The client asks for another protocol on this connection: an upgrade, or CONNECT.
     pub is_upgrade: bool,
+    /// What its fields say about where it came from; digests are not filled in.
+    pub marks: Option<Box<Marks>>,
     /// Length of the head with its empty line, in bytes; the body begins there.
     pub head_len: usize,
 }
@@ -77,8 +83,7 @@ impl Request<'_> {
 impl Response {
     /// `method` is the request's: an answer to HEAD has no body, one to CONNECT opens a tunnel.
     pub fn framing(&self, method: &str) -> Framing {
-        let is_tunnel = self.status == 101 || (method == "CONNECT" && self.status / 100 == 2);
-        if is_tunnel {
+        if self.is_tunnel(method) {
             return Framing::UntilClose;
         }
         if method == "HEAD" || matches!(self.status, 100..=199 | 204 | 304) {
@@ -89,6 +94,11 @@ impl Response {
             (false, Some(length)) => Framing::Length(length),
             (false, None) => Framing::UntilClose,
         }
+    }
+
+    /// What follows is another protocol's, on both ways (RFC 9110 §7.8, §9.3.6). `method` is the request's.
+    pub fn is_tunnel(&self, method: &str) -> bool {
+        self.status == 101 || (method == "CONNECT" && self.status / 100 == 2)
     }
 
     /// An interim answer; the final one to the same request follows (RFC 9110 §15.2).
@@ -152,6 +162,10 @@ fn read_request(bytes: &[u8], is_cut: bool) -> Head<'_> {
         return Head::Partial;
     };
     let Some(fields) = Fields::read(request.headers, minor) else { return Head::NotHttp };
+    let mut marking = Marking::default();
+    for header in request.headers.iter().take_while(|header| !header.name.is_empty()) {
+        marking.note(header.name, header.value);
+    }
     Head::Request(Request {
         method,
         target,
@@ -160,6 +174,7 @@ fn read_request(bytes: &[u8], is_cut: bool) -> Head<'_> {
         is_chunked: fields.is_chunked,
         is_close: fields.is_close,
         is_upgrade: fields.is_upgrade || method == "CONNECT",
+        marks: marking.finish(),
         head_len,
     })
 }

@@ -31,6 +31,7 @@ fn a_request_is_read() {
             is_chunked: false,
             is_close: false,
             is_upgrade: false,
+            marks: None,
             head_len: GET.len(),
         }
     );

@@ -74,7 +74,7 @@ impl Subject<'_> {
 
     /// Who served it in the end: the last leg's server.
     fn server(&self) -> Option<Endpoint> {
-        self.trail.legs.last().and_then(|leg| leg.server)
+        self.trail.server()
     }
 
     /// Client, target and server of every leg.
@@ -175,11 +175,9 @@ fn ordered<T: Ord>(known: &T, op: Op, wanted: &T) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use smallvec::smallvec;
-
     use super::*;
     use crate::model::{
-        Exchange, Label, Leg, NodeId, Outcome, Phase, Place, PlaceKind, Timestamp, Verdict, Visit, Way,
+        Exchange, Label, NodeId, Outcome, Place, PlaceKind, Timestamp, Verdict, Visit, Way, sample,
     };
 
     fn endpoint(text: &str) -> Endpoint {
@@ -203,16 +201,11 @@ mod tests {
 
     /// A request to a Service that took 2 ms and ended with 503.
     fn journey() -> (Journey, Topology) {
-        let leg = Leg {
-            protocol: Protocol::Tcp,
-            client: endpoint("10.244.1.17:45700"),
-            target: Some(endpoint("10.43.7.7:80")),
-            server: Some(endpoint("10.244.2.33:8080")),
-            client_seen_by_server: None,
-            crossings: smallvec::SmallVec::new(),
-            translations: smallvec![],
-            faces: smallvec![],
-        };
+        let leg = sample::leg(
+            endpoint("10.244.1.17:45700"),
+            endpoint("10.43.7.7:80"),
+            Some(endpoint("10.244.2.33:8080")),
+        );
         let exchange = Exchange {
             method: Some("GET".into()),
             path: Some("/r/17".into()),
@@ -220,27 +213,7 @@ mod tests {
             status: Some(503),
             ..Exchange::new(Application::Http)
         };
-        let trail = Trail {
-            id: 7,
-            revision: 0,
-            phase: Phase::Answered,
-            legs: smallvec![leg],
-            exchange,
-            sightings: vec![],
-            end: None,
-            left_out: 0,
-            retransmissions: 0,
-            resolution: None,
-            notices: smallvec![],
-            is_mid_stream: false,
-            hops: Vec::new(),
-            marks: None,
-            is_first_of_leg: true,
-            request_seq: None,
-            reply_seq: None,
-            answer_is_whole: true,
-            deadline: Timestamp(0),
-        };
+        let trail = Trail { id: 7, exchange, ..sample::trail(leg) };
         let seen = |micros: i64| State::Seen { time: Timestamp(micros * 1000) };
         let journey = Journey {
             id: 7,

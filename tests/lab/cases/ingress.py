@@ -1,6 +1,7 @@
 """Ingress: outside client, HAProxy on the VIP, Traefik on a node, pod."""
 
 from cases.words import case, expect, get, http, post
+from proxies import PORT
 from topology import KAPPA1, KAPPA2, KAPPA3, NODES, POD, VIP
 
 
@@ -9,7 +10,12 @@ def via(nodes, *pods):
     return tuple(nodes), tuple(POD[name] for name in pods)
 
 
-WEB, STREAM, STREAM_PROXY = (VIP, 80), (VIP, 8080), (VIP, 8081)
+def front(name):
+    """A port of HAProxy's."""
+    return VIP, PORT[name]
+
+
+WEB, STREAM, STREAM_PROXY = front("web"), front("stream"), front("stream_v2")
 
 
 def visit(**more):
@@ -93,7 +99,3 @@ def _(lab):
             http(WEB, visit(host="none.example.test", expect=nobody)))
 
 
-@case("ingress-load", "150 connections, 24 at once, through HAProxy and three Traefiks to three pods", store=None,
-      ingress=via(NODES, "stock-1", "stock-2", "stock-3"))
-def _(lab):
-    lab.run("client", *[http(WEB, *[visit() for _ in range(1 + 2 * (i % 3 == 0))]) for i in range(150)], together=24)

@@ -19,6 +19,7 @@ class Case:
     nodes: tuple = ("kappa1", "kappa2", "kappa3")   # whose files are kept
     snaplen: int = 0                    # how much of each packet is captured; 0 is all
     netlink: bool = False               # conntrack's messages are recorded beside the packets
+    loopback: bool = False              # lo is captured too, as far as it carries what nodes' own addresses say
     clocks: tuple = ()                  # (node, seconds): how far this node's clock is ahead
 
 

@@ -1,0 +1,56 @@
+//! One trail out of the trails on both sides of each proxy.
+
+use smallvec::SmallVec;
+
+use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Trail};
+
+/// Legs of one journey; more would be a loop of proxies, or a tunnel that carries everything.
+pub(super) const MAX_LEGS: usize = 16;
+
+/// A decided join, before the trail behind it is put in.
+#[derive(Clone, Debug)]
+pub(super) struct Join {
+    pub node: Option<NodeId>,
+    pub proxy: Proxy,
+    pub evidence: SmallVec<[Evidence; 2]>,
+    pub confidence: Confidence,
+    pub rivals: u32,
+    pub request_delay_ns: Option<i64>,
+    pub reply_delay_ns: Option<i64>,
+    pub is_given_up: bool,
+}
+
+/// Puts `next`, itself perhaps a chain already, behind leg `from_leg` of `head`; false where it has no room.
+pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) -> bool {
+    if head.legs.len() + next.legs.len() > MAX_LEGS {
+        return false;
+    }
+    let shift = head.legs.len() as u8;
+    head.hops.push(Hop {
+        from_leg,
+        node: join.node,
+        proxy: join.proxy,
+        evidence: join.evidence,
+        confidence: join.confidence,
+        rivals: join.rivals,
+        request_delay_ns: join.request_delay_ns,
+        reply_delay_ns: join.reply_delay_ns,
+        is_given_up: join.is_given_up,
+        exchange: next.exchange,
+        phase: next.phase,
+        request_seq: next.request_seq,
+        reply_seq: next.reply_seq,
+        is_mid_stream: next.is_mid_stream,
+        answer_is_whole: next.answer_is_whole,
+    });
+    head.hops.extend(next.hops.into_iter().map(|hop| Hop { from_leg: hop.from_leg + shift, ..hop }));
+    head.legs.extend(next.legs);
+    head.sightings.extend(next.sightings.into_iter().map(|mut sighting| {
+        sighting.leg += shift;
+        sighting
+    }));
+    head.left_out += next.left_out;
+    head.retransmissions += next.retransmissions;
+    head.notices.extend(next.notices);
+    true
+}

@@ -1,0 +1,251 @@
+//! Proxies: which exchange out of a host continues which exchange into it.
+//!
+//! A proxy ends one connection and opens, or reuses, another; only evidence joins the two. Closed trails that end
+//! or begin at a possible proxy are held for a moment, until whatever ran at the same time is known too. Then all
+//! rivals at one host are decided together:
+//! 1. An exchange out of the host must lie within the one it continues ([`passage::within`]).
+//! 2. Clues speak for or against each pair ([`evidence`]), and how long the proxy held it ([`pace`]).
+//! 3. [`matching`] says how likely each pair is, given that each goes on at most once.
+//! 4. What was decided becomes a chain of legs ([`chain`]), handed on as one trail.
+//!
+//! Time alone never makes a join sure: its confidence is what it would be if only the order in time were known and
+//! not the delay, or else it stays below [`Confidence::SURE`].
+
+mod chain;
+mod evidence;
+mod matching;
+mod pace;
+mod passage;
+mod rival;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hashbrown::{HashMap, HashSet};
+use slab::Slab;
+
+use self::chain::Join;
+use self::pace::Pace;
+use self::passage::Host;
+use self::passage::Passage;
+pub(super) use self::passage::Seen;
+use self::rival::{Decisions, Rivals};
+use crate::model::{Change, Ip, MILLIS, Protocol, SECONDS, Timestamp, Topology, Trail, Tuple};
+
+/// Trails held at once; beyond it all are decided with what is known.
+const MAX_HELD: usize = 16_384;
+/// Pods and machines outside the capture that are known to be proxies, and connections known to pass through.
+const MAX_KNOWN: usize = 65_536;
+/// How long a trail is held before it is decided: what ran beside it is handed on a little later.
+const LAG: i64 = 100 * MILLIS;
+/// How long it waits for a continuation that is still open.
+const PATIENCE: i64 = 70 * SECONDS;
+
+/// What is known of the world when trails are decided.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub topology: &'a Topology,
+    /// How far each node's clock is ahead, by node.
+    pub ahead: &'a [i64],
+    pub now: Timestamp,
+}
+
+/// A trail that waits for a decision.
+struct Held {
+    trail: Trail,
+    since: Timestamp,
+    /// How it lies at the host that serves it, until it is decided what continues it.
+    inbound: Option<Passage>,
+    /// How it lies at the host that opened it, until it is decided what it continues.
+    outbound: Option<Passage>,
+    /// What it continues.
+    previous: Option<u32>,
+    /// What continues it.
+    next: Vec<(u32, Join)>,
+}
+
+/// The exchanges in and out of one host that are not decided yet, and what its delays are like.
+#[derive(Default)]
+struct Bench {
+    inbound: Vec<u32>,
+    outbound: Vec<u32>,
+    request_pace: Pace,
+    reply_pace: Pace,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Handoffs {
+    held: Slab<Held>,
+    benches: BTreeMap<Host, Bench>,
+    /// Addresses, of pods or outside, from which requests came that only a proxy makes.
+    proxies: HashSet<Ip>,
+    /// Connections whose bytes come through unread, and the connections they go on in.
+    through: HashMap<Tuple, Tuple>,
+    next_round: Timestamp,
+}
+
+impl Handoffs {
+    /// Whether `ip` may be a proxy's: a node's own address, or one that was seen to hand requests on.
+    pub(super) fn may_proxy(&self, ip: Ip, topology: &Topology) -> bool {
+        topology.node_addresses.contains_key(&ip) || self.proxies.contains(&ip)
+    }
+
+    /// Takes a closed trail to hold; gives it back where no proxy can be at either end.
+    pub(super) fn hold(&mut self, trail: Trail, world: World<'_>) -> Option<Trail> {
+        let [leg] = trail.legs.as_slice() else { return Some(trail) };
+        if leg.protocol != Protocol::Tcp {
+            return Some(trail);
+        }
+        if evidence::is_forwarded(trail.marks.as_deref()) && self.proxies.len() < MAX_KNOWN {
+            self.proxies.insert(leg.client.ip);
+        }
+        let seen = seen(&trail);
+        let server = leg.server.or(leg.target).filter(|it| self.may_proxy(it.ip, world.topology));
+        let inbound = server.and_then(|server| {
+            let host = Host::of(server.ip, world.topology);
+            Passage::new(seen, host, true, world.topology, world.ahead).map(|passage| (host, passage))
+        });
+        let outbound = Some(leg.client.ip).filter(|&ip| self.may_proxy(ip, world.topology)).and_then(|ip| {
+            let host = Host::of(ip, world.topology);
+            Passage::new(seen, host, false, world.topology, world.ahead).map(|passage| (host, passage))
+        });
+        if inbound.is_none() && outbound.is_none() {
+            return Some(trail);
+        }
+        if self.held.is_empty() {
+            self.next_round = world.now.plus(LAG);
+        }
+        let entry = self.held.vacant_entry();
+        let slot = entry.key() as u32;
+        if let Some((host, _)) = inbound {
+            self.benches.entry(host).or_default().inbound.push(slot);
+        }
+        if let Some((host, _)) = outbound {
+            self.benches.entry(host).or_default().outbound.push(slot);
+        }
+        entry.insert(Held {
+            trail,
+            since: world.now,
+            inbound: inbound.map(|(_, passage)| passage),
+            outbound: outbound.map(|(_, passage)| passage),
+            previous: None,
+            next: Vec::new(),
+        });
+        None
+    }
+
+    /// Whether it is time to decide.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        !self.held.is_empty() && (now >= self.next_round || self.held.len() >= MAX_HELD)
+    }
+
+    /// Decides what can be decided. `open` are the exchanges that are not handed on yet: rivals, or continuations to
+    /// wait for. At the end of the input everything is decided.
+    pub(super) fn decide(
+        &mut self,
+        open: &[Seen<'_>],
+        world: World<'_>,
+        is_end: bool,
+        changes: &mut VecDeque<Change>,
+    ) {
+        let is_forced = is_end || self.held.len() >= MAX_HELD;
+        let mut settled = Vec::new();
+        for (&host, bench) in &mut self.benches {
+            let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
+            let decisions = rivals.decide(bench, &self.through, world);
+            apply(decisions, &mut self.held, bench, &mut self.through, &mut settled);
+        }
+        self.through_is_bounded();
+        for slot in settled {
+            self.hand_on(slot, changes);
+        }
+        // Where much runs at once, rounds are dear and waiting is cheap.
+        let pause = if open.len() + self.held.len() < 2_000 { LAG } else { 5 * LAG };
+        self.next_round = world.now.plus(pause);
+    }
+
+    fn through_is_bounded(&mut self) {
+        if self.through.len() > MAX_KNOWN {
+            self.through.clear();
+        }
+    }
+
+    /// Hands on the chain that the trail in `slot` belongs to, once all of it is decided.
+    fn hand_on(&mut self, slot: u32, changes: &mut VecDeque<Change>) {
+        let mut head = slot;
+        while let Some(previous) = self.held.get(head as usize).and_then(|held| held.previous) {
+            head = previous;
+        }
+        if self.is_decided(head) {
+            let trail = self.assemble(head, changes);
+            changes.push_back(Change::Upsert(Box::new(trail)));
+        }
+    }
+
+    fn is_decided(&self, slot: u32) -> bool {
+        self.held.get(slot as usize).is_some_and(|held| {
+            held.inbound.is_none()
+                && held.outbound.is_none()
+                && held.next.iter().all(|&(next, _)| self.is_decided(next))
+        })
+    }
+
+    /// Takes a decided chain out. Each exchange comes earlier than what continues it, so this ends.
+    fn assemble(&mut self, slot: u32, changes: &mut VecDeque<Change>) -> Trail {
+        let Held { trail: mut head, mut next, .. } = self.held.remove(slot as usize);
+        next.sort_by_key(|(slot, _)| self.held[*slot as usize].trail.id);
+        for (slot, join) in next {
+            let trail = self.assemble(slot, changes);
+            if head.legs.len() + trail.legs.len() > chain::MAX_LEGS {
+                changes.push_back(Change::Upsert(Box::new(trail)));
+                continue;
+            }
+            // Open revisions of it were handed on before.
+            if trail.revision > 1 {
+                changes.push_back(Change::Withdraw(trail.id));
+            }
+            chain::append(&mut head, 0, join, trail);
+        }
+        head
+    }
+}
+
+/// Writes down what was decided at one host; `settled` gets the trails it concerns.
+fn apply(
+    decisions: Decisions,
+    held: &mut Slab<Held>,
+    bench: &mut Bench,
+    through: &mut HashMap<Tuple, Tuple>,
+    settled: &mut Vec<u32>,
+) {
+    for decision in decisions.joins {
+        held[decision.outbound as usize].previous = Some(decision.inbound);
+        held[decision.inbound as usize].next.push((decision.outbound, decision.join));
+        if let Some((delays, legs)) = decision.learned {
+            delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay));
+            delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay));
+            through.extend(legs);
+        }
+    }
+    for &slot in &decisions.inbound {
+        held[slot as usize].inbound = None;
+    }
+    for &slot in &decisions.outbound {
+        held[slot as usize].outbound = None;
+    }
+    bench.inbound.retain(|&slot| held[slot as usize].inbound.is_some());
+    bench.outbound.retain(|&slot| held[slot as usize].outbound.is_some());
+    settled.extend(decisions.inbound);
+    settled.extend(decisions.outbound);
+}
+
+fn seen(trail: &Trail) -> Seen<'_> {
+    Seen {
+        sightings: &trail.sightings,
+        exchange: &trail.exchange,
+        marks: trail.marks.as_deref(),
+        leg: &trail.legs[0],
+    }
+}

@@ -1,0 +1,66 @@
+//! How long a proxy usually holds what passes through it, learned from the joins that were sure.
+
+/// What proxies take before anything was learned: a fraction of a millisecond, give or take a factor of three.
+const USUAL_NS: f64 = 300_000.0;
+const SPREAD: f64 = 1.2;
+/// However regular a proxy was so far, the next request may have to wait for a processor.
+const NARROWEST: f64 = 0.5;
+/// Joins after which older ones begin to be forgotten.
+const MEMORY: f64 = 64.0;
+/// Stamps are no finer than this when two interfaces are compared.
+const GRAIN_NS: f64 = 5_000.0;
+/// Time is a weak witness either way.
+const STRONGEST_AGAINST: f64 = -4.0;
+const STRONGEST_FOR: f64 = 6.0;
+
+/// The distribution of a delay: its logarithm's mean and spread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    mean: f64,
+    variance: f64,
+    joins: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { mean: USUAL_NS.ln(), variance: SPREAD * SPREAD, joins: 4.0 }
+    }
+}
+
+impl Pace {
+    pub(super) fn learn(&mut self, delay_ns: i64) {
+        self.joins = (self.joins + 1.0).min(MEMORY);
+        let off = logarithm(delay_ns) - self.mean;
+        self.mean += off / self.joins;
+        self.variance += (off * off - self.variance) / self.joins;
+    }
+
+    /// How much likelier a delay is for an exchange that is handed on than for one that begins at any time of
+    /// `window_ns`; a natural logarithm.
+    pub(super) fn weigh(&self, delay_ns: i64, window_ns: i64) -> f64 {
+        let spread = self.variance.sqrt().max(NARROWEST);
+        let value = logarithm(delay_ns);
+        let off = (value - self.mean) / spread;
+        let density = -off * off / 2.0 - value - (spread * std::f64::consts::TAU.sqrt()).ln();
+        (density + logarithm(window_ns)).clamp(STRONGEST_AGAINST, STRONGEST_FOR)
+    }
+}
+
+fn logarithm(ns: i64) -> f64 {
+    (ns.max(0) as f64 + GRAIN_NS).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_delay_speaks_for_a_join_and_a_long_one_against_it() {
+        let mut pace = Pace::default();
+        for delay in [80_000, 100_000, 120_000, 90_000, 110_000, 95_000].repeat(10) {
+            pace.learn(delay);
+        }
+        assert!(pace.weigh(100_000, 10_000_000) > 3.0);
+        assert!(pace.weigh(9_000_000, 10_000_000) < 0.0);
+    }
+}

@@ -1,0 +1,168 @@
+//! An exchange as a host's proxy sees it: coming in, or going out.
+
+use smallvec::SmallVec;
+
+use crate::model::{
+    Direction, Endpoint, Exchange, Ip, Leg, Marks, NodeId, Part, Role, Sighting, Timestamp, Topology, Way,
+};
+
+/// Two interfaces of one node stamp with one clock; packets may still be stamped in another order than they went.
+const SLACK_AT_HOST: i64 = 50_000;
+/// Where an exchange was not seen at the host itself, two nodes' clocks come in.
+const SLACK_ELSEWHERE: i64 = 2_000_000;
+
+/// Where a proxy can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Host {
+    /// A node: any of its addresses.
+    Node(NodeId),
+    /// A pod, or a machine that was not captured.
+    Address(Ip),
+}
+
+impl Host {
+    pub(super) fn of(ip: Ip, topology: &Topology) -> Host {
+        topology.node_addresses.get(&ip).map_or(Host::Address(ip), |&node| Host::Node(node))
+    }
+
+    /// The node it is or runs on, where that is known.
+    pub(super) fn node(self, topology: &Topology) -> Option<NodeId> {
+        match self {
+            Host::Node(node) => Some(node),
+            Host::Address(ip) => topology.node_of_pod(ip),
+        }
+    }
+
+    /// Whether a sighting shows a packet on its way into the host (`Toward`) or out of it at its own edge.
+    fn is_at_edge(self, sighting: &Sighting, toward: bool, topology: &Topology) -> bool {
+        let vantage = topology.vantage(sighting.vantage);
+        match self {
+            Host::Node(node) if vantage.node != node => false,
+            Host::Node(_) if vantage.role == Role::Loopback => true,
+            Host::Node(_) => sighting.direction != if toward { Direction::Out } else { Direction::In },
+            Host::Address(ip) => {
+                topology.pods.get(&ip) == Some(&sighting.vantage)
+                    && sighting.direction != if toward { Direction::In } else { Direction::Out }
+            }
+        }
+    }
+}
+
+/// What is known of an exchange, open or closed.
+#[derive(Clone, Copy)]
+pub(in crate::correlate) struct Seen<'a> {
+    pub sightings: &'a [Sighting],
+    pub exchange: &'a Exchange,
+    pub marks: Option<&'a Marks>,
+    pub leg: &'a Leg,
+}
+
+impl Seen<'_> {
+    /// Who the server's side takes for the client.
+    pub(super) fn client(&self) -> Endpoint {
+        let announced = self.marks.and_then(|marks| marks.announced);
+        announced.or(self.leg.client_seen_by_server).unwrap_or(self.leg.client)
+    }
+
+    /// The host that ends the leg.
+    pub(super) fn server_host(&self, topology: &Topology) -> Option<Host> {
+        self.leg.server.or(self.leg.target).map(|server| Host::of(server.ip, topology))
+    }
+
+    /// The host that opened the leg.
+    pub(super) fn client_host(&self, topology: &Topology) -> Host {
+        Host::of(self.leg.client.ip, topology)
+    }
+}
+
+/// The times of an exchange at one host, on the core's clock.
+#[derive(Clone, Debug)]
+pub(super) struct Passage {
+    /// Of the request's payload; of the first packet where it has none.
+    pub request: SmallVec<[Timestamp; 4]>,
+    /// Of the answer's payload.
+    pub reply: SmallVec<[Timestamp; 4]>,
+    /// They were taken at the host's own edge.
+    pub is_at_host: bool,
+}
+
+impl Passage {
+    /// `is_inbound`: the host serves the exchange, rather than asks.
+    pub(super) fn new(
+        seen: Seen<'_>,
+        host: Host,
+        is_inbound: bool,
+        topology: &Topology,
+        ahead: &[i64],
+    ) -> Option<Passage> {
+        let times = |way: Way, is_wanted: &dyn Fn(&Sighting) -> bool| {
+            let mut times: SmallVec<[Timestamp; 4]> = seen
+                .sightings
+                .iter()
+                .filter(|sighting| sighting.way == way && is_wanted(sighting))
+                .map(|sighting| core_time(sighting, topology, ahead))
+                .collect();
+            times.sort_unstable();
+            times
+        };
+        let is_payload = |sighting: &Sighting| matches!(sighting.part, Part::Head | Part::Body);
+        let has_payload = seen.sightings.iter().any(|it| it.way == Way::Request && is_payload(it));
+        // A connection that never came to a request shows by its SYN when it was asked for.
+        let begins = |it: &Sighting| if has_payload { is_payload(it) } else { it.part == Part::Handshake };
+        let is_edge =
+            |it: &Sighting, way: Way| host.is_at_edge(it, is_inbound == (way == Way::Request), topology);
+        let mut request = times(Way::Request, &|it| begins(it) && is_edge(it, Way::Request));
+        let mut reply = times(Way::Reply, &|it| is_payload(it) && is_edge(it, Way::Reply));
+        let is_at_host = !request.is_empty();
+        if request.is_empty() {
+            request = times(Way::Request, &begins);
+        }
+        if reply.is_empty() {
+            reply = times(Way::Reply, &is_payload);
+        }
+        (!request.is_empty()).then_some(Passage { request, reply, is_at_host })
+    }
+
+    pub(super) fn start(&self) -> Timestamp {
+        self.request[0]
+    }
+
+    /// When the last of its answer went by; the end of time while there is none.
+    pub(super) fn end(&self) -> Timestamp {
+        self.reply.last().copied().unwrap_or(Timestamp(i64::MAX))
+    }
+}
+
+/// How long a proxy held a request and its answer, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delays {
+    pub request: Option<i64>,
+    pub reply: Option<i64>,
+}
+
+/// How `outbound` lies within `inbound`; `None` where it does not, so that it cannot be its continuation.
+pub(super) fn within(inbound: &Passage, outbound: &Passage) -> Option<Delays> {
+    let is_at_host = inbound.is_at_host && outbound.is_at_host;
+    let slack = if is_at_host { SLACK_AT_HOST } else { SLACK_ELSEWHERE };
+    let start = outbound.start();
+    if start.plus(slack) < inbound.start() || inbound.end().plus(slack) < start {
+        return None;
+    }
+    // The last of the request that had come in by then: a proxy may send on while more is coming.
+    let asked = inbound.request.iter().rev().find(|&&time| time <= start).or(inbound.request.first());
+    let request = asked.map(|&asked| start.since(asked).max(0));
+    let reply = match (outbound.reply.first(), inbound.reply.last()) {
+        (Some(&answer), Some(&last)) if last.plus(slack) < answer => return None,
+        (Some(&answer), Some(_)) => {
+            let passed_on = inbound.reply.iter().find(|&&time| time >= answer).or(inbound.reply.last());
+            passed_on.map(|&time| time.since(answer).max(0))
+        }
+        _ => None,
+    };
+    Some(Delays { request, reply })
+}
+
+fn core_time(sighting: &Sighting, topology: &Topology, ahead: &[i64]) -> Timestamp {
+    let node = topology.vantage(sighting.vantage).node;
+    sighting.time.plus(-ahead.get(node.0 as usize).copied().unwrap_or_default())
+}

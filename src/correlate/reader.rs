@@ -1,0 +1,390 @@
+//! What one way of a connection says: where its messages begin and end, and what their heads tell.
+//!
+//! It gets every byte once and in order. Bodies of known length are stepped over, so their bytes need not have been
+//! captured.
+
+use arrayvec::ArrayVec;
+use smallvec::SmallVec;
+
+use crate::decode::{clean, extend_digest, http, tls};
+use crate::model::{Digest, Marks, Way};
+
+/// Bytes of one head that may be kept while it is incomplete; servers refuse longer ones.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+/// Segments of a connection caught in the middle that are looked at for the begin of a head.
+const MAX_SEARCHED: u8 = 64;
+/// Bytes of a body that go into its digest: enough to tell bodies apart, and there at once.
+const MAX_DIGESTED: u32 = 1024;
+/// Answers of one segment whose requests are known.
+pub(super) const MAX_ASKED: usize = 8;
+
+/// What a connection carries, as far as its first bytes tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Carries {
+    #[default]
+    Unknown,
+    Http,
+    Tls,
+    /// HTTP gave way to something else: an upgrade, or CONNECT.
+    Tunnel,
+    Other,
+}
+
+/// What reading found. Sequence numbers are those of the way it was found on.
+#[derive(Debug)]
+pub(super) enum Event {
+    RequestStart(u32),
+    RequestHead {
+        method: Box<str>,
+        target: Box<str>,
+        host: Option<Box<str>>,
+        marks: Box<Marks>,
+    },
+    RequestEnd(u32),
+    ReplyStart(u32),
+    ReplyHead {
+        status: u16,
+    },
+    /// An interim answer (1xx) ended here: the real one follows.
+    Interim,
+    ReplyEnd(u32),
+    /// More is known of the body, or of the bytes that are not understood.
+    Body(Digest),
+    /// The answer gives the connection over to another protocol.
+    Tunnel,
+    /// First payload byte of a way that is not HTTP.
+    OpaqueStart(u32),
+    TlsHello {
+        server_name: Option<Box<str>>,
+    },
+}
+
+pub(super) type Events = SmallVec<[Event; 4]>;
+
+/// What an answer's meaning depends on of its request (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Content,
+    /// HEAD: the answer has no body.
+    Head,
+    /// CONNECT: the answer opens a tunnel.
+    Connect,
+}
+
+impl Asked {
+    pub(super) fn by(method: Option<&str>) -> Asked {
+        match method {
+            Some("HEAD") => Asked::Head,
+            Some("CONNECT") => Asked::Connect,
+            _ => Asked::Content,
+        }
+    }
+
+    const fn method(self) -> &'static str {
+        match self {
+            Asked::Content => "",
+            Asked::Head => "HEAD",
+            Asked::Connect => "CONNECT",
+        }
+    }
+}
+
+/// What reading needs to know of the rest of the connection, and where it says what it found.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub way: Way,
+    pub is_mid_stream: bool,
+    /// What the answers that are not over were asked by, the oldest first.
+    pub asked: ArrayVec<Asked, MAX_ASKED>,
+    pub carries: &'a mut Carries,
+    pub events: &'a mut Events,
+}
+
+impl Context<'_> {
+    fn start(&self, at: u32) -> Event {
+        match self.way {
+            Way::Request => Event::RequestStart(at),
+            Way::Reply => Event::ReplyStart(at),
+        }
+    }
+}
+
+/// Bytes that are read next: `len` of them from sequence number `at`, of which the first ones were captured.
+#[derive(Clone, Copy, Debug)]
+struct Piece<'a> {
+    at: u32,
+    len: u32,
+    bytes: &'a [u8],
+}
+
+#[derive(Debug, Default)]
+enum Reading {
+    /// Before the first byte of a head.
+    #[default]
+    Boundary,
+    /// Inside a head that is not whole yet.
+    Head(Vec<u8>),
+    Body {
+        left: u64,
+    },
+    Chunked(http::Chunks),
+    /// Bytes without an end of their own, understood or not.
+    UntilClose,
+}
+
+/// A head as far as it was read.
+enum HeadEnd {
+    /// Its end is not there yet.
+    Partial,
+    /// It is `len` bytes long; where its message ends cannot be told without `framing`.
+    Whole { len: usize, framing: Option<http::Framing> },
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    reading: Reading,
+    /// Of the present message's body.
+    body: Digest,
+    /// A byte of the body is missing: the digest stays as it is.
+    body_is_broken: bool,
+    /// How much of the digest was told.
+    told: u32,
+    searched: u8,
+}
+
+impl Reader {
+    /// Reads `len` bytes from sequence number `at`, of which `bytes` were captured.
+    pub(super) fn read(&mut self, context: &mut Context<'_>, at: u32, len: u32, bytes: &[u8]) {
+        let mut done = 0_u32;
+        while done < len {
+            let rest = bytes.get(done as usize..).unwrap_or_default();
+            let piece = Piece { at: at.wrapping_add(done), len: len - done, bytes: rest };
+            let step = self.step(context, piece);
+            debug_assert!(step > 0, "reading must go on");
+            done += step.max(1);
+        }
+        self.tell_body(context);
+        if matches!(self.reading, Reading::Boundary) {
+            self.searched = self.searched.saturating_add(1);
+        }
+    }
+
+    /// Steps over bytes that were not captured, where it does not matter what they were.
+    pub(super) fn cross_gap(&mut self, gap: u32) -> bool {
+        let can_cross = match &mut self.reading {
+            Reading::UntilClose => true,
+            Reading::Body { left } if *left > u64::from(gap) => {
+                *left -= u64::from(gap);
+                true
+            }
+            Reading::Chunked(chunks) if chunks.skippable() >= u64::from(gap) => chunks.skip(u64::from(gap)),
+            _ => false,
+        };
+        self.body_is_broken |= can_cross;
+        can_cross
+    }
+
+    /// The capture lost bytes from `at` on: reading goes on behind them. In between messages, the lost ones began
+    /// another.
+    pub(super) fn give_up_gap(&mut self, context: &mut Context<'_>, at: u32) {
+        if matches!(self.reading, Reading::Boundary)
+            && *context.carries == Carries::Http
+            && !context.is_mid_stream
+        {
+            context.events.push(context.start(at));
+        }
+        self.reading = Reading::Boundary;
+        self.searched = 0;
+    }
+
+    /// Reads on; returns how many of the piece's bytes it took, at least one.
+    fn step(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
+        match std::mem::take(&mut self.reading) {
+            Reading::Boundary => self.begin(context, piece),
+            Reading::Head(head) => self.go_on_with_head(context, head, piece),
+            Reading::Body { left } => {
+                let step = u64::from(piece.len).min(left) as u32;
+                self.digest(piece.bytes, step);
+                if u64::from(step) == left {
+                    self.end_message(context, piece.at.wrapping_add(step));
+                } else {
+                    self.reading = Reading::Body { left: left - u64::from(step) };
+                }
+                step
+            }
+            Reading::Chunked(chunks) => self.read_chunks(context, chunks, piece),
+            Reading::UntilClose => {
+                self.digest(piece.bytes, piece.len);
+                self.reading = Reading::UntilClose;
+                piece.len
+            }
+        }
+    }
+
+    /// At a boundary: decides what begins here.
+    fn begin(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
+        let looks_like_head = match context.way {
+            Way::Request => http::looks_like_request(piece.bytes),
+            Way::Reply => http::looks_like_response(piece.bytes),
+        };
+        match *context.carries {
+            Carries::Unknown | Carries::Http if looks_like_head => {
+                *context.carries = Carries::Http;
+                context.events.push(context.start(piece.at));
+                self.go_on_with_head(context, Vec::new(), piece)
+            }
+            // Empty lines before a head are ignored (RFC 9112 §2.2).
+            Carries::Http if matches!(piece.bytes, [b'\r' | b'\n', ..]) => 1,
+            Carries::Http => piece.len,
+            Carries::Unknown if context.is_mid_stream && self.searched < MAX_SEARCHED => piece.len,
+            Carries::Unknown | Carries::Tls | Carries::Tunnel | Carries::Other => {
+                self.begin_opaque(context, piece);
+                piece.len
+            }
+        }
+    }
+
+    fn begin_opaque(&mut self, context: &mut Context<'_>, piece: Piece<'_>) {
+        self.begin_body(Reading::UntilClose);
+        self.digest(piece.bytes, piece.len);
+        if *context.carries == Carries::Tunnel {
+            return;
+        }
+        context.events.push(Event::OpaqueStart(piece.at));
+        if *context.carries != Carries::Unknown {
+            return;
+        }
+        *context.carries = Carries::Other;
+        if context.way == Way::Request
+            && let Some(hello) = tls::client_hello(piece.bytes)
+        {
+            *context.carries = Carries::Tls;
+            context.events.push(Event::TlsHello { server_name: hello.sni });
+        }
+    }
+
+    /// Reads a head of which `kept` was there before. One that the capture cut is read as far as it goes.
+    fn go_on_with_head(&mut self, context: &mut Context<'_>, mut kept: Vec<u8>, piece: Piece<'_>) -> u32 {
+        let before = kept.len();
+        let is_cut = (piece.bytes.len() as u32) < piece.len || before + piece.bytes.len() >= MAX_HEAD;
+        // A head in one piece, as nearly all are, is read where it is.
+        let head = if kept.is_empty() {
+            &piece.bytes[..piece.bytes.len().min(MAX_HEAD)]
+        } else {
+            kept.extend_from_slice(&piece.bytes[..piece.bytes.len().min(MAX_HEAD - before)]);
+            &kept
+        };
+        match read_head(context, head, is_cut) {
+            HeadEnd::Partial => {
+                self.reading = Reading::Head(if kept.is_empty() { head.to_vec() } else { kept });
+                piece.len
+            }
+            HeadEnd::Whole { len, framing } => {
+                let taken = (len.saturating_sub(before) as u32).clamp(1, piece.len);
+                let reading = match framing {
+                    None => Reading::Boundary,
+                    Some(http::Framing::Length(left)) => Reading::Body { left },
+                    Some(http::Framing::Chunked) => Reading::Chunked(http::Chunks::default()),
+                    Some(http::Framing::UntilClose) => Reading::UntilClose,
+                };
+                let is_over = matches!(reading, Reading::Body { left: 0 });
+                self.begin_body(reading);
+                if is_over {
+                    self.end_message(context, piece.at.wrapping_add(taken));
+                }
+                taken
+            }
+        }
+    }
+
+    fn read_chunks(&mut self, context: &mut Context<'_>, mut chunks: http::Chunks, piece: Piece<'_>) -> u32 {
+        let taken = chunks.feed_to(piece.bytes, &mut |data| self.digest(data, data.len() as u32));
+        let unseen = piece.len - piece.bytes.len() as u32;
+        if chunks.is_finished() {
+            let taken = (taken as u32).clamp(1, piece.len);
+            self.end_message(context, piece.at.wrapping_add(taken));
+            return taken;
+        }
+        self.body_is_broken |= unseen > 0;
+        // Where the place in the body is lost, what follows cannot be told from it: the next head is looked for.
+        let is_followed = !chunks.is_broken() && chunks.skip(unseen.into());
+        self.reading = if is_followed { Reading::Chunked(chunks) } else { Reading::Boundary };
+        piece.len
+    }
+
+    fn begin_body(&mut self, reading: Reading) {
+        self.reading = reading;
+        self.body = Digest::default();
+        self.body_is_broken = false;
+        self.told = 0;
+    }
+
+    /// Takes `len` bytes of a body into its digest, of which `bytes`, or the first of them, were captured.
+    fn digest(&mut self, bytes: &[u8], len: u32) {
+        let room = MAX_DIGESTED.saturating_sub(self.body.len);
+        if room == 0 || self.body_is_broken {
+            return;
+        }
+        extend_digest(&mut self.body, &bytes[..bytes.len().min(len.min(room) as usize)]);
+        self.body_is_broken = (bytes.len() as u32) < len;
+    }
+
+    fn tell_body(&mut self, context: &mut Context<'_>) {
+        if self.body.len > self.told {
+            self.told = self.body.len;
+            context.events.push(Event::Body(self.body));
+        }
+    }
+
+    fn end_message(&mut self, context: &mut Context<'_>, end: u32) {
+        self.tell_body(context);
+        self.reading = Reading::Boundary;
+        context.events.push(match context.way {
+            Way::Request => Event::RequestEnd(end),
+            Way::Reply => {
+                context.asked.pop_at(0);
+                Event::ReplyEnd(end)
+            }
+        });
+    }
+}
+
+/// Tries to read a head and says what is in it.
+fn read_head(context: &mut Context<'_>, bytes: &[u8], is_cut: bool) -> HeadEnd {
+    let (head, is_whole) = match http::head(bytes) {
+        http::Head::Partial if is_cut => (http::cut_head(bytes), false),
+        head => (head, true),
+    };
+    match head {
+        http::Head::Partial if !is_cut => HeadEnd::Partial,
+        http::Head::Partial | http::Head::NotHttp => HeadEnd::Whole { len: bytes.len(), framing: None },
+        http::Head::Request(head) => {
+            let framing = is_whole.then(|| head.framing());
+            let mut marks = head.marks.unwrap_or_default();
+            if is_whole {
+                extend_digest(&mut marks.request_head, &bytes[..head.head_len]);
+            }
+            context.events.push(Event::RequestHead {
+                method: clean(head.method),
+                target: clean(head.target),
+                host: head.host.map(clean),
+                marks,
+            });
+            HeadEnd::Whole { len: head.head_len, framing }
+        }
+        http::Head::Response(head) if head.is_interim() => {
+            context.events.push(Event::Interim);
+            HeadEnd::Whole { len: head.head_len, framing: None }
+        }
+        http::Head::Response(head) => {
+            context.events.push(Event::ReplyHead { status: head.status });
+            let asked = context.asked.first().copied().unwrap_or(Asked::Content);
+            if head.is_tunnel(asked.method()) {
+                *context.carries = Carries::Tunnel;
+                context.events.push(Event::Tunnel);
+            }
+            HeadEnd::Whole { len: head.head_len, framing: is_whole.then(|| head.framing(asked.method())) }
+        }
+    }
+}
