@@ -57,9 +57,8 @@ pub(super) enum Event {
     Tunnel,
     /// First payload byte of a way that is not HTTP.
     OpaqueStart(u32),
-    TlsHello {
-        server_name: Option<Box<str>>,
-    },
+    ClientHello(tls::ClientHello),
+    ServerHello(tls::ServerHello),
 }
 
 pub(super) type Events = SmallVec<[Event; 4]>;
@@ -135,6 +134,8 @@ enum Reading {
         left: u64,
     },
     Chunked(http::Chunks),
+    /// Inside the record of a TLS hello.
+    Hello(Vec<u8>),
     /// Bytes without an end of their own, understood or not.
     UntilClose,
 }
@@ -180,6 +181,10 @@ impl Reader {
     /// Steps over bytes that were not captured, where it does not matter what they were.
     pub(super) fn cross_gap(&mut self, gap: u32) -> bool {
         let can_cross = match &mut self.reading {
+            Reading::Hello(_) => {
+                self.reading = Reading::UntilClose;
+                true
+            }
             Reading::UntilClose => true,
             Reading::Body { left } if *left > u64::from(gap) => {
                 *left -= u64::from(gap);
@@ -223,6 +228,11 @@ impl Reader {
                 step
             }
             Reading::Chunked(chunks) => self.read_chunks(context, chunks, piece),
+            Reading::Hello(kept) => {
+                self.digest(piece.bytes, piece.len);
+                self.read_hello(context, kept, piece);
+                piece.len
+            }
             Reading::UntilClose => {
                 self.digest(piece.bytes, piece.len);
                 self.reading = Reading::UntilClose;
@@ -289,15 +299,34 @@ impl Reader {
             return;
         }
         context.events.push(Event::OpaqueStart(piece.at));
-        if *context.carries != Carries::Unknown {
+        match (context.way, *context.carries) {
+            (Way::Request, Carries::Unknown) if tls::looks_like_hello(piece.bytes) => {
+                *context.carries = Carries::Tls;
+                self.read_hello(context, Vec::new(), piece);
+            }
+            (Way::Reply, Carries::Tls) => self.read_hello(context, Vec::new(), piece),
+            (_, Carries::Unknown) => *context.carries = Carries::Other,
+            _ => {}
+        }
+    }
+
+    /// Reads a hello of which `kept` was there before, once its record is whole; one that the capture cut, as far
+    /// as it goes.
+    fn read_hello(&mut self, context: &mut Context<'_>, mut kept: Vec<u8>, piece: Piece<'_>) {
+        kept.extend_from_slice(&piece.bytes[..piece.bytes.len().min(MAX_HEAD - kept.len())]);
+        let is_cut = (piece.bytes.len() as u32) < piece.len || kept.len() >= MAX_HEAD;
+        let is_whole = tls::record_len(&kept).is_some_and(|len| kept.len() >= len);
+        if tls::looks_like_hello(&kept) && !is_whole && !is_cut {
+            self.reading = Reading::Hello(kept);
             return;
         }
-        *context.carries = Carries::Other;
-        if context.way == Way::Request
-            && let Some(hello) = tls::client_hello(piece.bytes)
-        {
-            *context.carries = Carries::Tls;
-            context.events.push(Event::TlsHello { server_name: hello.sni });
+        self.reading = Reading::UntilClose;
+        match context.way {
+            Way::Request => match tls::client_hello(&kept) {
+                Some(hello) => context.events.push(Event::ClientHello(hello)),
+                None => *context.carries = Carries::Other,
+            },
+            Way::Reply => context.events.extend(tls::server_hello(&kept).map(Event::ServerHello)),
         }
     }
 

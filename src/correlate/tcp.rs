@@ -129,9 +129,14 @@ impl Correlator {
             },
             Event::Tunnel => self.with_answered(leg, |trail| trail.request_end = None),
             Event::OpaqueStart(seq) => self.start_opaque(located, seq, payload),
-            Event::TlsHello { server_name } => self.with_newest(leg, |trail| {
+            Event::ClientHello(hello) => self.with_newest(leg, |trail| {
                 trail.exchange.application = Application::Tls;
-                trail.exchange.host = server_name;
+                trail.exchange.host = hello.sni;
+                trail.tls().alpn = hello.alpn;
+            }),
+            Event::ServerHello(hello) => self.with_answered(leg, |trail| {
+                trail.tls().version = hello.version;
+                trail.tls().agreed_alpn = hello.alpn;
             }),
         }
     }

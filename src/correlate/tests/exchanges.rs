@@ -345,3 +345,54 @@ fn a_connection_caught_in_a_body_is_read_from_the_next_head() {
         assert!(methods.into_iter().all(|method| method == "GET"), "no rest of a method is shown as one");
     }
 }
+
+/// A TLS 1.3 hello with a key share as large as hybrid ones are, so that it takes two segments.
+fn client_hello() -> Vec<u8> {
+    let extension =
+        |kind: u16, body: &[u8]| [&kind.to_be_bytes(), &(body.len() as u16).to_be_bytes(), body].concat();
+    let extensions = [
+        extension(51, &[7; 1300]),
+        extension(0, b"\x00\x0b\x00\x00\x08mix.shop"),
+        extension(16, b"\x00\x0c\x02h2\x08http/1.1"),
+    ]
+    .concat();
+    let mut body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0]].concat();
+    body.extend((extensions.len() as u16).to_be_bytes());
+    body.extend(extensions);
+    record(1, &body)
+}
+
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u32).to_be_bytes();
+    [&[0x16, 3, 1][..], &(body.len() as u16 + 4).to_be_bytes(), &[kind], &len[1..], body].concat()
+}
+
+#[test]
+fn hellos_are_read_over_several_segments() {
+    let hello = client_hello();
+    let answer = record(2, &[&[3, 3][..], &[9; 32], &[0, 0x13, 1, 0], &[0, 6, 0, 43, 0, 2, 3, 4]].concat());
+    let answer = [&answer[..], b"\x14\x03\x03\0\x01\x01\x17\x03\x03\0\x05hello"].concat();
+    for size in [1, 600, 1448, 4096] {
+        let trails = exchange_in_pieces(&hello, &answer, size);
+        assert_eq!(trails.len(), 1);
+        let exchange = &trails[0].exchange;
+        assert_eq!((exchange.application, exchange.host.as_deref()), (Application::Tls, Some("mix.shop")));
+        let tls = exchange.tls.as_deref().expect("tls");
+        assert_eq!(tls.version.map(|version| version.to_string()).as_deref(), Some("TLS 1.3"), "{size}");
+        assert_eq!(*tls.alpn, ["h2".into(), "http/1.1".into()]);
+        assert_eq!(tls.agreed_alpn, None);
+        assert_eq!(marks(&trails[0]).request_body, digest(&hello[..1024]), "{size}");
+        assert_eq!(marks(&trails[0]).reply_body, digest(&answer), "{size}");
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_hello_is_not_called_tls() {
+    for request in [&b"\x16\x03\x01"[..], b"\x16\x03\x01\0\x04\x0e\0\0\0", b"\x16\x03\x99 something else"] {
+        for size in [1, 4096] {
+            let trails = exchange_in_pieces(request, b"\x15\x03\x03\0\x02\x02\x28", size);
+            assert_eq!(trails[0].exchange.tls, None);
+            assert_eq!(trails[0].exchange.application, Application::Tcp, "{}", request.escape_ascii());
+        }
+    }
+}
