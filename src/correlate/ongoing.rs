@@ -15,6 +15,8 @@ use super::stream::before;
 pub(super) enum Token {
     /// The connection or flow itself.
     Whole,
+    /// A stream of an HTTP/2 connection.
+    Stream(u32),
     /// A DNS transaction id.
     Dns(u16),
     /// An ICMP echo sequence number.

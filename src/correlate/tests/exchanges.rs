@@ -4,36 +4,36 @@ use super::*;
 use crate::model::{Digest, Marks};
 
 /// One connection, of which both sides' bytes are played in order.
-struct Talk {
-    cluster: Cluster,
-    up: u32,
-    down: u32,
+pub(super) struct Talk {
+    pub(super) cluster: Cluster,
+    pub(super) up: u32,
+    pub(super) down: u32,
 }
 
 const PORT: u16 = 45_700;
 
 impl Talk {
     /// A connection whose handshake was seen.
-    fn open() -> Talk {
+    pub(super) fn open() -> Talk {
         let mut cluster = Cluster::new(0);
         converse(&mut cluster, PORT, 100, 0);
         Talk { cluster, up: 101, down: 9001 }
     }
 
     /// The client sends `bytes` in one segment.
-    fn ask(&mut self, bytes: &[u8]) {
+    pub(super) fn ask(&mut self, bytes: &[u8]) {
         self.cluster.request(PORT, segment(self.up, self.down, TcpSegment::ACK, bytes), bytes);
         self.up = self.up.wrapping_add(bytes.len() as u32);
     }
 
     /// The server sends `bytes` in one segment.
-    fn answer(&mut self, bytes: &[u8]) {
+    pub(super) fn answer(&mut self, bytes: &[u8]) {
         self.cluster.reply(PORT, segment(self.down, self.up, TcpSegment::ACK, bytes), bytes);
         self.down = self.down.wrapping_add(bytes.len() as u32);
     }
 
     /// Both sides close, and the trails are handed on.
-    fn finish(mut self) -> Vec<Trail> {
+    pub(super) fn finish(mut self) -> Vec<Trail> {
         self.cluster.request(PORT, segment(self.up, self.down, 17, b""), b"");
         self.cluster.reply(PORT, segment(self.down, self.up + 1, 17, b""), b"");
         self.cluster.request(PORT, segment(self.up + 1, self.down + 1, TcpSegment::ACK, b""), b"");
@@ -49,11 +49,11 @@ fn exchange_in_pieces(request: &[u8], reply: &[u8], size: usize) -> Vec<Trail> {
     talk.finish()
 }
 
-fn marks(trail: &Trail) -> &Marks {
+pub(super) fn marks(trail: &Trail) -> &Marks {
     trail.marks.as_deref().expect("marks")
 }
 
-fn digest(bytes: &[u8]) -> Digest {
+pub(super) fn digest(bytes: &[u8]) -> Digest {
     let mut digest = Digest::default();
     crate::decode::extend_digest(&mut digest, bytes);
     digest
@@ -191,14 +191,14 @@ fn what_only_begins_like_a_proxy_header_is_read_from_its_first_byte() {
 }
 
 /// Method or path, and status of each trail.
-fn read_of(trails: &[Trail]) -> Vec<(&str, Option<u16>)> {
+pub(super) fn read_of(trails: &[Trail]) -> Vec<(&str, Option<u16>)> {
     trails
         .iter()
         .map(|trail| (trail.exchange.path.as_deref().unwrap_or_default(), trail.exchange.status))
         .collect()
 }
 
-fn heads(trail: &Trail, way: Way) -> usize {
+pub(super) fn heads(trail: &Trail, way: Way) -> usize {
     trail.sightings.iter().filter(|s| s.part == Part::Head && s.way == way).count()
 }
 
