@@ -93,7 +93,10 @@ impl Ongoing {
     pub(super) fn note(&mut self, sighting: Sighting, limits: &Limits) -> bool {
         let is_bulk = matches!(sighting.part, Part::Body | Part::Ack | Part::Fin) && !sighting.is_repeat;
         let has_room = self.log.len() < limits.sightings
-            && (!is_bulk || self.bulk < limits.bulk_sightings || self.is_proof(&sighting));
+            && (!is_bulk
+                || self.bulk < limits.bulk_sightings
+                || self.is_proof(&sighting)
+                || self.is_turn(&sighting));
         if has_room {
             self.bulk += usize::from(is_bulk);
             self.log.push(sighting);
@@ -113,6 +116,13 @@ impl Ongoing {
             (it.vantage, it.direction, it.way) == (new.vantage, new.direction, new.way) && acknowledges(it)
         };
         acknowledges(new) && !self.log.iter().any(is_alike)
+    }
+
+    /// Whether a sighting is the first payload at its capture point after the other side's: in what is not
+    /// understood, that is where requests and answers may begin.
+    fn is_turn(&self, new: &Sighting) -> bool {
+        let at_same_point = |it: &&Sighting| it.vantage == new.vantage && it.len > 0;
+        new.len > 0 && self.log.iter().rev().find(at_same_point).is_some_and(|last| last.way != new.way)
     }
 
     /// Whether this exchange has been seen at a point already, by the followed packet of `way`.
