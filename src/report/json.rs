@@ -8,7 +8,7 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Role,
+    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Rival, Role,
     SourceSummary, StagePlace, State, Timestamp, Trail, Translation, TranslationEvidence, TranslationKind,
     Verdict, Visit, Way,
 };
@@ -243,8 +243,23 @@ struct HandoffRow<'a> {
     reply_delay_ns: Option<i64>,
     /// Other exchanges that could have been joined instead.
     rivals: u32,
+    /// What else may continue the request, where the join is not sure.
+    others: Vec<OtherRow>,
     /// The proxy sent the request again on a later leg.
     given_up: bool,
+}
+
+/// Another leg that a request may have gone on over.
+#[derive(serde::Serialize)]
+struct OtherRow {
+    client: String,
+    confidence: f64,
+}
+
+impl OtherRow {
+    fn new(rival: &Rival) -> OtherRow {
+        OtherRow { client: rival.client.to_string(), confidence: rival.confidence.probability() }
+    }
 }
 
 impl<'a> HandoffRow<'a> {
@@ -259,6 +274,7 @@ impl<'a> HandoffRow<'a> {
             request_delay_ns: hop.request_delay_ns,
             reply_delay_ns: hop.reply_delay_ns,
             rivals: hop.rivals,
+            others: hop.others.iter().map(OtherRow::new).collect(),
             given_up: hop.is_given_up,
         }
     }
@@ -449,6 +465,7 @@ mod tests {
             evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
             confidence: Confidence::of(0.87),
             rivals: 2,
+            others: Vec::new(),
             request_delay_ns: Some(640_000),
             is_given_up: true,
             ..crate::model::sample::hop(0, Proxy::Traefik)
