@@ -1,7 +1,10 @@
 //! What an address, a node or a capture point is called.
 
-use crate::model::{Clocks, Endpoint, Ip, Journey, NodeId, Stage, StagePlace, Topology, Trail, VantageId};
-use crate::timeline::Manner;
+use crate::model::{
+    Clocks, Endpoint, Ip, Journey, NodeId, Proxy, Stage, StagePlace, Topology, Trail, VantageId, Visit,
+};
+use crate::timeline::words::Word;
+use crate::timeline::{Language, Manner};
 
 /// What every view needs beside the journey itself.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +84,21 @@ pub fn ends(trail: &Trail) -> Ends {
     Ends { client: trail.legs.first().map(|leg| leg.client), target, server }
 }
 
-/// A label's placeholders filled with the journey's own names.
-pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> String {
+/// A proxy by its kind.
+pub fn proxy_name(kind: Proxy, manner: Manner) -> &'static str {
+    match kind {
+        Proxy::Haproxy => "HAProxy",
+        Proxy::Traefik => "Traefik",
+        Proxy::Unknown => manner.word(Word::TheProxy),
+    }
+}
+
+/// A visit's label in the reader's language, its placeholders filled with the journey's own names.
+pub fn fill_label(visit: &Visit, journey: &Journey, context: &Context<'_>) -> String {
+    let template = match context.manner.language() {
+        Language::En => visit.label.en.as_str(),
+        Language::Zh => visit.label.zh.as_str(),
+    };
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some(start) = rest.find('{') {
@@ -93,7 +109,7 @@ pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> S
             break;
         };
         out.push_str(
-            &placeholder(&open[1..end], journey, context).unwrap_or_else(|| open[..=end].to_owned()),
+            &placeholder(&open[1..end], visit, journey, context).unwrap_or_else(|| open[..=end].to_owned()),
         );
         rest = &open[end + 1..];
     }
@@ -101,7 +117,7 @@ pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> S
     out
 }
 
-fn placeholder(key: &str, journey: &Journey, context: &Context<'_>) -> Option<String> {
+fn placeholder(key: &str, visit: &Visit, journey: &Journey, context: &Context<'_>) -> Option<String> {
     let trail = &journey.trail;
     let ends = ends(trail);
     let endpoint = |end: Option<Endpoint>| end.map_or_else(|| "?".to_owned(), |end| context.short(end));
@@ -109,6 +125,10 @@ fn placeholder(key: &str, journey: &Journey, context: &Context<'_>) -> Option<St
         "client" => Some(endpoint(ends.client)),
         "target" => Some(endpoint(ends.target.or(ends.server))),
         "server" => Some(endpoint(ends.server)),
+        "proxy" => {
+            let kind = visit.proxy.map(|proxy| proxy.kind).unwrap_or_default();
+            Some(proxy_name(kind, context.manner).to_owned())
+        }
         "name" => Some(context.manner.text(looked_up_name(trail)?).into_owned()),
         _ => None,
     }

@@ -17,7 +17,7 @@ use crate::timeline::headline::state_tone;
 use crate::timeline::points::with_points;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Language, Tone, ends, fill_label};
+use crate::timeline::{Context, Tone, ends, fill_label};
 use extent::Extent;
 
 /// A visit, ready to be drawn at any width.
@@ -126,10 +126,6 @@ struct Course<'a> {
 impl Course<'_> {
     fn row(&mut self, index: usize, visit: &Visit, took: Option<Took>) -> Row {
         let manner = self.context.manner;
-        let label = match manner.language() {
-            Language::En => &visit.label.en,
-            Language::Zh => &visit.label.zh,
-        };
         let (node, point) = place(self.journey, index, visit, self.context);
         let at = match visit.state {
             State::Seen { time } => Some(time.since(self.start)),
@@ -145,7 +141,7 @@ impl Course<'_> {
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
             mark: manner.row_mark(visit.stage, &visit.state),
-            label: manner.text(fill_label(label, self.journey, self.context)).into_owned(),
+            label: manner.text(fill_label(visit, self.journey, self.context)).into_owned(),
             node,
             point,
             direction: visit.direction.map_or("", |direction| manner.direction(direction)),
@@ -276,7 +272,7 @@ pub(super) fn point_kind(journey: &Journey, index: usize, visit: &Visit) -> Poin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{Manner, sample};
+    use crate::timeline::{Language, Manner, sample};
 
     fn drawn(journey: &Journey, manner: Manner, width: usize) -> String {
         sample::with_context(manner, |context| {
