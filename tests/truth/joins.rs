@@ -10,7 +10,7 @@ use serde_json::Value;
 /// From this confidence on a join is called sure.
 pub(crate) const SURE: f64 = 0.9;
 /// Below this one it is called ambiguous.
-pub(crate) const LIKELY: f64 = 0.6;
+const LIKELY: f64 = 0.6;
 
 /// A join that the report made.
 pub(crate) struct Join {
@@ -39,6 +39,10 @@ impl Joins {
         self.made.iter().filter(|join| join.confidence >= SURE)
     }
 
+    pub(crate) fn ambiguous(&self) -> usize {
+        self.made.iter().filter(|join| join.confidence < LIKELY).count()
+    }
+
     pub(crate) fn wrong_and_sure(&self) -> Vec<&str> {
         self.sure().filter(|join| !join.is_right).map(|join| join.what.as_str()).collect()
     }
@@ -47,15 +51,8 @@ impl Joins {
         self.made.iter().filter(|join| !join.is_right).map(|join| join.what.as_str()).collect()
     }
 
-    #[allow(dead_code, reason = "the table prints shares itself")]
     pub(crate) fn recall(&self) -> f64 {
         self.right() as f64 / self.due.max(1) as f64
-    }
-
-    pub(crate) fn add(&mut self, other: Joins) {
-        self.due += other.due;
-        self.made.extend(other.made);
-        self.unseen.extend(other.unseen);
     }
 }
 
