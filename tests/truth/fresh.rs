@@ -83,7 +83,14 @@ fn file_name(path: &Path) -> String {
 
 #[test]
 fn pods_call_services() {
-    holds(&["^pod-to-service", "^port-reuse", "^keep-alive", "^segmented-heads", "^http-bodies", "^offloads"]);
+    holds(&[
+        "^pod-to-service",
+        "^port-reuse",
+        "^keep-alive",
+        "^segmented-heads",
+        "^http-bodies",
+        "^offloads",
+    ]);
 }
 
 #[test]
@@ -134,6 +141,7 @@ fn joined(word: &str) -> Vec<(String, Joins)> {
 fn distinct_requests_are_all_joined() {
     for (name, found) in joined("^ingress-load(-64|-64-plain)?$") {
         assert!(found.wrong().is_empty(), "{name}: {:#?}", found.wrong());
+        assert!(found.missed.is_empty(), "{name}: {:#?}", found.missed);
         assert_eq!(found.right(), found.due, "{name}");
     }
 }

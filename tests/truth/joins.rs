@@ -4,6 +4,7 @@
 //! truth has both by the proxies' and servers' logs, the report by its legs and where on them the request begins.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{Display, Formatter};
 
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub(crate) struct Joins {
     /// How many there should be, as far as both sides of them were captured.
     pub(crate) due: usize,
     pub(crate) made: Vec<Join>,
+    /// Those that are due and were not made.
+    pub(crate) missed: Vec<String>,
     /// Legs of the truth that no journey has.
     pub(crate) unseen: BTreeSet<String>,
 }
@@ -72,6 +75,13 @@ impl Place {
     }
 }
 
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} > {}", self.ends.0, self.ends.1)?;
+        self.nth.map_or(Ok(()), |nth| write!(f, " #{}", nth + 1))
+    }
+}
+
 /// Counts the joins of `report` that `truth` can judge.
 pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
     let report = Report::new(report);
@@ -82,6 +92,10 @@ pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
             exchange.legs.iter().partition(|leg| report.ends.contains(&leg.ends));
         found.unseen.extend(unseen.iter().map(|leg| format!("{} > {}", leg.ends.0, leg.ends.1)));
         found.due += seen.len().saturating_sub(1) + exchange.given_up.len();
+        let is_made =
+            |pair: &[&Place]| report.joins.iter().any(|(from, to, _)| pair[0].is(from) && pair[1].is(to));
+        let missed = seen.windows(2).filter(|pair| !is_made(pair));
+        found.missed.extend(missed.map(|pair| format!("{} to {}", pair[0], pair[1])));
     }
     let mut by_connection: HashMap<&Ends, Vec<&Chain>> = HashMap::new();
     for exchange in &exchanges {
@@ -99,8 +113,7 @@ pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
         // What the truth knows nothing of cannot be judged.
         let is_known = owners.iter().any(|one| one.is_whole) || owner(to).iter().any(|one| one.is_whole);
         if is_known {
-            let name = |place: &Place| format!("{} > {} #{:?}", place.ends.0, place.ends.1, place.nth);
-            let what = format!("{confidence:.3} {} to {}", name(from), name(to));
+            let what = format!("{confidence:.3} {from} to {to}");
             found.made.push(Join { is_right, confidence: *confidence, what });
         }
     }

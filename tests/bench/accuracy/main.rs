@@ -32,7 +32,7 @@ struct Arguments {
     /// The program that reports.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/hopline"))]
     hopline: PathBuf,
-    /// Also print each wrong join, and each connection that no journey has.
+    /// Also print each join that is wrong or missed, and each connection that no journey has.
     #[arg(long)]
     wrong: bool,
 }
@@ -51,13 +51,15 @@ fn main() -> Result<()> {
             let found = joins(&truth, &report(&arguments, &case, nodes)?);
             println!("| {} | {name} | {}", case_name(&case), row(&found));
             for what in found.unseen.iter().filter(|_| arguments.wrong) {
-                println!("  no journey has: {what}");
+                println!("  in no journey: {what}");
+            }
+            for what in found.missed.iter().filter(|_| arguments.wrong) {
+                println!("  missed: {what}");
             }
             for what in found.wrong().iter().filter(|_| arguments.wrong) {
                 println!("  wrong: {what}");
             }
             all.due += found.due;
-            all.unseen.extend(found.unseen);
             all.made.extend(found.made);
         }
     }
