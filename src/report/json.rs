@@ -465,7 +465,10 @@ mod tests {
             evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
             confidence: Confidence::of(0.87),
             rivals: 2,
-            others: Vec::new(),
+            others: vec![Rival {
+                client: Endpoint::new(Ip::v4([10, 0, 0, 2]), 4000),
+                confidence: Confidence::of(0.12),
+            }],
             request_delay_ns: Some(640_000),
             is_given_up: true,
             ..crate::model::sample::hop(0, Proxy::Traefik)
@@ -476,7 +479,7 @@ mod tests {
         });
         assert_eq!(
             String::from_utf8(out).expect("text"),
-            r#"{"from_leg":1,"to_leg":2,"node":"kappa2","proxy":"traefik","evidence":["trace-id","timing"],"confidence":0.87,"request_delay_ns":640000,"reply_delay_ns":null,"rivals":2,"given_up":true}"#
+            r#"{"from_leg":1,"to_leg":2,"node":"kappa2","proxy":"traefik","evidence":["trace-id","timing"],"confidence":0.87,"request_delay_ns":640000,"reply_delay_ns":null,"rivals":2,"others":[{"client":"10.0.0.2:4000","confidence":0.12}],"given_up":true}"#
         );
     }
 
