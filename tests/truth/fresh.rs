@@ -126,7 +126,7 @@ fn joined(word: &str) -> Vec<(String, Joins)> {
     let joined = cases.iter().map(|case| {
         let found = joins(&truth(case), &report(&files(case, &NODES)));
         let name = file_name(case);
-        assert!(found.due > 100, "{name}: {} joins only", found.due);
+        assert!(found.due >= 90, "{name}: {} joins only", found.due);
         assert!(found.unseen.is_empty(), "{name}: no journey has {:?}", found.unseen);
         assert!(found.wrong_and_sure().is_empty(), "{name}: wrong and sure: {:#?}", found.wrong_and_sure());
         println!("{name}: {} joins, {:.4} found, {} ambiguous", found.due, found.recall(), found.ambiguous());
