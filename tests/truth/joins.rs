@@ -63,7 +63,7 @@ impl Joins {
 type Ends = (String, String);
 
 /// One exchange on a connection. Without a number only the connection is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     ends: Ends,
     nth: Option<usize>,
@@ -87,16 +87,21 @@ pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
     let report = Report::new(report);
     let exchanges = chains(truth);
     let mut found = Joins::default();
+    // Several requests inside one encrypted connection have its first joins in common.
+    let mut due: BTreeSet<(&Place, &Place)> = BTreeSet::new();
     for exchange in exchanges.iter().filter(|exchange| exchange.is_whole) {
         let (seen, unseen): (Vec<&Place>, Vec<&Place>) =
             exchange.legs.iter().partition(|leg| report.ends.contains(&leg.ends));
         found.unseen.extend(unseen.iter().map(|leg| format!("{} > {}", leg.ends.0, leg.ends.1)));
-        found.due += seen.len().saturating_sub(1) + exchange.given_up.len();
-        let is_made =
-            |pair: &[&Place]| report.joins.iter().any(|(from, to, _)| pair[0].is(from) && pair[1].is(to));
-        let missed = seen.windows(2).filter(|pair| !is_made(pair));
-        found.missed.extend(missed.map(|pair| format!("{} to {}", pair[0], pair[1])));
+        due.extend(seen.windows(2).map(|pair| (pair[0], pair[1])));
+        found.due += exchange.given_up.len();
     }
+    found.due += due.len();
+    let is_made =
+        |pair: &(&Place, &Place)| report.joins.iter().any(|(from, to, _)| pair.0.is(from) && pair.1.is(to));
+    found
+        .missed
+        .extend(due.iter().filter(|pair| !is_made(pair)).map(|pair| format!("{} to {}", pair.0, pair.1)));
     let mut by_connection: HashMap<&Ends, Vec<&Chain>> = HashMap::new();
     for exchange in &exchanges {
         for leg in &exchange.legs {
