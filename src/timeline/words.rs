@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    GivenUpTry: "a try that was given up", "已放弃的尝试";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -81,7 +82,7 @@ words! {
     Statistics: "statistics", "统计";
     Help: "keys", "按键";
     SkippedHidden: "skipped, hidden", "个未经过的阶段已隐藏";
-    OwnTime: "pod's own time", "容器自身用时";
+    OwnTime: "'s own time", "自身用时";
     // packets and evidence
     Repeat: "again", "重复";
     LeftOut: "sightings left out by the bound", "条观测因上限未保留";
