@@ -196,6 +196,8 @@ fn follow(
         if drain(correlator, sink).is_break() || sink(Event::Drained(correlator)).is_break() {
             return;
         }
+        // Blocks can be filled anew once nobody holds them.
+        parcel.batch.clear();
         // The reader may have ended already; then nobody needs the empty batch.
         let _ = empty.send(parcel);
     }
@@ -234,7 +236,6 @@ impl Reading {
     fn run(mut self, full: &Sender<Parcel>, empty: &Receiver<Parcel>) -> anyhow::Result<Read> {
         loop {
             let mut parcel = empty.try_recv().unwrap_or_default();
-            parcel.batch.clear();
             let progress = self.fill(&mut parcel.batch).context("reading stopped")?;
             let vantages = self.reader.vantages();
             parcel.vantages.extend_from_slice(&vantages[self.known_vantages..]);

@@ -41,7 +41,7 @@ pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
     let mut failed = None;
     let finished = Pipeline::open(input, Limits::REPORT)?.run(&mut |event| {
         let kept = match event {
-            Event::Change(Change::Upsert(trail)) => spool.put(&trail),
+            Event::Change(Change::Upsert(trail)) => spool.put(*trail),
             Event::Change(Change::Withdraw(id)) => {
                 spool.withdraw(id);
                 Ok(())

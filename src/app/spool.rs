@@ -3,6 +3,10 @@
 //! A trail's place in the report is known only at the end, when the clocks are. So trails are written into runs as
 //! they close, each behind what its place depends on; a full run goes to a file without a name. At the end each run
 //! is sorted by itself, without unpacking the trails, and the runs are merged as they are read.
+//!
+//! Memory is two runs and the read-ahead, however many trails there are, and a bit for each of them.
+
+mod sightings;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -17,9 +21,11 @@ use smallvec::SmallVec;
 use crate::model::{Endpoint, Timestamp, Trail, VantageId};
 
 /// Bytes of a run in memory.
-const RUN_BYTES: usize = 24 << 20;
-/// Read-ahead for each run while merging.
-const READ_AHEAD: usize = 128 << 10;
+const RUN_BYTES: usize = 4 << 20;
+/// Read-ahead of all runs together while merging, and the bounds for one of them.
+const READ_AHEAD: usize = 4 << 20;
+const LEAST_AHEAD: usize = 4 << 10;
+const MOST_AHEAD: usize = 128 << 10;
 const KEY_BYTES: usize = 34;
 /// Key and length of the trail that follows.
 const HEAD_BYTES: usize = KEY_BYTES + 4;
@@ -123,15 +129,16 @@ impl Spool {
     ///
     /// # Errors
     /// When the temporary file cannot be written.
-    pub(super) fn put(&mut self, trail: &Trail) -> io::Result<()> {
+    pub(super) fn put(&mut self, mut trail: Trail) -> io::Result<()> {
         if self.stale.put(trail.id) {
             self.stale.newest.insert(trail.id, Some(trail.revision));
         }
         let start = self.run.len();
         let mut run = std::mem::take(&mut self.run);
         run.extend_from_slice(&[0; HEAD_BYTES]);
-        run = postcard::to_extend(&Place::of(trail), run).map_err(io::Error::other)?;
-        self.run = postcard::to_extend(trail, run).map_err(io::Error::other)?;
+        run = postcard::to_extend(&Place::of(&trail), run).map_err(io::Error::other)?;
+        sightings::pack(&std::mem::take(&mut trail.sightings), &mut run);
+        self.run = postcard::to_extend(&trail, run).map_err(io::Error::other)?;
         let len = (self.run.len() - start - HEAD_BYTES) as u32;
         self.run[start + KEY_BYTES..start + HEAD_BYTES].copy_from_slice(&len.to_be_bytes());
         if self.run.len() >= self.run_bytes { self.spill() } else { Ok(()) }
@@ -167,29 +174,30 @@ impl Spool {
             self.spill()?;
         }
         let mut run = std::mem::take(&mut self.run);
+        let mut sorted = Vec::with_capacity(run.len());
         let Some(Spilled { file, runs: places }) = self.spilled.take() else {
-            let (sorted, count) = sort(&run, &self.stale, align)?;
+            let count = sort(&run, &self.stale, align, &mut sorted)?;
             return Sorted::new(vec![Box::new(Cursor::new(sorted))], count);
         };
         let file = Arc::new(file);
+        let ahead = (READ_AHEAD / places.len().max(1)).clamp(LEAST_AHEAD, MOST_AHEAD);
         let mut runs: Vec<Box<dyn BufRead>> = Vec::new();
         let mut count = 0;
         for (begin, end) in places {
             run.resize((end - begin) as usize, 0);
             file.read_exact_at(&mut run, begin)?;
-            let (sorted, trails) = sort(&run, &self.stale, align)?;
+            count += sort(&run, &self.stale, align, &mut sorted)?;
             file.write_all_at(&sorted, begin)?;
-            count += trails;
             let region = Region { file: Arc::clone(&file), at: begin, end };
-            runs.push(Box::new(BufReader::with_capacity(READ_AHEAD, region)));
+            runs.push(Box::new(BufReader::with_capacity(ahead, region)));
         }
         Sorted::new(runs, count)
     }
 }
 
-/// The records of a run in order, without the stale ones, filled up to the same length with a record of no length;
-/// and how many there are.
-fn sort(run: &[u8], stale: &Stale, align: &Align<'_>) -> io::Result<(Vec<u8>, u64)> {
+/// Makes `sorted` the records of a run in order, without the stale ones, filled up to the same length with a record
+/// of no length; returns how many there are.
+fn sort(run: &[u8], stale: &Stale, align: &Align<'_>, sorted: &mut Vec<u8>) -> io::Result<u64> {
     let mut order: Vec<(Key, &[u8])> = Vec::new();
     let mut rest = run;
     while let Some((head, after)) = rest.split_at_checked(HEAD_BYTES) {
@@ -202,7 +210,7 @@ fn sort(run: &[u8], stale: &Stale, align: &Align<'_>) -> io::Result<(Vec<u8>, u6
         }
     }
     order.sort_unstable_by_key(|&(key, _)| key);
-    let mut sorted = Vec::with_capacity(run.len());
+    sorted.clear();
     let count = order.len() as u64;
     for (key, record) in order {
         sorted.extend_from_slice(&key);
@@ -210,7 +218,7 @@ fn sort(run: &[u8], stale: &Stale, align: &Align<'_>) -> io::Result<(Vec<u8>, u6
         sorted.extend_from_slice(record);
     }
     sorted.resize(run.len(), 0);
-    Ok((sorted, count))
+    Ok(count)
 }
 
 fn record_len(head: &[u8]) -> usize {
@@ -299,7 +307,8 @@ impl Sorted {
 /// # Errors
 /// When the bytes are not those of a trail.
 pub(super) fn unpack(record: &[u8]) -> io::Result<Trail> {
-    postcard::from_bytes(record).map_err(io::Error::other)
+    let (sightings, rest) = sightings::unpack(record).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Trail { sightings, ..postcard::from_bytes(rest).map_err(io::Error::other)? })
 }
 
 #[cfg(test)]
@@ -329,7 +338,7 @@ mod tests {
         let order = |run_bytes| {
             let mut spool = Spool::with_run_bytes(run_bytes);
             for id in 0..1000_u64 {
-                spool.put(&trail(id, 1, (id as i64 * 7919) % 101 - 50)).expect("put");
+                spool.put(trail(id, 1, (id as i64 * 7919) % 101 - 50)).expect("put");
             }
             drain(spool)
         };
@@ -348,7 +357,7 @@ mod tests {
         for run_bytes in [1, RUN_BYTES] {
             let mut spool = Spool::with_run_bytes(run_bytes);
             for (id, revision) in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)] {
-                spool.put(&trail(id, revision, 10 - id as i64)).expect("put");
+                spool.put(trail(id, revision, 10 - id as i64)).expect("put");
             }
             spool.withdraw(2);
             spool.withdraw(9);

@@ -124,7 +124,7 @@ fn begins_like_capture(path: &Path) -> bool {
         match Format::detect(input.from(0)) {
             Detected::Format(..) => return true,
             Detected::Other(_) => return false,
-            Detected::Need if !matches!(input.fill(0), Fill::More) => return false,
+            Detected::Need if !matches!(input.fill(0, 0), Fill::More) => return false,
             Detected::Need => {}
         }
     }

@@ -1,26 +1,48 @@
 //! The bytes of one source: a file or a stream, unpacked if need be, as a window that moves forward.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::Block;
 
 /// What a preview may read of a stream and keep for the reading proper.
 const LARGEST_HEAD: usize = 32 << 20;
 const PACKED_BUFFER: usize = 128 << 10;
 
 /// A window into a source's unpacked bytes.
+///
+/// It moves forward by blocks that are filled once. Packets on their way share the blocks, so that no payload is
+/// copied; a block that nobody holds any more is filled anew.
 pub(super) struct Input {
     bytes: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    /// Offset in the source of the buffer's first byte.
-    base: u64,
-    /// How much of the buffer is filled.
-    filled: usize,
-    /// The least that is read at a time.
+    /// In the source's order; the last is the one being read. Each begins with the record that the one before it
+    /// has only a part of.
+    window: VecDeque<Stretch>,
+    /// Blocks that left the window; some may still be shared.
+    spare: Vec<Block>,
+    /// The usual length of a block.
     chunk: usize,
     is_packed: bool,
     is_at_end: bool,
+}
+
+/// A block and what it holds.
+struct Stretch {
+    /// Offset in the source of the block's first byte.
+    base: u64,
+    /// How much of the block is filled.
+    filled: usize,
+    block: Block,
+}
+
+impl Stretch {
+    #[inline]
+    fn from(&self, offset: u64) -> &[u8] {
+        self.block.get((offset - self.base) as usize..self.filled).unwrap_or_default()
+    }
 }
 
 impl Default for Input {
@@ -28,9 +50,8 @@ impl Default for Input {
     fn default() -> Input {
         Input {
             bytes: Box::new(io::empty()),
-            buffer: Vec::new(),
-            base: 0,
-            filled: 0,
+            window: VecDeque::new(),
+            spare: Vec::new(),
             chunk: 0,
             is_packed: false,
             is_at_end: true,
@@ -71,9 +92,8 @@ impl Input {
         };
         Ok(Input {
             bytes,
-            buffer: Vec::new(),
-            base: 0,
-            filled: 0,
+            window: VecDeque::new(),
+            spare: Vec::new(),
             chunk,
             is_packed: is_gzip || is_zstd,
             is_at_end: false,
@@ -89,53 +109,71 @@ impl Input {
         self.is_at_end
     }
 
-    /// What the window holds from `offset` on.
+    /// What is there from `offset` on, which lies in or just behind the latest block.
     #[inline]
     pub(super) fn from(&self, offset: u64) -> &[u8] {
-        self.buffer.get((offset - self.base) as usize..self.filled).unwrap_or_default()
+        self.window.back().map_or(&[], |latest| latest.from(offset))
     }
 
-    /// Bytes that the window holds.
+    /// Bytes of a record that the window holds, and the block they lie in.
     #[inline]
-    pub(super) fn slice(&self, offset: u64, len: usize) -> &[u8] {
-        let start = (offset - self.base) as usize;
-        self.buffer.get(start..start + len).unwrap_or_default()
+    pub(super) fn slice(&self, offset: u64, len: usize) -> Option<(&[u8], &Block)> {
+        let place = self.window.partition_point(|stretch| stretch.base <= offset);
+        let stretch = self.window.get(place.checked_sub(1)?)?;
+        Some((stretch.from(offset).get(..len)?, &stretch.block))
     }
 
-    /// Reads on; what lies before offset `keep` may be forgotten.
-    pub(super) fn fill(&mut self, keep: u64) -> Fill {
-        if self.buffer.len() - self.filled < self.chunk {
-            self.make_room(keep);
-        }
+    /// Reads on, so that [`from`](Input::from) gives more at offset `from`; what lies before `keep` may be
+    /// forgotten.
+    pub(super) fn fill(&mut self, from: u64, keep: u64) -> Fill {
+        self.forget(keep);
+        let carried = self.from(from).len();
+        // A record longer than a block takes a few rounds, each with twice the room.
+        let mut block = self.spare_block(self.chunk.max(2 * carried));
+        let Some(buffer) = Arc::get_mut(&mut block) else { return Fill::Failed(io::ErrorKind::Other.into()) };
+        buffer[..carried].copy_from_slice(self.from(from));
         loop {
-            match self.bytes.read(&mut self.buffer[self.filled..]) {
+            match self.bytes.read(&mut buffer[carried..]) {
                 Ok(0) => {
                     self.is_at_end = true;
+                    self.spare.push(block);
                     return Fill::End;
                 }
                 Ok(count) => {
-                    self.filled += count;
+                    self.enter(from, carried + count, block);
                     return Fill::More;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fill::Waiting,
-                Err(error) => return Fill::Failed(error),
+                Err(error) => {
+                    self.spare.push(block);
+                    let is_early = error.kind() == io::ErrorKind::WouldBlock;
+                    return if is_early { Fill::Waiting } else { Fill::Failed(error) };
+                }
             }
         }
     }
 
-    /// Moves what is kept to the front of the buffer, or of a larger one if half of it is taken.
-    fn make_room(&mut self, keep: u64) {
-        let kept = (keep - self.base) as usize..self.filled;
-        self.base = keep;
-        self.filled = kept.len();
-        if self.filled + self.chunk <= self.buffer.len() {
-            self.buffer.copy_within(kept, 0);
-        } else {
-            let mut larger = vec![0; 2 * self.chunk.max(self.filled)];
-            larger[..kept.len()].copy_from_slice(&self.buffer[kept]);
-            self.buffer = larger;
+    /// Takes a block into the window; of one that little was read into, only that.
+    fn enter(&mut self, base: u64, filled: usize, mut block: Block) {
+        if filled < block.len() / 2 {
+            let short = Arc::new(block[..filled].to_vec());
+            self.spare.push(std::mem::replace(&mut block, short));
         }
+        self.window.push_back(Stretch { base, filled, block });
+    }
+
+    /// Lets go of the blocks that hold nothing from `keep` on.
+    fn forget(&mut self, keep: u64) {
+        while self.window.get(1).is_some_and(|next| next.base <= keep) {
+            self.spare.extend(self.window.pop_front().map(|stretch| stretch.block));
+        }
+    }
+
+    /// A block of `len` bytes that nobody else holds.
+    fn spare_block(&mut self, len: usize) -> Block {
+        self.spare.retain(|block| block.len() == len);
+        let unshared = self.spare.iter_mut().position(|block| Arc::get_mut(block).is_some());
+        unshared.map_or_else(|| Arc::new(vec![0; len]), |index| self.spare.swap_remove(index))
     }
 }
 
@@ -224,5 +262,54 @@ impl Read for StreamReader {
         head.extend_from_slice(&buffer[..count]);
         self.position += count;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time, never as many as are asked for.
+    struct Slow(io::Cursor<Vec<u8>>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1 + self.0.position() as usize % 5);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn records_across_blocks_are_whole_and_shared_blocks_stay_as_they_are() {
+        let bytes: Vec<u8> = (0..4000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let inputs: [Box<dyn Read + Send>; 2] =
+            [Box::new(io::Cursor::new(bytes.clone())), Box::new(Slow(io::Cursor::new(bytes.clone())))];
+        for reader in inputs {
+            let mut input = Input::new(reader, 64).expect("an input");
+            let mut shared: Vec<(u64, Block, usize)> = Vec::new();
+            let (mut position, mut len) = (0, 1);
+            while position + (len as u64) <= 4000 {
+                let keep = position.saturating_sub(100);
+                while input.from(position).len() < len {
+                    assert!(matches!(input.fill(position, keep), Fill::More));
+                }
+                for offset in [position, keep] {
+                    let (slice, block) = input.slice(offset, 1).expect("bytes of the window");
+                    assert_eq!(slice[0], bytes[offset as usize]);
+                    let place = slice.as_ptr() as usize - block.as_ptr() as usize;
+                    shared.push((offset, Arc::clone(block), place));
+                }
+                let (slice, _) = input.slice(position, len).expect("a whole record");
+                assert_eq!(slice, &bytes[position as usize..][..len]);
+                if shared.len() > 20 {
+                    for (offset, block, place) in shared.drain(..) {
+                        assert_eq!(block[place], bytes[offset as usize]);
+                    }
+                }
+                position += len as u64;
+                len = len * 3 % 211;
+            }
+            assert!(input.window.len() < 64 && input.spare.len() < 64, "blocks are used again");
+        }
     }
 }

@@ -162,7 +162,8 @@ impl Source {
         let Some(record) = self.held.pop_front() else { return false };
         self.given = self.given.max(record.time);
         let Some(interface) = self.interfaces.get(record.interface as usize) else { return false };
-        let bytes = self.input.slice(record.offset, record.cap_len as usize);
+        let stored = self.input.slice(record.offset, record.cap_len as usize);
+        let (bytes, block) = stored.map_or((&[][..], None), |(bytes, block)| (bytes, Some(block)));
         let header = link::header(interface.link, bytes);
         let vantage = match header.device {
             Some((index, arphrd)) => self.devices.get(&index).copied().or_else(|| {
@@ -194,6 +195,7 @@ impl Source {
             ether_type: header.ether_type,
             wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
             data,
+            block,
         });
         self.tally.packets += 1;
         true
@@ -240,7 +242,7 @@ impl Source {
                     return Ok(());
                 }
                 Detected::Other(found) => return Err(not_a_capture(found)),
-                Detected::Need => match self.input.fill(0) {
+                Detected::Need => match self.input.fill(0, 0) {
                     Fill::More => {}
                     Fill::Waiting => {
                         self.state = State::Waiting;
@@ -321,7 +323,7 @@ impl Source {
 
     /// Reads more bytes. At the end of the file it settles what the last ones are.
     fn fill(&mut self, keep: u64) {
-        match self.input.fill(keep) {
+        match self.input.fill(self.position, keep) {
             Fill::More => {}
             Fill::Waiting => self.state = State::Waiting,
             Fill::End if self.input.from(self.position).is_empty() => self.state = State::End,
@@ -354,7 +356,7 @@ impl Source {
             }
             Found::NotBefore(skip) => {
                 self.position += skip as u64;
-                match self.input.fill(keep.min(self.position)) {
+                match self.input.fill(self.position, keep.min(self.position)) {
                     Fill::More | Fill::End => {}
                     Fill::Waiting => self.state = State::Waiting,
                     Fill::Failed(cause) => {

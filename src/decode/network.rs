@@ -10,7 +10,7 @@ use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, 
 
 /// The most payload bytes of one packet that are kept, in bytes. Heads fit; a larger segment is followed by its
 /// length.
-pub const MAX_PAYLOAD: usize = 16 * 1024;
+pub const MAX_PAYLOAD: u16 = 16 * 1024;
 
 /// The protocol of a tuple that has none, such as ARP's: a number that IANA keeps reserved.
 pub const NO_PROTOCOL: Protocol = Protocol::Other(255);
@@ -45,18 +45,10 @@ pub fn decode(frame: &Frame<'_>, batch: &mut Batch) -> Option<Stop> {
         other => Err(Stop::new(Layer::Link, Reason::EtherType(other.0))),
     };
     if let Ok(payload) = result {
-        packet.payload = keep(payload, &mut batch.bytes);
+        packet.payload = batch.keep(frame, payload, MAX_PAYLOAD);
     }
     batch.packets.push(packet);
     result.err()
-}
-
-/// Appends the payload to the batch's bytes, as far as a packet may keep it.
-fn keep(payload: &[u8], bytes: &mut Vec<u8>) -> Payload {
-    let kept = &payload[..payload.len().min(MAX_PAYLOAD)];
-    let Ok(offset) = u32::try_from(bytes.len()) else { return Payload::default() };
-    bytes.extend_from_slice(kept);
-    Payload { offset, len: kept.len() as u32 }
 }
 
 /// An IP packet's content, as far as it was captured, and its length on the wire.

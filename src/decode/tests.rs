@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use etherparse::{
     IpNumber, Ipv4Header, Ipv6Extensions, Ipv6FragmentHeader, Ipv6Header, PacketBuilder, TcpOptionElement,
     ip_number,
@@ -29,6 +31,7 @@ fn frame(ether_type: u16, data: &[u8], wire_len: usize) -> Frame<'_> {
         ether_type,
         wire_len: wire_len as u32,
         data,
+        block: None,
     }
 }
 
@@ -191,7 +194,22 @@ fn only_so_much_payload_is_kept() {
     let bytes = tcp_v4(&vec![b'x'; 40_000]);
     let (packet, payload) = decoded(IPV4, &bytes);
     assert!(matches!(packet.body, Body::Tcp(TcpSegment { len: 40_000, .. })));
-    assert_eq!(payload.len(), MAX_PAYLOAD);
+    assert_eq!(payload.len(), usize::from(MAX_PAYLOAD));
+}
+
+#[test]
+fn a_payload_is_shared_with_the_block_it_lies_in() {
+    let packet = tcp_v4(b"GET / HTTP/1.1");
+    let block = Arc::new([b"before".as_slice(), &packet, b"after"].concat());
+    let data = &block[6..6 + packet.len()];
+    let mut batch = Batch::default();
+    for block in [Some(&block), None, Some(&block), Some(&Arc::new(vec![0; 9]))] {
+        decode(&Frame { block, ..frame(IPV4, data, data.len()) }, &mut batch);
+    }
+    assert!(batch.packets.iter().all(|packet| batch.payload(packet) == b"GET / HTTP/1.1"));
+    assert_eq!(Arc::strong_count(&block), 2);
+    batch.clear();
+    assert_eq!(Arc::strong_count(&block), 1);
 }
 
 #[test]

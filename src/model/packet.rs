@@ -1,5 +1,7 @@
 //! What decoding leaves of one captured packet: fixed size, no references, cheap to move.
 
+use std::sync::Arc;
+
 use crate::model::{Direction, Ip, Timestamp, Tuple, VantageId};
 
 /// A link-layer address.
@@ -25,7 +27,12 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// The network packet, as far as it was captured.
     pub data: &'a [u8],
+    /// What `data` is a part of; shared instead of copied by who needs it longer.
+    pub block: Option<&'a Block>,
 }
+
+/// Bytes of a source that were read at once.
+pub type Block = Arc<Vec<u8>>;
 
 /// A decoded packet.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +50,17 @@ pub struct Packet {
     pub wire_len: u32,
     pub tuple: Tuple,
     pub body: Body,
-    /// Where the captured transport payload lies in the batch's bytes.
+    /// Where the captured transport payload lies in the batch.
     pub payload: Payload,
 }
 
-/// A place in [`Batch::bytes`].
+/// A place in a [`Batch`]; see [`Batch::keep`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Payload {
-    pub offset: u32,
-    pub len: u32,
+    offset: u32,
+    len: u16,
+    /// 0 for the batch's own bytes, else the number of a block.
+    block: u16,
 }
 
 /// The transport part of a packet.
@@ -168,18 +177,60 @@ pub struct Neighbour {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub packets: Vec<Packet>,
-    pub bytes: Vec<u8>,
+    /// Payloads of frames that come without a block.
+    bytes: Vec<u8>,
+    /// What the other payloads lie in.
+    blocks: Vec<Block>,
 }
 
 impl Batch {
     pub fn clear(&mut self) {
         self.packets.clear();
         self.bytes.clear();
+        self.blocks.clear();
+    }
+
+    /// Keeps `payload`, a part of `frame`, up to `most` bytes of it.
+    pub fn keep(&mut self, frame: &Frame<'_>, payload: &[u8], most: u16) -> Payload {
+        let len = u16::try_from(payload.len()).map_or(most, |len| len.min(most));
+        if len == 0 {
+            return Payload::default();
+        }
+        if let Some((block, offset)) = self.share(frame, payload) {
+            return Payload { offset, len, block };
+        }
+        let Ok(offset) = u32::try_from(self.bytes.len()) else { return Payload::default() };
+        self.bytes.extend_from_slice(&payload[..usize::from(len)]);
+        Payload { offset, len, block: 0 }
+    }
+
+    /// The number of the block that `payload` lies in, and where in it.
+    fn share(&mut self, frame: &Frame<'_>, payload: &[u8]) -> Option<(u16, u32)> {
+        let block = frame.block?;
+        let offset = (payload.as_ptr() as usize).wrapping_sub(block.as_ptr() as usize);
+        if offset.checked_add(payload.len()).is_none_or(|end| end > block.len()) {
+            return None;
+        }
+        // Most packets are of the block that the one before them is of.
+        let known = self.blocks.iter().rposition(|known| Arc::ptr_eq(known, block));
+        let index = known.unwrap_or_else(|| {
+            self.blocks.push(Arc::clone(block));
+            self.blocks.len() - 1
+        });
+        Some((u16::try_from(index + 1).ok()?, u32::try_from(offset).ok()?))
     }
 
     /// The captured payload of `packet`, which must be of this batch.
+    #[inline]
     pub fn payload(&self, packet: &Packet) -> &[u8] {
-        let start = packet.payload.offset as usize;
-        self.bytes.get(start..start + packet.payload.len as usize).unwrap_or_default()
+        let Payload { offset, len, block } = packet.payload;
+        let bytes = match block {
+            0 => &self.bytes,
+            number => match self.blocks.get(usize::from(number) - 1) {
+                Some(block) => &**block,
+                None => return &[],
+            },
+        };
+        bytes.get(offset as usize..offset as usize + usize::from(len)).unwrap_or_default()
     }
 }

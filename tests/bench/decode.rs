@@ -33,6 +33,7 @@ fn frame(ether_type: u16, data: &[u8]) -> Frame<'_> {
         ether_type,
         wire_len: data.len() as u32,
         data,
+        block: None,
     }
 }
 

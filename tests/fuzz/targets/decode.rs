@@ -17,11 +17,11 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
         ether_type: [0x0800, 0x86dd, 0x0806, u16::from(kind)][usize::from(kind % 4)],
         wire_len: data.len() as u32 + u32::from(missing),
         data,
+        block: None,
     };
     let mut batch = Batch::default();
     let stop = decode(&frame, &mut batch);
     let [packet] = batch.packets[..] else { panic!("{} packets of one frame", batch.packets.len()) };
     assert_eq!(stop.is_some(), packet.body == Body::Other);
-    assert_eq!(batch.payload(&packet).len(), batch.bytes.len());
-    assert!(batch.bytes.len() <= data.len());
+    assert!(batch.payload(&packet).len() <= data.len());
 });
