@@ -295,12 +295,24 @@ mod tests {
         insta::assert_snapshot!("ladder_ascii", ascii);
     }
 
+    #[test]
+    fn proxies_have_two_sides_and_joins_a_look_of_their_own() {
+        let all = sample::proxies::all();
+        let wide: Vec<String> = all.iter().map(|journey| drawn(journey, Manner::default(), 150)).collect();
+        insta::assert_snapshot!("ladders_proxies", wide.join("\n"));
+        insta::assert_snapshot!("ladder_proxies_narrow", drawn(&all[0], Manner::default(), 78));
+        insta::assert_snapshot!("ladder_proxies_zh", drawn(&all[0], Manner::new(Language::Zh), 158));
+        let ascii = drawn(&all[0], Manner::ascii(), 150);
+        assert!(ascii.is_ascii(), "{ascii}");
+        insta::assert_snapshot!("ladder_proxies_ascii", ascii);
+    }
+
     proptest::proptest! {
         #[test]
         fn no_line_is_wider_than_asked(width in 0usize..260) {
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {
                 sample::with_context(manner, |context| {
-                    for journey in sample::all() {
+                    for journey in sample::all().into_iter().chain(sample::proxies::all()) {
                         let (head, steps) = Ladder::new(&journey, context).lines(&journey, context, width);
                         assert!(head.iter().chain(&steps).all(|line| line.width() <= width));
                     }

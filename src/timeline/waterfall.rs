@@ -312,6 +312,31 @@ mod tests {
     }
 
     #[test]
+    fn what_proxies_take_is_their_own_time() {
+        let all: Vec<String> =
+            sample::proxies::all().iter().map(|journey| drawn(journey, Manner::default(), 140)).collect();
+        insta::assert_snapshot!("waterfalls_proxies", all.join("\n\n"));
+        sample::with_context(Manner::default(), |context| {
+            let waterfall = Waterfall::new(&sample::proxies::ingress(1, sample::START), context, false);
+            let own = waterfall.rows.iter().filter(|row| !row.owner.is_empty());
+            let told: Vec<_> = own
+                .map(|row| (row.owner, row.took.map(|took| (took.nanos / 1000, took.is_at_most))))
+                .collect();
+            let exactly = |micros| Some((micros, false));
+            assert_eq!(
+                told,
+                [
+                    ("HAProxy", exactly(620)),
+                    ("Traefik", exactly(1_410)),
+                    ("pod", exactly(1_845)),
+                    ("Traefik", exactly(380)),
+                    ("HAProxy", exactly(90)),
+                ]
+            );
+        });
+    }
+
+    #[test]
     fn narrow_chinese_and_ascii() {
         let journey = sample::other_node(1, sample::START);
         insta::assert_snapshot!("waterfall_narrow", drawn(&journey, Manner::default(), 78));
@@ -365,7 +390,7 @@ mod tests {
         fn no_row_is_wider_than_asked(width in 0usize..260, beat in 0usize..9) {
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {
                 sample::with_context(manner, |context| {
-                    for journey in sample::all() {
+                    for journey in sample::all().into_iter().chain(sample::proxies::all()) {
                         let (head, rows) = Waterfall::new(&journey, context, true).lines(context, width, beat);
                         assert!(head.width() <= width && rows.iter().all(|row| row.width() <= width));
                     }
