@@ -467,6 +467,19 @@ mod tests {
     }
 
     #[test]
+    fn journeys_through_proxies() {
+        let written = sample::with_context(Manner::default(), |context| {
+            let mut out = Vec::new();
+            for (id, journey) in (1..).zip(&sample::proxies::all()) {
+                super::journey(&mut out, id, journey, context);
+                out.push(b'\n');
+            }
+            String::from_utf8(out).expect("text")
+        });
+        insta::assert_snapshot!(written);
+    }
+
+    #[test]
     fn it_is_json_and_the_same_in_every_language() {
         let document_in_english = document(Manner::default());
         assert_eq!(document(Manner::new(crate::timeline::Language::Zh)), document_in_english);

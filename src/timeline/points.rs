@@ -1,11 +1,12 @@
 //! Sightings of the followed packet that no stage has a number for: points on the way.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crate::model::{Direction, Journey, Label, NodeId, Sighting, Stage, State, Timestamp, Visit, Way};
+use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::Context;
 use crate::timeline::Language;
+use crate::timeline::proxies::is_given_up;
 use crate::timeline::words::Word;
 
 /// The number of a visit that is no stage of the path.
@@ -25,7 +26,8 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         let time = context.clocks.align(node, sighting.time);
         let visits = if sighting.way == Way::Request { &mut whole.request } else { &mut whole.reply };
         if let Some(place) = place_of(visits, node, sighting.direction, time) {
-            visits.insert(place, point(sighting, index, node, time));
+            let word = if is_given_up(journey, sighting) { Word::GivenUpTry } else { Word::OnTheWay };
+            visits.insert(place, point(sighting, index, node, time, word));
         }
     }
     Cow::Owned(whole)
@@ -35,30 +37,57 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
 fn is_point(journey: &Journey, index: u32) -> bool {
     let sightings = &journey.trail.sightings;
     let sighting = &sightings[index as usize];
-    let follows = |followed: &Sighting| {
-        (followed.way, followed.part, followed.seq, followed.leg)
-            == (sighting.way, sighting.part, sighting.seq, sighting.leg)
+    if sighting.is_repeat {
+        return false;
+    }
+    let seen = |visit: &Visit| visit.sighting.and_then(|seen| sightings.get(seen as usize));
+    let is_there = |visit: &Visit| {
+        visit.vantage == Some(sighting.vantage)
+            && visit.direction == Some(sighting.direction)
+            && visit.stage.way == sighting.way
+            && seen(visit).is_none_or(|seen| seen.leg == sighting.leg)
     };
-    let mut visited = journey.visits().filter_map(|visit| visit.sighting);
-    let is_visited = journey.visits().any(|visit| {
-        visit.sighting == Some(index)
-            || (visit.vantage == Some(sighting.vantage)
-                && visit.direction == Some(sighting.direction)
-                && visit.stage.way == sighting.way)
-    });
-    !sighting.is_repeat
-        && !is_visited
-        && visited.any(|seen| sightings.get(seen as usize).is_some_and(follows))
+    if journey.visits().any(is_there) {
+        return false;
+    }
+    let mut followed =
+        journey.visits().filter_map(seen).filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
+    match followed.next() {
+        Some(first) => {
+            let follows = |it: &Sighting| (it.part, it.seq) == (sighting.part, sighting.seq);
+            follows(first) || followed.any(follows)
+        }
+        // A leg of which no place has a number: between two proxies, or of a try that was given up.
+        None => is_of_proxys_leg(journey, sighting),
+    }
 }
 
-/// Where among the visits of one way a point belongs: behind what was seen earlier; among what is only bounded
-/// there, before its own node's stages when it enters the node, and behind them when it leaves.
+fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
+    if sighting.leg == 0 {
+        return false;
+    }
+    let of_leg = journey.trail.sightings.iter().filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
+    let part = [Part::Head, Part::Reset, Part::IcmpError, Part::Handshake]
+        .into_iter()
+        .find(|&part| of_leg.clone().any(|it| it.part == part));
+    part == Some(sighting.part)
+}
+
+/// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is
+/// only bounded there, before its own node's stages when it enters the node, and behind them when it leaves.
 fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestamp) -> Option<usize> {
-    let is_before = |visit: &Visit| matches!(visit.state, State::Seen { time: seen } if seen <= time);
+    let is_before = |visit: &Visit| match visit.state {
+        State::Seen { time: seen } => seen <= time,
+        State::Bounded { before, .. } => before <= time,
+        _ => false,
+    };
+    let is_after = |visit: &Visit| match visit.state {
+        State::Bounded { after, .. } => after >= time,
+        _ => true,
+    };
     let start = visits.iter().rposition(is_before).map_or(0, |last| last + 1);
     let gap = &visits[start..];
-    let length =
-        gap.iter().position(|visit| !matches!(visit.state, State::Bounded { .. })).unwrap_or(gap.len());
+    let length = gap.iter().position(is_after).unwrap_or(gap.len());
     let is_own = |visit: &Visit| visit.node == Some(node);
     let offset = match direction {
         Direction::Out => gap[..length].iter().rposition(is_own).map_or(0, |last| last + 1),
@@ -67,19 +96,16 @@ fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestam
     (start + offset <= visits.len()).then_some(start + offset)
 }
 
-fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visit {
-    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
-    let label = LABEL.get_or_init(|| {
-        let text = |language| Word::OnTheWay.text(language).to_owned();
-        Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
-    });
+fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp, word: Word) -> Visit {
+    let text = |language| word.text(language).to_owned();
+    let label = Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) });
     Visit {
         stage: Stage { way: sighting.way, number: UNNUMBERED },
         node: Some(node),
         vantage: Some(sighting.vantage),
         direction: Some(sighting.direction),
         state: State::Seen { time },
-        label: Arc::clone(label),
+        label,
         sighting: Some(index),
         proxy: None,
     }
@@ -88,7 +114,7 @@ fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Part, Protocol};
+    use crate::model::Protocol;
     use crate::timeline::{Manner, sample};
 
     /// A way of which stages name only the first capture point and the last.
