@@ -179,6 +179,18 @@ struct ExchangeRow<'a> {
     status: Option<u16>,
     request_bytes: u64,
     reply_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsRow<'a>>,
+}
+
+/// `version` and `agreed_alpn` are null where the server's hello was not seen or does not say.
+#[derive(serde::Serialize)]
+struct TlsRow<'a> {
+    version: Option<String>,
+    alpn: &'a [Box<str>],
+    agreed_alpn: Option<&'a str>,
 }
 
 impl<'a> ExchangeRow<'a> {
@@ -191,6 +203,12 @@ impl<'a> ExchangeRow<'a> {
             status: exchange.status,
             request_bytes: exchange.request_bytes,
             reply_bytes: exchange.reply_bytes,
+            grpc_status: exchange.grpc_status,
+            tls: exchange.tls.as_deref().map(|tls| TlsRow {
+                version: tls.version.map(|version| version.to_string()),
+                alpn: &tls.alpn,
+                agreed_alpn: tls.agreed_alpn.as_deref(),
+            }),
         }
     }
 }

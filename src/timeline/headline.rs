@@ -70,6 +70,9 @@ pub fn exchange_summary(exchange: &Exchange, manner: Manner) -> String {
             if let Some(status) = exchange.status {
                 let _ = write!(out, "  {status}");
             }
+            if let Some(status) = exchange.grpc_status {
+                let _ = write!(out, "  grpc {status}");
+            }
         }
         Application::Dns => match exchange.dns.as_deref() {
             Some(lookup) => write_lookup(&mut out, lookup, manner),
@@ -79,6 +82,9 @@ pub fn exchange_summary(exchange: &Exchange, manner: Manner) -> String {
             out.push_str("tls");
             if let Some(host) = exchange.host.as_deref() {
                 let _ = write!(out, " {host}");
+            }
+            if let Some(version) = exchange.tls.as_ref().and_then(|tls| tls.version) {
+                let _ = write!(out, "  {version}");
             }
         }
         Application::Icmp => out.push_str("echo"),
