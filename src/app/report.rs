@@ -46,7 +46,7 @@ pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
                 spool.withdraw(id);
                 Ok(())
             }
-            Event::Drained(_) => Ok(()),
+            Event::Drained(_) | Event::Sources(_) => Ok(()),
         };
         match kept {
             Ok(()) => ControlFlow::Continue(()),
