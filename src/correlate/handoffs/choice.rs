@@ -80,7 +80,7 @@ impl Choice<'_> {
         for index in order {
             let (row, col) = self.sides(index);
             let is_free = self.next[row].is_none() && self.previous[col].is_none();
-            if is_free && self.odds.probable[index] >= self.odds.alone[row] {
+            if is_free && self.odds.joined[index] >= self.odds.alone[row] {
                 self.put(index);
             }
         }
@@ -89,7 +89,8 @@ impl Choice<'_> {
     /// An exchange that must have a continuation, but whose likely ones are all taken, makes others give way.
     fn match_the_rest(&mut self) {
         for row in 0..self.next.len() {
-            if self.next[row].is_none() && self.odds.alone[row] < LIKELY {
+            let is_single = self.rivals.requests(row as u32) == 1;
+            if is_single && self.next[row].is_none() && self.odds.alone[row] < LIKELY {
                 let mut visited = HashSet::new();
                 self.make_way(row, &mut visited);
             }

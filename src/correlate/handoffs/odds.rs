@@ -25,7 +25,7 @@ pub(super) struct Odds {
     /// By pair: given everything.
     pub probable: Vec<f64>,
     /// The same, whichever of the requests of a connection it is.
-    joined: Vec<f64>,
+    pub joined: Vec<f64>,
     /// Without what delays and order say, from content and from the one lying within the other.
     by_content: Vec<f64>,
     /// By exchange into the host: that nothing continues it.
@@ -65,11 +65,15 @@ impl Odds {
         agree_on_connections(rivals, pairs, &probable, &mut timed);
         probable = probabilities(&timed);
         let by_content = of_whole_connections(rivals, pairs, by_content);
-        let mut alone = vec![1.0; rivals.rows.len()];
-        for (pair, probability) in pairs.iter().zip(&probable) {
-            alone[pair.row as usize] -= probability;
-        }
         let joined = of_whole_connections(rivals, pairs, probable.clone());
+        let mut alone = vec![1.0_f64; rivals.rows.len()];
+        for (index, pair) in pairs.iter().enumerate() {
+            let alone = &mut alone[pair.row as usize];
+            *alone = match rivals.requests(pair.row) {
+                1 => *alone - probable[index],
+                _ => alone.min(1.0 - joined[index]),
+            };
+        }
         Odds { probable, joined, by_content, alone, places, by_row, by_col }
     }
 
@@ -107,7 +111,7 @@ impl Odds {
 /// The requests of a connection that is not understood stand side by side, and each is as likely as the other: what
 /// counts is that it is one of them.
 fn of_whole_connections(rivals: &Rivals<'_>, pairs: &[Pair], mut probable: Vec<f64>) -> Vec<f64> {
-    if rivals.rows.iter().all(|side| side.request == 0) {
+    if rivals.requests.is_empty() {
         return probable;
     }
     let connection = |pair: &Pair| (rivals.rows[pair.row as usize].slot, pair.col);

@@ -91,6 +91,8 @@ pub(super) struct Rivals<'a> {
     /// Exchanges into the host, and out of it, by their start.
     pub rows: Vec<Side<'a>>,
     pub cols: Vec<Side<'a>>,
+    /// How many of `rows` stand for requests of one connection, by its slot, where it is more than one.
+    pub requests: HashMap<u32, u32>,
     /// How many of `cols` have each request line.
     lines: HashMap<Line<'a>, u32>,
 }
@@ -146,6 +148,10 @@ impl<'a> Rivals<'a> {
             }
         }
         let more: Vec<Side<'a>> = rows.iter().flat_map(Side::further_requests).collect();
+        let mut requests = HashMap::new();
+        for slot in more.iter().filter_map(|side| side.slot) {
+            *requests.entry(slot).or_insert(1) += 1;
+        }
         rows.extend(more);
         rows.sort_by_key(|side| side.passage.start());
         cols.sort_by_key(|side| side.passage.start());
@@ -153,7 +159,16 @@ impl<'a> Rivals<'a> {
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
         }
-        Rivals { host, node: host.node(world.topology), now: world.now, is_forced, rows, cols, lines }
+        Rivals {
+            host,
+            node: host.node(world.topology),
+            now: world.now,
+            is_forced,
+            rows,
+            cols,
+            requests,
+            lines,
+        }
     }
 
     /// Every pair that is possible, by the start of what continues.
@@ -231,6 +246,12 @@ impl<'a> Rivals<'a> {
     /// Whether a side is closed and was held long enough to be decided.
     pub(super) fn is_ripe(&self, side: &Side<'_>) -> bool {
         side.slot.is_some() && (self.is_forced || self.now.since(side.since) >= LAG)
+    }
+
+    /// How many of `rows` stand for the same connection as one of them.
+    pub(super) fn requests(&self, row: u32) -> u32 {
+        let slot = self.rows[row as usize].slot;
+        slot.and_then(|slot| self.requests.get(&slot)).copied().unwrap_or(1)
     }
 
     /// Whether a continuation that is still open is waited for.
