@@ -17,11 +17,13 @@
 //!
 //! This room never opens, sleeps, asks the time or knows a terminal.
 
+mod body;
 mod clocks;
 mod close;
 mod datagram;
 mod errors;
 mod fingerprint;
+mod found;
 mod handoffs;
 mod http2;
 mod join;
@@ -124,7 +126,7 @@ pub struct Correlator {
     counters: Counters,
     now: Timestamp,
     next_serial: u64,
-    events: reader::Events,
+    events: found::Events,
 }
 
 impl Correlator {
@@ -151,7 +153,7 @@ impl Correlator {
             counters: Counters::default(),
             now: Timestamp(i64::MIN),
             next_serial: 1,
-            events: reader::Events::new(),
+            events: found::Events::new(),
         }
     }
 
@@ -269,7 +271,7 @@ impl Correlator {
     /// A leg follows a bounded number of exchanges: the oldest one is handed on early.
     fn make_room(&mut self, leg_slot: u32) {
         let leg = &self.legs[leg_slot as usize];
-        let bound = if leg.carries == reader::Carries::Http2 { MAX_STREAMS } else { MAX_LIVE };
+        let bound = if leg.carries == found::Carries::Http2 { MAX_STREAMS } else { MAX_LIVE };
         if leg.live.len() < bound {
             return;
         }

@@ -1,7 +1,7 @@
 //! Sightings of the followed packet that no stage has a number for: points on the way.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::Context;
@@ -12,7 +12,8 @@ use crate::timeline::words::Word;
 /// The number of a visit that is no stage of the path.
 pub const UNNUMBERED: u8 = 0;
 
-/// `journey` with a visit of its own for each point on the way.
+/// `journey` with a visit of its own for each point on the way. What was seen of a try that a proxy gave up, answer
+/// and all, stands in the request: it came before what was asked in the end.
 pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, Journey> {
     let points: Vec<u32> =
         (0..journey.trail.sightings.len() as u32).filter(|&index| is_point(journey, index)).collect();
@@ -24,13 +25,29 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         let sighting = &journey.trail.sightings[index as usize];
         let Some(node) = context.node_of(sighting.vantage) else { continue };
         let time = context.clocks.align(node, sighting.time);
-        let visits = if sighting.way == Way::Request { &mut whole.request } else { &mut whole.reply };
+        let is_given_up = is_given_up(journey, sighting);
+        let way = if is_given_up { Way::Request } else { sighting.way };
+        let label = if is_given_up { given_up(journey, sighting, context) } else { on_the_way() };
+        let visits = if way == Way::Request { &mut whole.request } else { &mut whole.reply };
         if let Some(place) = place_of(visits, node, sighting.direction, time) {
-            let word = if is_given_up(journey, sighting) { Word::GivenUpTry } else { Word::OnTheWay };
-            visits.insert(place, point(sighting, index, node, time, word));
+            visits.insert(place, point(sighting, index, way, node, time, label));
         }
     }
     Cow::Owned(whole)
+}
+
+fn on_the_way() -> Arc<Label> {
+    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
+    let text = |language| Word::OnTheWay.text(language).to_owned();
+    Arc::clone(LABEL.get_or_init(|| Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })))
+}
+
+/// `given up: stock-7d9c`.
+fn given_up(journey: &Journey, sighting: &Sighting, context: &Context<'_>) -> Arc<Label> {
+    let leg = journey.trail.legs.get(usize::from(sighting.leg));
+    let server = leg.and_then(|leg| leg.server.or(leg.target)).map_or("?".into(), |end| context.short(end));
+    let text = |language| format!("{}: {server}", Word::GivenUp.text(language));
+    Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
 }
 
 /// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
@@ -42,10 +59,11 @@ fn is_point(journey: &Journey, index: u32) -> bool {
     }
     let seen = |visit: &Visit| visit.sighting.and_then(|seen| sightings.get(seen as usize));
     let is_there = |visit: &Visit| {
-        visit.vantage == Some(sighting.vantage)
-            && visit.direction == Some(sighting.direction)
-            && visit.stage.way == sighting.way
-            && seen(visit).is_none_or(|seen| seen.leg == sighting.leg)
+        visit.sighting == Some(index)
+            || visit.vantage == Some(sighting.vantage)
+                && visit.direction == Some(sighting.direction)
+                && visit.stage.way == sighting.way
+                && seen(visit).is_none_or(|seen| seen.leg == sighting.leg)
     };
     if journey.visits().any(is_there) {
         return false;
@@ -96,11 +114,16 @@ fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestam
     (start + offset <= visits.len()).then_some(start + offset)
 }
 
-fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp, word: Word) -> Visit {
-    let text = |language| word.text(language).to_owned();
-    let label = Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) });
+fn point(
+    sighting: &Sighting,
+    index: u32,
+    way: Way,
+    node: NodeId,
+    time: Timestamp,
+    label: Arc<Label>,
+) -> Visit {
     Visit {
-        stage: Stage { way: sighting.way, number: UNNUMBERED },
+        stage: Stage { way, number: UNNUMBERED },
         node: Some(node),
         vantage: Some(sighting.vantage),
         direction: Some(sighting.direction),

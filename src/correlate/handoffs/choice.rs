@@ -13,6 +13,8 @@ use crate::model::{Application, Confidence, Rival, Tuple};
 
 /// Continuations of one connection that is not understood, and tries that failed.
 const MAX_CONTINUATIONS: u32 = 8;
+/// The logarithm of the weight of a try that was for no request: a node seldom asks in vain on its own account.
+const FAILED_ALONE: f64 = -1.5;
 /// A further continuation is only taken when it is more likely than not.
 const LIKELY: f64 = 0.5;
 
@@ -163,7 +165,8 @@ impl Choice<'_> {
             else {
                 continue;
             };
-            let probability = weight.exp() / (all[col] + self.rivals.outbound_alone(col).exp());
+            let alone = if is_try { FAILED_ALONE } else { self.rivals.outbound_alone(col) };
+            let probability = weight.exp() / (all[col] + alone.exp());
             if probability < LIKELY {
                 continue;
             }

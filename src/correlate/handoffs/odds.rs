@@ -17,8 +17,9 @@ pub(super) const TIMED: f64 = 0.89;
 const MOST_IN_COMMON: f64 = 8.0;
 /// Rivals that are named; the others are counted.
 const MAX_NAMED: usize = 32;
-/// Less likely ones are not named.
+/// Less likely ones are not named, unless content alone would make them as likely as this.
 const NAMED: f64 = 0.005;
+const FITS: f64 = 0.02;
 
 pub(super) struct Odds {
     /// By pair: given everything.
@@ -86,7 +87,8 @@ impl Odds {
         let mut others: Vec<Rival> = Vec::new();
         for &other in &self.by_row[pairs[index].row as usize] {
             let probability = self.probable[other as usize];
-            if other as usize == index || probability < NAMED {
+            let fits_as_well = self.by_content[other as usize] >= FITS;
+            if other as usize == index || probability < NAMED && !fits_as_well {
                 continue;
             }
             let client = rivals.cols[pairs[other as usize].col as usize].seen.leg.client;
