@@ -192,11 +192,11 @@ impl Conclusion<'_, '_> {
         } else {
             (Way::Reply, "no answer came; whether it sent the request on is not captured")
         };
-        Some(Verdict {
-            direction: Some(direction),
-            detail: format!("{proxy} took the request, and {rest}{}", self.consequence()),
-            ..verdict.clone()
-        })
+        let mut verdict = verdict.clone();
+        self.name_stages(leg, &mut verdict);
+        verdict.direction = Some(direction);
+        verdict.detail = format!("{proxy} took the request, and {rest}{}", self.consequence());
+        Some(verdict)
     }
 
     /// The answer came to the proxy at the end of the leg at `cause`, and went no further.
