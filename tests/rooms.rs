@@ -10,7 +10,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("decode", &["model"]),
     ("correlate", &["model", "decode"]),
     ("stages", &["model"]),
-    ("timeline", &["model"]),
+    // The timeline's tests draw journeys as the stages place them.
+    ("timeline", &["model", "stages"]),
     ("tui", &["model", "timeline", "stages"]),
     ("report", &["model", "timeline"]),
     ("config", &["model", "capture", "timeline"]),
