@@ -96,7 +96,7 @@ impl Conclusion<'_, '_> {
             400.. => {
                 let why = reason(status).map(|why| format!(" ({why})")).unwrap_or_default();
                 let detail =
-                    format!("{proxy} answered {status} by itself{why}: it sent the request to no server");
+                    format!("{proxy} answered {status} by itself{why}; nothing was seen going to a server");
                 at(Outcome::Failed, Way::Request, PlaceKind::Proxy, Some(node), detail)
             }
             300..400 => plain(
@@ -173,13 +173,13 @@ impl Conclusion<'_, '_> {
         let proxy = self.proxy_after(leg);
         // Where a leg onward would have been seen, it is the request that went no further.
         let (direction, rest) = if self.would_show_more(node) {
-            (Way::Request, "sent nothing on, neither to a server nor back")
+            (Way::Request, "nothing left the node after it, neither to a server nor back")
         } else {
-            (Way::Reply, "did not answer; whether it sent the request on is not captured")
+            (Way::Reply, "no answer came; whether it sent the request on is not captured")
         };
         Some(Verdict {
             direction: Some(direction),
-            detail: format!("{proxy} took the request and {rest}{}", self.consequence()),
+            detail: format!("{proxy} took the request, and {rest}{}", self.consequence()),
             ..verdict.clone()
         })
     }

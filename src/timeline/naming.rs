@@ -1,8 +1,8 @@
 //! What an address, a node or a capture point is called.
 
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail, VantageId,
-    Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail,
+    VantageId, Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -127,7 +127,9 @@ fn placeholder(key: &str, visit: &Visit, journey: &Journey, context: &Context<'_
         "target" => Some(endpoint(ends.target.or(ends.server))),
         // A proxy that handed nothing on is itself the last endpoint that is known.
         "server" if visit.proxy.is_some_and(|proxy| proxy.hop.is_none()) => {
-            let by_itself = journey.verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
+            let verdict = &journey.verdict;
+            let by_itself = verdict.outcome == Outcome::Failed
+                && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
             Some(if by_itself { context.manner.word(Word::NoServer).to_owned() } else { "?".to_owned() })
         }
         "server" => Some(endpoint(ends.server)),

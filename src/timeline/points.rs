@@ -80,15 +80,19 @@ fn is_point(journey: &Journey, index: u32) -> bool {
     }
 }
 
+/// Whether it is the packet of its leg that would be followed: the first byte of the request, else the SYN, and
+/// what answers it.
 fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
-    if sighting.leg == 0 {
-        return false;
-    }
-    let of_leg = journey.trail.sightings.iter().filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
-    let part = [Part::Head, Part::Reset, Part::IcmpError, Part::Handshake]
-        .into_iter()
-        .find(|&part| of_leg.clone().any(|it| it.part == part));
-    part == Some(sighting.part)
+    let of_leg = || journey.trail.sightings.iter().filter(|it| it.leg == sighting.leg);
+    let has = |way, part| of_leg().any(|it| (it.way, it.part) == (way, part));
+    let asks = if has(Way::Request, Part::Head) { Part::Head } else { Part::Handshake };
+    let followed = match sighting.way {
+        Way::Request => Some(asks),
+        Way::Reply => {
+            [asks, Part::Head, Part::Reset, Part::IcmpError].into_iter().find(|&part| has(Way::Reply, part))
+        }
+    };
+    sighting.leg > 0 && followed == Some(sighting.part)
 }
 
 /// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is

@@ -274,7 +274,10 @@ fn the_next_proxy_refuses() {
 fn a_proxy_keeps_the_request_to_itself() {
     let silent = to_traefik().place(&Cluster::three());
     assert_eq!(super::judged(&silent), "lost request ⑮β→(2)α proxy:β");
-    says(&silent, "the proxy on beta took the request and sent nothing on, neither to a server nor back");
+    says(
+        &silent,
+        "the proxy on beta took the request, and nothing left the node after it, neither to a server nor back",
+    );
     let timed_out = to_traefik().on_leg(0).answer("bond1.alpha>").status(504).place(&Cluster::three());
     assert_eq!(super::judged(&timed_out), "lost request ⑮β→(2)α proxy:β");
     says(&timed_out, "; HAProxy on alpha answered 504");
