@@ -140,6 +140,8 @@ impl Look<'_> {
             Side::Unknown
         } else if self.is_near_pods(ip) {
             Side::Pod
+        } else if self.is_handed_on() && self.is_near_nodes(ip) {
+            Side::Node
         } else {
             match self.answered_from() {
                 Some(node) if self.world.topology.captures(node, Role::Workload) => Side::Node,
@@ -217,6 +219,11 @@ impl Look<'_> {
         } else {
             topology.is_in_pod_ranges(ip)
         }
+    }
+
+    /// Whether `ip` shares a block with known nodes: another node, which is not captured.
+    fn is_near_nodes(&self, ip: Ip) -> bool {
+        self.world.topology.node_addresses.range(block(ip, 24, 64)).next().is_some()
     }
 
     fn is_translated(&self) -> bool {
