@@ -136,6 +136,20 @@ fn the_same_input_gives_the_same_bytes_and_another_order_only_other_sources() {
 }
 
 #[test]
+fn without_joins_each_connection_has_its_own_exchanges() {
+    let [a, b, c] = nodes("ingress-keep-alive");
+    let legs = |more: &[&str]| -> Vec<usize> {
+        let document = json(&[&["report", &a, &b, &c, "--format", "json"], more].concat());
+        let journeys = document["journeys"].as_array().expect("journeys").iter();
+        journeys.map(|journey| journey["legs"].as_array().map_or(0, Vec::len)).collect()
+    };
+    let (joined, apart) = (legs(&[]), legs(&["--no-joins"]));
+    assert!(joined.contains(&3), "{joined:?}");
+    assert!(apart.iter().all(|&legs| legs == 1), "{apart:?}");
+    assert_eq!(apart.len(), joined.iter().sum::<usize>(), "nothing is lost");
+}
+
+#[test]
 fn one_journey_and_those_that_fit() {
     let [a, b, c] = nodes("pod-to-service-dns");
     let all = json(&["report", &a, &b, &c, "--format", "json"]);

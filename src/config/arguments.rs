@@ -118,6 +118,9 @@ pub(super) struct InputArguments {
     /// Addresses of Services, where they are known
     #[arg(long, value_name = "CIDR")]
     pub(super) service_cidr: Vec<String>,
+    /// Each connection's exchanges by themselves, not joined through proxies
+    #[arg(long)]
+    pub(super) no_joins: bool,
 }
 
 /// A picture of the screen in place of a terminal.

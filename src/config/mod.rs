@@ -41,6 +41,8 @@ pub struct Input {
     pub clocks: Vec<(String, i64)>,
     pub pod_ranges: Vec<IpNet>,
     pub service_ranges: Vec<IpNet>,
+    /// Each connection's exchanges stay by themselves, not joined through proxies.
+    pub is_unjoined: bool,
 }
 
 /// How fast a recording is replayed.
@@ -181,6 +183,7 @@ fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
             },
             pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
             service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+            is_unjoined: raw.no_joins,
             ..input
         })
     })
