@@ -153,6 +153,20 @@ fn a_proxy_is_named_as_the_user_says() {
 }
 
 #[test]
+fn without_joins_each_connection_has_its_own_exchanges() {
+    let [a, b, c] = nodes("ingress-keep-alive");
+    let legs = |more: &[&str]| -> Vec<usize> {
+        let document = json(&[&["report", &a, &b, &c, "--format", "json"], more].concat());
+        let journeys = document["journeys"].as_array().expect("journeys").iter();
+        journeys.map(|journey| journey["legs"].as_array().map_or(0, Vec::len)).collect()
+    };
+    let (joined, apart) = (legs(&[]), legs(&["--no-joins"]));
+    assert!(joined.contains(&3), "{joined:?}");
+    assert!(apart.iter().all(|&legs| legs == 1), "{apart:?}");
+    assert_eq!(apart.len(), joined.iter().sum::<usize>(), "nothing is lost");
+}
+
+#[test]
 fn one_journey_and_those_that_fit() {
     let [a, b, c] = nodes("pod-to-service-dns");
     let all = json(&["report", &a, &b, &c, "--format", "json"]);

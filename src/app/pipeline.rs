@@ -71,6 +71,7 @@ impl Pipeline {
     pub fn open(input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let mut reader = Reader::open(&input.sources, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());

@@ -43,6 +43,8 @@ pub struct Input {
     pub pod_ranges: Vec<IpNet>,
     pub service_ranges: Vec<IpNet>,
     pub proxies: Vec<ProxyAddress>,
+    /// Each connection's exchanges stay by themselves, not joined through proxies.
+    pub is_unjoined: bool,
 }
 
 /// How fast a recording is replayed.
@@ -184,6 +186,7 @@ fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
             pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
             service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
             proxies: values::proxies(&raw.proxy)?,
+            is_unjoined: raw.no_joins,
             ..input
         })
     })
