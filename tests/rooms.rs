@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("decode", &["model"]),
     ("correlate", &["model", "decode"]),
     ("stages", &["model"]),
-    // The timeline's tests draw journeys as the stages place them.
+    // Its tests draw journeys that are placed as real ones are.
     ("timeline", &["model", "stages"]),
     ("tui", &["model", "timeline", "stages"]),
     ("report", &["model", "timeline"]),

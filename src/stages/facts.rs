@@ -247,7 +247,7 @@ impl Look<'_> {
             Side::Pod => match server {
                 Side::Pod => Some("pod-to-pod"),
                 Side::Outside => Some("pod-to-external"),
-                Side::Node if INGRESS_PORTS.contains(&target.port) => Some(INGRESS),
+                Side::Node if INGRESS_PORTS.contains(&target.port) || self.is_handed_on() => Some(INGRESS),
                 Side::Node | Side::Unknown => None,
             },
             Side::Node => {
@@ -262,6 +262,9 @@ impl Look<'_> {
         // An address translated in the node is none of a proxy's, wherever its endpoint turns out to be.
         if is_node && self.is_translated() && server != Side::Node {
             return Some("nodeport-to-pod");
+        }
+        if self.is_handed_on() || self.world.topology.proxy_at(target).is_some() {
+            return Some(INGRESS);
         }
         if is_node || server == Side::Node {
             let is_ingress = self.at_client.trail.exchange.application == Application::Http
