@@ -80,8 +80,10 @@ impl Sheet<'_> {
             let ends = format!("{} {} {server}", self.context.short(leg.client), self.context.manner.dials());
             let mut parts =
                 vec![(Tone::Strong, number.as_str()), (Tone::Plain, ends.as_str()), (Tone::Dim, &exchange)];
-            if hop.is_some_and(|hop| hop.is_given_up) {
-                parts.push((Tone::Bad, self.word(Word::GivenUp)));
+            match hop.filter(|hop| hop.is_given_up) {
+                Some(_) if trail.was_tried(index as u8) => parts.push((Tone::Bad, self.word(Word::GivenUp))),
+                Some(_) => parts.push((Tone::Dim, self.word(Word::NotUsed))),
+                None => {}
             }
             self.fact(&parts);
         }

@@ -92,7 +92,7 @@ fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
             [asks, Part::Head, Part::Reset, Part::IcmpError].into_iter().find(|&part| has(Way::Reply, part))
         }
     };
-    sighting.leg > 0 && followed == Some(sighting.part)
+    sighting.leg > 0 && followed == Some(sighting.part) && journey.trail.was_tried(sighting.leg)
 }
 
 /// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is

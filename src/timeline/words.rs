@@ -112,6 +112,7 @@ words! {
     Leg: "leg", "段";
     LegColumn: "leg", "段";
     GivenUp: "given up", "已放弃";
+    NotUsed: "opened, not used", "已建立，未使用";
     SureJoin: "sure", "确定";
     LikelyJoin: "likely", "很可能";
     AmbiguousJoin: "ambiguous", "不明确";
