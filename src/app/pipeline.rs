@@ -71,6 +71,7 @@ impl Pipeline {
     pub fn open(input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let mut reader = Reader::open(&input.sources, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
@@ -153,6 +154,7 @@ fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyho
         })?;
         let mut survey = Survey::new(reader.nodes().to_vec());
         survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
+        survey.give_proxies(input.proxies.clone());
         for &(node, ahead_ns) in clocks {
             survey.give_clock(node, ahead_ns);
         }

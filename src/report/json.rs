@@ -489,6 +489,20 @@ mod tests {
     }
 
     #[test]
+    fn what_only_some_protocols_tell_is_written_where_it_is_known() {
+        use crate::model::{Application, Tls, TlsVersion};
+        let written =
+            |exchange: &Exchange| serde_json::to_string(&super::ExchangeRow::new(exchange)).expect("JSON");
+        let call = Exchange { grpc_status: Some(14), ..Exchange::new(Application::Http) };
+        assert!(written(&call).ends_with(r#""reply_bytes":0,"grpc_status":14}"#), "{}", written(&call));
+        let tls = Tls { version: Some(TlsVersion(0x0304)), alpn: vec!["h2".into()], agreed_alpn: None };
+        let hello = Exchange { tls: Some(Box::new(tls)), ..Exchange::new(Application::Tls) };
+        let expected = r#""reply_bytes":0,"tls":{"version":"TLS 1.3","alpn":["h2"],"agreed_alpn":null}}"#;
+        assert!(written(&hello).ends_with(expected), "{}", written(&hello));
+        assert!(written(&Exchange::new(Application::Tcp)).ends_with(r#""reply_bytes":0}"#));
+    }
+
+    #[test]
     fn a_handoff_names_its_legs_its_evidence_and_how_sure_it_is() {
         let evidence = |kind| crate::model::Evidence { kind, detail: "x-request-id 7f3a".into() };
         let hop = Hop {

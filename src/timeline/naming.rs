@@ -132,7 +132,12 @@ fn placeholder(key: &str, visit: &Visit, journey: &Journey, context: &Context<'_
                 && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
             Some(if by_itself { context.manner.word(Word::NoServer).to_owned() } else { "?".to_owned() })
         }
-        "server" => Some(endpoint(ends.server)),
+        // One that hands on chooses what it hands on to.
+        "server" => {
+            let hop = visit.proxy.and_then(|proxy| proxy.hop);
+            let next = hop.and_then(|hop| trail.legs.get(usize::from(hop) + 1)?.server);
+            Some(endpoint(next.or(ends.server)))
+        }
         "proxy" => {
             let kind = visit.proxy.map(|proxy| proxy.kind).unwrap_or_default();
             Some(proxy_name(kind, context.manner).to_owned())

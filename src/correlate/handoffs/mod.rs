@@ -97,7 +97,9 @@ pub(super) struct Handoffs {
 impl Handoffs {
     /// Whether `ip` may be a proxy's: a node's own address, or one that was seen to hand requests on.
     pub(super) fn may_proxy(&self, ip: Ip, topology: &Topology) -> bool {
-        topology.node_addresses.contains_key(&ip) || self.proxies.contains(&ip)
+        topology.node_addresses.contains_key(&ip)
+            || self.proxies.contains(&ip)
+            || topology.proxies.iter().any(|proxy| proxy.ip == ip)
     }
 
     /// Takes a closed trail to hold; gives it back where no proxy can be at either end.

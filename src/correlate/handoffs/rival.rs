@@ -9,7 +9,7 @@ use super::evidence::{self, Clues};
 use super::pace::Pace;
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{Application, EvidenceKind, NodeId, Proxy, Timestamp, Tuple};
+use crate::model::{Application, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
@@ -83,6 +83,7 @@ impl Pair {
 
 /// What the sides of a host are decided from.
 pub(super) struct Rivals<'a> {
+    topology: &'a Topology,
     host: Host,
     pub node: Option<NodeId>,
     now: Timestamp,
@@ -110,7 +111,7 @@ impl<'a> Rivals<'a> {
         bench: &Bench,
         held: &'a Slab<Held>,
         open: &'a [Seen<'a>],
-        world: World<'_>,
+        world: World<'a>,
         is_forced: bool,
     ) -> Rivals<'a> {
         let closed = |&slot: &u32| {
@@ -160,6 +161,7 @@ impl<'a> Rivals<'a> {
             *lines.entry(line(side.seen)).or_default() += 1;
         }
         Rivals {
+            topology: world.topology,
             host,
             node: host.node(world.topology),
             now: world.now,
@@ -259,11 +261,14 @@ impl<'a> Rivals<'a> {
         !self.is_forced && self.cols[col].slot.is_none() && self.now.since(self.rows[row].since) < PATIENCE
     }
 
-    /// What kind of proxy it is: by what it writes into requests, else by the address it is asked at. HAProxy listens
+    /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is asked at. HAProxy listens
     /// on an address of its own beside the node's, from which it does not ask itself.
     pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>) -> Proxy {
         let agent = after.seen.marks.map_or(Proxy::Unknown, |marks| marks.agent);
         let target = before.seen.leg.target.or(before.seen.leg.server);
+        if let Some(given) = target.and_then(|target| self.topology.proxy_at(target)) {
+            return given;
+        }
         let is_vip = matches!(self.host, Host::Node(_))
             && target.is_some_and(|target| target.ip != after.seen.leg.client.ip);
         match agent {

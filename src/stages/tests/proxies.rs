@@ -223,6 +223,31 @@ fn only_the_proxys_node_is_captured() {
 }
 
 #[test]
+fn only_the_vips_node_is_captured() {
+    let cluster = Cluster::but(&["bond1.beta", "stock", "bond1.gamma", "parcel", "lo.alpha"]);
+    let answered = |status| {
+        let answered = to_traefik().answer(">bond1.alpha").status(status).on_leg(0);
+        answered.answer("bond1.alpha>").status(status).place(&cluster)
+    };
+    check(
+        &answered(200),
+        "ingress-to-pod to-proxy",
+        "①· ②α! ③α~ ④α~ ⑤α~ ⑮~ ④· ⑤· ⑥· ⑦· ⑧· ⑨· ⑩· ⑫· ⑬· ⑭· | (1)· (2)α~ (3)α! (4)·",
+        "complete",
+    );
+    says(&answered(404), "whether the proxy or a server behind it did is not captured");
+    let silent = to_traefik().place(&cluster);
+    assert_eq!(super::judged(&silent), "lost request ⑤α→(2)α fabric");
+    says(&silent, "left alpha on bond1 and nothing came back");
+    let kept = to_traefik().packet(Way::Reply, Part::Ack, ">bond1.alpha", 0).with(|trail| {
+        trail.sightings.iter_mut().rev().take(1).for_each(|ack| ack.ack += 1);
+    });
+    let kept = kept.place(&cluster);
+    assert_eq!(super::judged(&kept), "lost reply ⑤α→(2)α proxy");
+    says(&kept, "no answer came; whether it sent the request on is not captured");
+}
+
+#[test]
 fn a_proxy_answers_by_itself() {
     let answered = |status| {
         to_traefik()
@@ -302,6 +327,12 @@ fn the_server_behind_the_proxies_refuses() {
         &journey,
         "10.244.4.19 refused the connection with a RST, seen on cali3parcel of gamma; HAProxy on alpha answered 502",
     );
+}
+
+#[test]
+fn a_packet_is_lost_between_the_proxies() {
+    let lost = visit().handed_on(0, Proxy::Haproxy, ALPHA_IP, at(BETA_IP, 80)).syn("bond1.alpha>");
+    assert_eq!(super::judged(&lost.place(&Cluster::three())), "lost request ⑤α→⑮β fabric");
 }
 
 #[test]
