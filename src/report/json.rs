@@ -349,7 +349,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
-            label: fill_label(&visit.label.en, journey, context),
+            label: fill_label(&visit.label.en, journey, context).into_owned(),
         }
     }
 }

@@ -73,8 +73,8 @@ impl Ladder {
                 let from = origin(&columns, to, visit).unwrap_or(place);
                 place = to;
                 Step {
-                    mark: row.mark.clone(),
-                    label: row.label.clone(),
+                    mark: row.mark.to_string(),
+                    label: row.label.to_string(),
                     from,
                     to,
                     stroke: stroke(&visit.state),

@@ -1,5 +1,8 @@
 //! What an address, a node or a capture point is called.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use crate::model::{Clocks, Endpoint, Ip, Journey, NodeId, Stage, StagePlace, Topology, Trail, VantageId};
 use crate::timeline::Manner;
 
@@ -24,17 +27,19 @@ impl<'a> Context<'a> {
     }
 
     /// An endpoint by name, else by address and port.
-    pub fn short(&self, endpoint: Endpoint) -> String {
-        self.name(endpoint.ip)
-            .map_or_else(|| endpoint.to_string(), |name| self.manner.text(name).into_owned())
+    pub fn short(&self, endpoint: Endpoint) -> Cow<'a, str> {
+        self.name(endpoint.ip).map_or_else(|| endpoint.to_string().into(), |name| self.manner.text(name))
     }
 
     /// An endpoint by name and address.
     pub fn long(&self, endpoint: Endpoint) -> String {
-        match self.name(endpoint.ip) {
-            Some(name) => format!("{} {endpoint}", self.manner.text(name)),
-            None => endpoint.to_string(),
+        let mut out = String::with_capacity(48);
+        if let Some(name) = self.name(endpoint.ip) {
+            out.push_str(&self.manner.text(name));
+            out.push(' ');
         }
+        let _ = write!(out, "{endpoint}");
+        out
     }
 
     pub fn node(&self, node: NodeId) -> &'a str {
@@ -82,7 +87,10 @@ pub fn ends(trail: &Trail) -> Ends {
 }
 
 /// A label's placeholders filled with the journey's own names.
-pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> String {
+pub fn fill_label<'t>(template: &'t str, journey: &Journey, context: &Context<'_>) -> Cow<'t, str> {
+    if !template.contains('{') {
+        return template.into();
+    }
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some(start) = rest.find('{') {
@@ -92,24 +100,22 @@ pub fn fill_label(template: &str, journey: &Journey, context: &Context<'_>) -> S
             rest = open;
             break;
         };
-        out.push_str(
-            &placeholder(&open[1..end], journey, context).unwrap_or_else(|| open[..=end].to_owned()),
-        );
+        out.push_str(&placeholder(&open[1..end], journey, context).unwrap_or(open[..=end].into()));
         rest = &open[end + 1..];
     }
     out.push_str(rest);
-    out
+    out.into()
 }
 
-fn placeholder(key: &str, journey: &Journey, context: &Context<'_>) -> Option<String> {
+fn placeholder<'a>(key: &str, journey: &'a Journey, context: &Context<'a>) -> Option<Cow<'a, str>> {
     let trail = &journey.trail;
     let ends = ends(trail);
-    let endpoint = |end: Option<Endpoint>| end.map_or_else(|| "?".to_owned(), |end| context.short(end));
+    let endpoint = |end: Option<Endpoint>| end.map_or("?".into(), |end| context.short(end));
     match key {
         "client" => Some(endpoint(ends.client)),
         "target" => Some(endpoint(ends.target.or(ends.server))),
         "server" => Some(endpoint(ends.server)),
-        "name" => Some(context.manner.text(looked_up_name(trail)?).into_owned()),
+        "name" => Some(context.manner.text(looked_up_name(trail)?)),
         _ => None,
     }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{Direction, Journey, Label, NodeId, Sighting, Stage, State, Timestamp, Visit, Way};
+use smallvec::SmallVec;
+
+use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::Context;
 use crate::timeline::Language;
 use crate::timeline::words::Word;
@@ -13,8 +15,14 @@ pub const UNNUMBERED: u8 = 0;
 
 /// `journey` with a visit of its own for each point on the way.
 pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, Journey> {
-    let points: Vec<u32> =
-        (0..journey.trail.sightings.len() as u32).filter(|&index| is_point(journey, index)).collect();
+    let followed = followed(journey);
+    let points: Vec<u32> = (0_u32..)
+        .zip(&journey.trail.sightings)
+        .filter(|&(index, sighting)| {
+            !sighting.is_repeat && followed.contains(&bytes_of(sighting)) && !is_visited(journey, index)
+        })
+        .map(|(index, _)| index)
+        .collect();
     if points.is_empty() {
         return Cow::Borrowed(journey);
     }
@@ -31,24 +39,35 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
     Cow::Owned(whole)
 }
 
-/// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
-fn is_point(journey: &Journey, index: u32) -> bool {
-    let sightings = &journey.trail.sightings;
-    let sighting = &sightings[index as usize];
-    let follows = |followed: &Sighting| {
-        (followed.way, followed.part, followed.seq, followed.leg)
-            == (sighting.way, sighting.part, sighting.seq, sighting.leg)
-    };
-    let mut visited = journey.visits().filter_map(|visit| visit.sighting);
-    let is_visited = journey.visits().any(|visit| {
+/// What tells a packet from the others of a trail, wherever it is seen.
+type Bytes = (Way, Part, u32, u8);
+
+fn bytes_of(sighting: &Sighting) -> Bytes {
+    (sighting.way, sighting.part, sighting.seq, sighting.leg)
+}
+
+/// The packets that stages follow.
+fn followed(journey: &Journey) -> SmallVec<[Bytes; 4]> {
+    let mut followed = SmallVec::new();
+    for index in journey.visits().filter_map(|visit| visit.sighting) {
+        if let Some(bytes) = journey.trail.sightings.get(index as usize).map(bytes_of)
+            && !followed.contains(&bytes)
+        {
+            followed.push(bytes);
+        }
+    }
+    followed
+}
+
+/// Whether a stage names the place of a sighting.
+fn is_visited(journey: &Journey, index: u32) -> bool {
+    let sighting = &journey.trail.sightings[index as usize];
+    journey.visits().any(|visit| {
         visit.sighting == Some(index)
             || (visit.vantage == Some(sighting.vantage)
                 && visit.direction == Some(sighting.direction)
                 && visit.stage.way == sighting.way)
-    });
-    !sighting.is_repeat
-        && !is_visited
-        && visited.any(|seen| sightings.get(seen as usize).is_some_and(follows))
+    })
 }
 
 /// Where among the visits of one way a point belongs: behind what was seen earlier; among what is only bounded
@@ -87,7 +106,7 @@ fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Part, Protocol};
+    use crate::model::Protocol;
     use crate::timeline::{Manner, sample};
 
     /// A way of which stages name only the first capture point and the last.
