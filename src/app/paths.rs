@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::templates;
 use crate::config::Look;
 use crate::model::{Label, Way};
-use crate::stages::{Route, Spot, Step, Template};
+use crate::stages::{Fact, Route, Spot, Step, Template};
 use crate::timeline::{Language, Manner};
 
 /// What the command prints.
@@ -45,8 +45,8 @@ fn list(template: &Template, manner: Manner) -> String {
 /// A line for each way of each route: its numbered steps with the node's letter.
 fn routes(template: &Template, manner: Manner) -> String {
     let mut out = String::new();
-    for Route { name, request, reply, .. } in &template.routes {
-        let _ = write!(out, "\n{name}\n");
+    for Route { name, request, reply, when, .. } in &template.routes {
+        let _ = writeln!(out, "\n{name}{}", conditions(when));
         let arrows = if manner.is_ascii() { ["->", "<-"] } else { ["→", "←"] };
         for (arrow, steps) in arrows.into_iter().zip([request, reply]) {
             let steps: Vec<String> = steps.iter().filter_map(|step| drawn(step, manner)).collect();
@@ -56,6 +56,16 @@ fn routes(template: &Template, manner: Manner) -> String {
         }
     }
     manner.text(&out).into_owned()
+}
+
+/// `  (handed-on, not one-proxy)`: what a route asks for, as routes may share a name.
+fn conditions(when: &[(Fact, bool)]) -> String {
+    let name = |fact: Fact| Fact::ALL.iter().find(|(_, known)| *known == fact).map_or("", |(name, _)| *name);
+    let said: Vec<String> = when
+        .iter()
+        .map(|&(fact, wanted)| format!("{}{}", if wanted { "" } else { "not " }, name(fact)))
+        .collect();
+    if said.is_empty() { String::new() } else { format!("  ({})", said.join(", ")) }
 }
 
 /// A numbered step, such as `⑤A`; a point on the way and a stage that is passed over are not drawn.

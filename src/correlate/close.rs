@@ -79,6 +79,7 @@ impl Correlator {
                 exchange: &state.exchange,
                 marks: state.marks.as_deref(),
                 leg,
+                end: state.end.map(|(vantage, time, _)| (vantage, time)),
             })
             .collect();
         self.handoffs.decide(&open, world, is_end, &mut self.changes);

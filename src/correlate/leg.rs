@@ -89,6 +89,8 @@ pub(super) struct LegState {
     /// By way.
     pub streams: [Stream; 2],
     pub carries: Carries,
+    /// The client that a PROXY protocol header in front of the connection announces.
+    pub announced: Option<Endpoint>,
     /// Slots of the exchanges that are followed, oldest first.
     pub live: SmallVec<[u32; 2]>,
     pub exchanges: u32,
@@ -111,6 +113,7 @@ impl LegState {
             left: [0; 2],
             streams: <[Stream; 2]>::default(),
             carries: Carries::Unknown,
+            announced: None,
             live: SmallVec::new(),
             exchanges: 0,
             is_mid_stream: false,
@@ -218,6 +221,7 @@ impl LegState {
         if self.carries == Carries::Unknown {
             self.carries = other.carries;
         }
+        self.announced = self.announced.or(other.announced);
         for (way, from) in [(0, usize::from(is_turned)), (1, usize::from(!is_turned))] {
             self.entered[way] |= other.entered[from];
             self.left[way] |= other.left[from];

@@ -91,7 +91,10 @@ impl Ongoing {
     pub(super) fn note(&mut self, sighting: Sighting, limits: &Limits) -> bool {
         let is_bulk = matches!(sighting.part, Part::Body | Part::Ack | Part::Fin) && !sighting.is_repeat;
         let has_room = self.log.len() < limits.sightings
-            && (!is_bulk || self.bulk < limits.bulk_sightings || self.is_proof(&sighting));
+            && (!is_bulk
+                || self.bulk < limits.bulk_sightings
+                || self.is_proof(&sighting)
+                || self.is_turn(&sighting));
         if has_room {
             self.bulk += usize::from(is_bulk);
             self.log.push(sighting);
@@ -113,11 +116,26 @@ impl Ongoing {
         acknowledges(new) && !self.log.iter().any(is_alike)
     }
 
+    /// Whether a sighting is the first payload at its capture point after the other side's: in what is not
+    /// understood, that is where requests and answers may begin.
+    fn is_turn(&self, new: &Sighting) -> bool {
+        let at_same_point = |it: &&Sighting| it.vantage == new.vantage && it.len > 0;
+        new.len > 0 && self.log.iter().rev().find(at_same_point).is_some_and(|last| last.way != new.way)
+    }
+
     /// Whether this exchange has been seen at a point already, by the followed packet of `way`.
     pub(super) fn was_at(&self, vantage: VantageId, direction: Direction, way: Way, part: Part) -> bool {
         self.log.iter().any(|old| {
             old.vantage == vantage && old.direction == direction && old.way == way && old.part == part
         })
+    }
+
+    /// Sequence numbers of the first byte and of one past the last byte of one way, as far as they are known.
+    pub(super) fn range(&self, way: Way) -> (Option<u32>, Option<u32>) {
+        match way {
+            Way::Request => (self.request_seq, self.request_end),
+            Way::Reply => (self.reply_seq, self.reply_end),
+        }
     }
 
     pub(super) fn marks(&mut self) -> &mut Marks {
@@ -150,6 +168,13 @@ impl Ongoing {
                 *mine = other;
             }
         }
+    }
+
+    /// Whether its answer was sent before the server had the request's byte `seq`: then it answers another one.
+    pub(super) fn was_answered_before(&self, seq: u32) -> bool {
+        let is_early = |it: &Sighting| it.flags & TcpSegment::ACK != 0 && !before(seq, it.ack);
+        self.reply_seq.is_some()
+            && self.log.iter().any(|it| it.way == Way::Reply && it.part == Part::Head && is_early(it))
     }
 
     /// Takes over what another reading of the same exchange knew.

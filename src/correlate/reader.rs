@@ -6,8 +6,9 @@
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
+use crate::decode::proxy::{Preamble, preamble};
 use crate::decode::{clean, extend_digest, http, tls};
-use crate::model::{Digest, Marks, Way};
+use crate::model::{Digest, Endpoint, Marks, Way};
 
 /// Bytes of one head that may be kept while it is incomplete; servers refuse longer ones.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
@@ -33,6 +34,8 @@ pub(super) enum Carries {
 /// What reading found. Sequence numbers are those of the way it was found on.
 #[derive(Debug)]
 pub(super) enum Event {
+    /// A PROXY protocol header stands in front of everything, and announces this client.
+    Announced(Option<Endpoint>),
     RequestStart(u32),
     RequestHead {
         method: Box<str>,
@@ -119,8 +122,12 @@ struct Piece<'a> {
 
 #[derive(Debug, Default)]
 enum Reading {
-    /// Before the first byte of a head.
+    /// Before the connection's first byte.
     #[default]
+    Start,
+    /// Inside a PROXY protocol header, or what can still become one.
+    Preamble(Vec<u8>),
+    /// Before the first byte of a head.
     Boundary,
     /// Inside a head that is not whole yet.
     Head(Vec<u8>),
@@ -188,7 +195,7 @@ impl Reader {
     /// The capture lost bytes from `at` on: reading goes on behind them. In between messages, the lost ones began
     /// another.
     pub(super) fn give_up_gap(&mut self, context: &mut Context<'_>, at: u32) {
-        if matches!(self.reading, Reading::Boundary)
+        if matches!(self.reading, Reading::Start | Reading::Boundary)
             && *context.carries == Carries::Http
             && !context.is_mid_stream
         {
@@ -200,8 +207,10 @@ impl Reader {
 
     /// Reads on; returns how many of the piece's bytes it took, at least one.
     fn step(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
-        match std::mem::take(&mut self.reading) {
-            Reading::Boundary => self.begin(context, piece),
+        match std::mem::replace(&mut self.reading, Reading::Boundary) {
+            Reading::Start if context.way == Way::Request => self.read_preamble(context, &[], piece),
+            Reading::Preamble(kept) => self.read_preamble(context, &kept, piece),
+            Reading::Start | Reading::Boundary => self.begin(context, piece),
             Reading::Head(head) => self.go_on_with_head(context, head, piece),
             Reading::Body { left } => {
                 let step = u64::from(piece.len).min(left) as u32;
@@ -222,9 +231,37 @@ impl Reader {
         }
     }
 
+    /// Takes a PROXY protocol header off, of which `kept` was there before; without one the message begins.
+    fn read_preamble(&mut self, context: &mut Context<'_>, kept: &[u8], piece: Piece<'_>) -> u32 {
+        let joined;
+        let bytes = if kept.is_empty() {
+            piece.bytes
+        } else {
+            joined = [kept, piece.bytes].concat();
+            &joined
+        };
+        let before = kept.len() as u32;
+        match preamble(bytes) {
+            Preamble::Partial if piece.bytes.len() as u32 == piece.len => {
+                self.reading = Reading::Preamble(bytes.to_vec());
+                piece.len
+            }
+            Preamble::Header { len, client } => {
+                context.events.push(Event::Announced(client));
+                (len as u32).saturating_sub(before).clamp(1, piece.len)
+            }
+            Preamble::Partial | Preamble::Absent => {
+                let whole = Piece { at: piece.at.wrapping_sub(before), len: piece.len + before, bytes };
+                self.begin(context, whole).saturating_sub(before).clamp(1, piece.len)
+            }
+        }
+    }
+
     /// At a boundary: decides what begins here.
     fn begin(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
+        let is_lost = context.is_mid_stream && *context.carries == Carries::Unknown;
         let looks_like_head = match context.way {
+            Way::Request if is_lost => http::begins_with_known_method(piece.bytes),
             Way::Request => http::looks_like_request(piece.bytes),
             Way::Reply => http::looks_like_response(piece.bytes),
         };
@@ -237,7 +274,7 @@ impl Reader {
             // Empty lines before a head are ignored (RFC 9112 §2.2).
             Carries::Http if matches!(piece.bytes, [b'\r' | b'\n', ..]) => 1,
             Carries::Http => piece.len,
-            Carries::Unknown if context.is_mid_stream && self.searched < MAX_SEARCHED => piece.len,
+            Carries::Unknown if is_lost && self.searched < MAX_SEARCHED => piece.len,
             Carries::Unknown | Carries::Tls | Carries::Tunnel | Carries::Other => {
                 self.begin_opaque(context, piece);
                 piece.len

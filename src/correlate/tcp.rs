@@ -1,6 +1,7 @@
 //! TCP: which connection a segment belongs to, what it carries, and when an exchange is over.
 
 use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 
 use super::join::{Located, can_be_followed, sender_is_client};
 use super::leg::{LegState, key_of};
@@ -9,7 +10,7 @@ use super::reader::{Asked, Carries, Context, Event, MAX_ASKED};
 use super::stream::before;
 use super::{Correlator, Crossing};
 use crate::decode::dns;
-use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
+use crate::model::{Application, Endpoint, Part, Phase, Sighting, TcpSegment, Way};
 
 /// How far a SYN may lie before the first byte known of its connection, when records come out of order.
 const SYN_SLACK: u32 = 1 << 20;
@@ -107,6 +108,7 @@ impl Correlator {
     fn apply(&mut self, located: Located, event: Event, payload: &[u8]) {
         let leg = located.leg;
         match event {
+            Event::Announced(client) => self.announce(leg, client),
             Event::RequestStart(seq) => self.start_request(leg, seq),
             Event::ReplyStart(seq) => self.start_reply(leg, seq),
             Event::RequestHead { method, target, host, marks } => self.with_newest(leg, |trail| {
@@ -134,15 +136,31 @@ impl Correlator {
         }
     }
 
+    /// The whole connection is for `client`, its exchange that is there already as well as those to come.
+    fn announce(&mut self, leg_slot: u32, client: Option<Endpoint>) {
+        let leg = &mut self.legs[leg_slot as usize];
+        leg.announced = client;
+        if let (Some(_), Some(&slot)) = (client, leg.live.first()) {
+            self.trails[slot as usize].marks().announced = client;
+        }
+    }
+
     /// A request begins: on the exchange that waits for one, or on a new one.
     fn start_request(&mut self, leg_slot: u32, seq: u32) {
         let leg = &self.legs[leg_slot as usize];
         let is_mid_stream = leg.is_mid_stream;
-        let waiting = leg.live.iter().copied().find(|&slot| self.trails[slot as usize].request_seq.is_none());
+        let waiting = leg.live.iter().copied().find(|&slot| {
+            let trail = &self.trails[slot as usize];
+            trail.request_seq.is_none() && !trail.was_answered_before(seq)
+        });
         let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
+        let leg = &self.legs[leg_slot as usize];
         let trail = &mut self.trails[slot as usize];
         trail.request_seq = Some(seq);
         trail.exchange.application = Application::Http;
+        if leg.announced.is_some() {
+            trail.marks().announced = leg.announced;
+        }
         if is_mid_stream && trail.reply_seq.is_none() {
             // What came before belongs to an exchange that began before the recording.
             trail.log.retain(|old| old.way == Way::Request && old.len > 0 && !before(old.seq, seq));
@@ -248,52 +266,58 @@ impl Correlator {
         segment: TcpSegment,
         is_repeat: bool,
     ) {
-        let Some(slot) = self.exchange_of(located, segment) else { return };
-        let trail = &self.trails[slot as usize];
-        let part = part_of(trail, located.way, segment);
-        let sighting = Sighting {
-            time: crossing.packet.time,
-            vantage: crossing.packet.vantage,
-            direction: crossing.direction,
-            way: located.way,
-            part,
-            face: located.face,
-            leg: 0,
-            ttl: crossing.packet.ttl,
-            flags: segment.flags,
-            ip_id: crossing.packet.ip_id,
-            seq: segment.seq,
-            ack: segment.ack,
-            len: segment.len,
-            is_repeat,
-        };
-        self.note(slot, sighting);
+        for slot in self.exchanges_of(located, segment) {
+            let sighting = Sighting {
+                time: crossing.packet.time,
+                vantage: crossing.packet.vantage,
+                direction: crossing.direction,
+                way: located.way,
+                part: part_of(&self.trails[slot as usize], located.way, segment),
+                face: located.face,
+                leg: 0,
+                ttl: crossing.packet.ttl,
+                flags: segment.flags,
+                ip_id: crossing.packet.ip_id,
+                seq: segment.seq,
+                ack: segment.ack,
+                len: segment.len,
+                is_repeat,
+            };
+            self.note(slot, sighting);
+        }
     }
 
-    /// The exchange a segment belongs to: by the bytes it carries, else the newest.
-    fn exchange_of(&self, located: Located, segment: TcpSegment) -> Option<u32> {
+    /// The exchanges a segment belongs to: those whose bytes it carries, else the newest.
+    fn exchanges_of(&self, located: Located, segment: TcpSegment) -> SmallVec<[u32; 2]> {
         let leg = &self.legs[located.leg as usize];
         if segment.is(TcpSegment::SYN) {
-            return leg.live.first().copied().filter(|&slot| self.trails[slot as usize].is_first_of_leg);
+            let first = leg.live.first().copied();
+            return first.filter(|&slot| self.trails[slot as usize].is_first_of_leg).into_iter().collect();
         }
         if segment.len == 0 {
-            return leg.live.last().copied();
+            return leg.live.last().copied().into_iter().collect();
         }
-        let end = segment.seq.wrapping_add(segment.len);
-        let owner = leg.live.iter().rev().copied().find(|&slot| {
-            let trail = &self.trails[slot as usize];
-            let start = if located.way == Way::Request { trail.request_seq } else { trail.reply_seq };
-            start.is_some_and(|start| before(start, end))
-        });
-        // Bytes before everything known belong to an exchange that is closed already, unless the only one
-        // there is has not shown its first byte yet.
-        owner.or_else(|| {
-            leg.live.first().copied().filter(|&slot| {
+        let segment_end = segment.seq.wrapping_add(segment.len);
+        let mut owners = SmallVec::new();
+        for &slot in leg.live.iter().rev() {
+            let (start, end) = self.trails[slot as usize].range(located.way);
+            let has_begun = start.is_some_and(|start| before(start, segment_end));
+            // Of those whose end is not known, only the newest can go on here.
+            let goes_on = owners.is_empty() || end.is_some_and(|end| before(segment.seq, end));
+            if has_begun && goes_on {
+                owners.push(slot);
+            }
+        }
+        if owners.is_empty() {
+            // Bytes before everything known belong to an exchange that is closed already, unless the only one
+            // there is has not shown its first byte yet.
+            let waiting = leg.live.first().copied().filter(|&slot| {
                 let trail = &self.trails[slot as usize];
-                let start = if located.way == Way::Request { trail.request_seq } else { trail.reply_seq };
-                start.is_none() && trail.phase == Phase::Open
-            })
-        })
+                trail.range(located.way).0.is_none() && trail.phase == Phase::Open
+            });
+            owners.extend(waiting);
+        }
+        owners
     }
 
     fn note_closing(&mut self, located: Located, segment: TcpSegment) {
@@ -375,7 +399,7 @@ impl LegState {
 }
 
 fn part_of(trail: &Ongoing, way: Way, segment: TcpSegment) -> Part {
-    let start = if way == Way::Request { trail.request_seq } else { trail.reply_seq };
+    let (start, _) = trail.range(way);
     if segment.is(TcpSegment::SYN) {
         Part::Handshake
     } else if segment.is(TcpSegment::RST) {

@@ -2,7 +2,7 @@
 //!
 //! [`decode`] never fails: it pushes exactly one packet for each frame, and where it could not follow it to the
 //! transport layer it says how far it got as a [`Stop`]. The other doors read what a payload begins with:
-//! [`http::head`], [`dns::message`], [`tls::client_hello`]. Text from the wire that may be shown goes through
+//! [`http::head`], [`dns::message`], [`tls::client_hello`], [`proxy::preamble`]. Text from the wire that may be shown goes through
 //! [`clean()`] once.
 //!
 //! This room never keeps state between frames. Bytes are hostile: nothing here panics on them, recurses over them
@@ -15,6 +15,7 @@ pub mod http;
 mod icmp;
 mod neighbour;
 mod network;
+pub mod proxy;
 mod stop;
 pub mod tls;
 mod transport;

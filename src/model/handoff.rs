@@ -74,6 +74,8 @@ pub struct Hop {
     pub confidence: Confidence,
     /// Other exchanges that could have been this one's continuation, or that could have been continued by it.
     pub rivals: u32,
+    /// What else may continue the request, the likeliest first; the likeliest few.
+    pub others: Vec<Rival>,
     /// From the last byte of the request into the proxy to the first byte out of it, where both were seen.
     pub request_delay_ns: Option<i64>,
     /// The same for the answer: from its first byte into the proxy to the first byte out.
@@ -87,6 +89,14 @@ pub struct Hop {
     pub reply_seq: Option<u32>,
     pub is_mid_stream: bool,
     pub answer_is_whole: bool,
+}
+
+/// Another leg that may continue a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rival {
+    /// Whose connection it is: the proxy's address and port.
+    pub client: Endpoint,
+    pub confidence: Confidence,
 }
 
 /// One thing that speaks for a join.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Direction, NodeId, Timestamp, Trail, VantageId};
+use crate::model::{Direction, NodeId, Proxy, Timestamp, Trail, VantageId};
 
 /// One exchange of the outermost client, staged and judged. All times are on the reference node's clock.
 #[derive(Clone, Debug)]
@@ -42,6 +42,16 @@ pub struct Visit {
     pub label: Arc<Label>,
     /// Index into the trail's sightings, for a visit that was seen.
     pub sighting: Option<u32>,
+    /// The proxy that takes the packet here.
+    pub proxy: Option<AtProxy>,
+}
+
+/// A proxy that takes a request or an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtProxy {
+    pub kind: Proxy,
+    /// Index into [`Trail::hops`] of its step from the leg before it to the leg behind it, where it took one.
+    pub hop: Option<u8>,
 }
 
 /// A stage number: circled for the request (`⑤`), in parentheses for the reply (`(5)`); as the template has it.
@@ -65,7 +75,7 @@ impl std::fmt::Display for Stage {
 }
 
 /// A template's short wording for a stage. `{client}`, `{target}`, `{server}`, `{name}` stand for the
-/// journey's own.
+/// journey's own, `{proxy}` for the visit's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     pub en: String,

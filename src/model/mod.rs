@@ -36,8 +36,10 @@ pub mod sample;
 pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution};
-pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId};
-pub use journey::{Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit};
+pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
+pub use journey::{
+    AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
+};
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,

@@ -75,6 +75,7 @@ pub fn hop(from_leg: u8, proxy: Proxy) -> Hop {
         evidence: SmallVec::new(),
         confidence: Confidence::of(1.0),
         rivals: 0,
+        others: Vec::new(),
         request_delay_ns: None,
         reply_delay_ns: None,
         is_given_up: false,

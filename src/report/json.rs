@@ -8,9 +8,9 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Role,
-    SourceSummary, StagePlace, State, Timestamp, Translation, TranslationEvidence, TranslationKind, Verdict,
-    Visit, Way,
+    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Rival, Role,
+    SourceSummary, StagePlace, State, Timestamp, Trail, Translation, TranslationEvidence, TranslationKind,
+    Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -140,7 +140,7 @@ impl<'a> JourneyRow<'a> {
             server: server.map(Shown),
             names: Names { ends: [client, target, server], context: *context },
             exchange: ExchangeRow::new(&trail.exchange),
-            legs: trail.legs.iter().zip(1..).map(|(leg, id)| LegRow::new(id, leg, context)).collect(),
+            legs: LegRow::all(trail, context),
             handoffs: trail.hops.iter().zip(2..).map(|(hop, to)| HandoffRow::new(to, hop, context)).collect(),
             request: visits(&journey.request),
             reply: visits(&journey.reply),
@@ -204,11 +204,19 @@ struct LegRow<'a> {
     target: Option<Shown<Endpoint>>,
     server: Option<Shown<Endpoint>>,
     client_seen_by_server: Option<Shown<Endpoint>>,
+    /// TCP sequence number of the request's first byte: which request of its connection this is.
+    request_seq: Option<u32>,
     translations: Vec<TranslationRow<'a>>,
 }
 
 impl<'a> LegRow<'a> {
-    fn new(id: u32, leg: &'a Leg, context: &Context<'a>) -> LegRow<'a> {
+    fn all(trail: &'a Trail, context: &Context<'a>) -> Vec<LegRow<'a>> {
+        let seqs = std::iter::once(trail.request_seq).chain(trail.hops.iter().map(|hop| hop.request_seq));
+        let legs = trail.legs.iter().zip(seqs).zip(1..);
+        legs.map(|((leg, seq), id)| LegRow::new(id, leg, seq, context)).collect()
+    }
+
+    fn new(id: u32, leg: &'a Leg, request_seq: Option<u32>, context: &Context<'a>) -> LegRow<'a> {
         LegRow {
             id,
             protocol: protocol_name(leg.protocol),
@@ -216,6 +224,7 @@ impl<'a> LegRow<'a> {
             target: leg.target.map(Shown),
             server: leg.server.map(Shown),
             client_seen_by_server: leg.client_seen_by_server.map(Shown),
+            request_seq,
             translations: leg.translations.iter().map(|done| TranslationRow::new(done, context)).collect(),
         }
     }
@@ -234,8 +243,23 @@ struct HandoffRow<'a> {
     reply_delay_ns: Option<i64>,
     /// Other exchanges that could have been joined instead.
     rivals: u32,
+    /// What else may continue the request, where the join is not sure.
+    others: Vec<OtherRow>,
     /// The proxy sent the request again on a later leg.
     given_up: bool,
+}
+
+/// Another leg that a request may have gone on over.
+#[derive(serde::Serialize)]
+struct OtherRow {
+    client: String,
+    confidence: f64,
+}
+
+impl OtherRow {
+    fn new(rival: &Rival) -> OtherRow {
+        OtherRow { client: rival.client.to_string(), confidence: rival.confidence.probability() }
+    }
 }
 
 impl<'a> HandoffRow<'a> {
@@ -250,6 +274,7 @@ impl<'a> HandoffRow<'a> {
             request_delay_ns: hop.request_delay_ns,
             reply_delay_ns: hop.reply_delay_ns,
             rivals: hop.rivals,
+            others: hop.others.iter().map(OtherRow::new).collect(),
             given_up: hop.is_given_up,
         }
     }
@@ -349,7 +374,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
-            label: fill_label(&visit.label.en, journey, context).into_owned(),
+            label: fill_label(visit, journey, context).into_owned(),
         }
     }
 }
@@ -440,6 +465,7 @@ mod tests {
             evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
             confidence: Confidence::of(0.87),
             rivals: 2,
+            others: Vec::new(),
             request_delay_ns: Some(640_000),
             is_given_up: true,
             ..crate::model::sample::hop(0, Proxy::Traefik)

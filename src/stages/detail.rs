@@ -64,9 +64,7 @@ impl<'a, 't> Teller<'a, 't> {
         };
         let Some(point) = placed.point else { return name.to_owned() };
         let is_copy = |it: &&Sighting| {
-            Some(it.part) == followed.part
-                && it.way == placed.way
-                && (it.vantage, it.leg) == (point.vantage, point.leg)
+            Some(it.part) == followed.part && it.way == placed.way && it.vantage == point.vantage
         };
         // A capture without directions has both ways of a hairpin on one interface: count the point's own.
         let same_way = |it: &&Sighting| it.direction == point.direction || it.direction == Direction::Unknown;

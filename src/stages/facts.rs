@@ -2,10 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use smallvec::SmallVec;
+
 use crate::model::{
-    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Trail, Way,
+    Application, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Leg, NodeId, Protocol, Role, Way,
 };
-use crate::stages::followed::{Pair, Point};
+use crate::stages::followed::Point;
+use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
 use crate::stages::template::{Fact, FactSet, Letter};
 
@@ -22,25 +25,36 @@ pub(super) enum Side {
 
 /// Which node each letter of a template stands for in a trail.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Nodes([Option<NodeId>; 4]);
+pub(super) struct Nodes {
+    by_letter: [Option<NodeId>; 4],
+    is_within_one: bool,
+}
 
 impl Nodes {
     pub(super) fn get(self, letter: Letter) -> Option<NodeId> {
-        self.0[letter as usize]
+        self.by_letter[letter as usize]
+    }
+
+    /// The leg goes to a proxy on the node that it comes from.
+    pub(super) fn is_within_one(self) -> bool {
+        self.is_within_one
     }
 
     fn set(&mut self, letter: Letter, node: Option<NodeId>) {
-        self.0[letter as usize] = node;
+        self.by_letter[letter as usize] = node;
     }
 }
 
 /// What decides path and route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// The template's name; `None` where the trail fits no path.
     pub(super) path: Option<&'static str>,
-    pub(super) nodes: Nodes,
     pub(super) set: FactSet,
+    /// What the letters stand for on each leg.
+    pub(super) nodes: SmallVec<[Nodes; 1]>,
+    /// The last leg ends at a process of a node, which on this path is a proxy too.
+    pub(super) ends_at_proxy: bool,
 }
 
 /// Ports that an ingress proxy listens on: HTTP, HTTPS, and Traefik's second entry point. On others, HTTP itself
@@ -48,21 +62,29 @@ pub(super) struct Facts {
 const INGRESS_PORTS: [u16; 3] = [80, 443, 8080];
 
 impl Facts {
-    pub(super) fn new(trail: &Trail, pair: &Pair, world: &World<'_>) -> Option<Facts> {
-        let first = trail.legs.first()?;
-        let last = trail.legs.last()?;
-        let look = Look { trail, pair, world, first, last };
+    pub(super) fn new(legs: &[OneLeg<'_>], world: &World<'_>) -> Option<Facts> {
+        let (first, last) = (legs.first()?, legs.last()?);
+        let look =
+            Look { legs, world, at_client: first, at_server: last, first: first.leg()?, last: last.leg()? };
         let client = look.client();
         let server = look.server();
-        let nodes = look.nodes(client, server);
-        Some(Facts { path: look.path(client, server), nodes, set: look.facts(client, server, nodes) })
+        let path = look.path(client, server);
+        let nodes = look.nodes(client, server, path == Some(INGRESS));
+        let ends_at_proxy = path == Some(INGRESS) && server == Side::Node;
+        Some(Facts { path, set: look.facts(client, server, &nodes), nodes, ends_at_proxy })
     }
 }
 
+/// The path through proxies.
+const INGRESS: &str = "ingress-to-pod";
+
 struct Look<'a> {
-    trail: &'a Trail,
-    pair: &'a Pair,
+    legs: &'a [OneLeg<'a>],
     world: &'a World<'a>,
+    /// What was seen of the client's leg.
+    at_client: &'a OneLeg<'a>,
+    /// What was seen of the endpoint's leg.
+    at_server: &'a OneLeg<'a>,
     /// The client's leg.
     first: &'a Leg,
     /// The endpoint's leg.
@@ -74,8 +96,7 @@ impl Look<'_> {
     fn client(&self) -> Side {
         let ip = self.first.client.ip;
         let topology = self.world.topology;
-        let request = &self.pair.request;
-        if on_first_leg(request.at(Role::Workload, Direction::In)).is_some() {
+        if self.at_client.pair.request.first(Role::Workload, Direction::In).is_some() {
             Side::Pod
         } else if topology.node_addresses.contains_key(&ip) {
             Side::Node
@@ -88,7 +109,7 @@ impl Look<'_> {
 
     /// The node in which the packet appears, though the node captures where it would have entered from elsewhere.
     fn departed_from(&self) -> Option<NodeId> {
-        let request = &self.pair.request;
+        let request = &self.at_client.pair.request;
         let to_pod = request.first(Role::Workload, Direction::Out).map(|point| point.node);
         let is_own = |&node: &NodeId| self.world.topology.captures(node, Role::Uplink) && !self.entered(node);
         // A packet that entered another node by the uplink before came from elsewhere.
@@ -113,7 +134,7 @@ impl Look<'_> {
         let Some(Endpoint { ip, .. }) = self.last.server.or(self.last.target) else { return Side::Unknown };
         if topology.node_addresses.contains_key(&ip) || ip.is_node_local() {
             Side::Node
-        } else if topology.pods.contains_key(&ip) || self.pair.neighbour.is_some() {
+        } else if topology.pods.contains_key(&ip) || self.at_server.pair.neighbour.is_some() {
             Side::Pod
         } else if self.is_service(ip) {
             Side::Unknown
@@ -130,13 +151,14 @@ impl Look<'_> {
 
     /// The cali interface the server was seen behind.
     fn server_cali(&self) -> Option<&Point> {
-        let to_it = self.on_last_leg(self.pair.request.at(Role::Workload, Direction::Out));
-        to_it.or_else(|| self.on_last_leg(self.pair.reply.at(Role::Workload, Direction::In)))
+        let (request, reply) = (&self.at_server.pair.request, &self.at_server.pair.reply);
+        let to_it = request.first(Role::Workload, Direction::Out);
+        to_it.or_else(|| reply.first(Role::Workload, Direction::In))
     }
 
     /// The node that the packet entered and did not leave by the uplink, while the answer did.
     fn answered_from(&self) -> Option<NodeId> {
-        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let (request, reply) = (&self.at_server.pair.request, &self.at_server.pair.reply);
         let mut entries = request.at(Role::Uplink, Direction::In).map(|point| point.node);
         entries.find(|&node| {
             !request.passed(node, Role::Uplink, Direction::Out)
@@ -151,7 +173,12 @@ impl Look<'_> {
         let is_service_name = |name: &str| name.split('.').any(|label| label == "svc");
         topology.services.contains_key(&ip)
             || topology.is_in_service_ranges(ip)
-            || self.trail.resolution.as_ref().is_some_and(|resolution| is_service_name(&resolution.name))
+            || self
+                .at_client
+                .trail
+                .resolution
+                .as_ref()
+                .is_some_and(|resolution| is_service_name(&resolution.name))
             || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
             || self.is_rejected_as_service(ip)
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
@@ -166,12 +193,14 @@ impl Look<'_> {
                 && notice.reporter != ip
                 && (known.contains_key(&notice.reporter) || self.began_in_clients_node())
         };
-        self.trail.notices.iter().any(is_reject) && !self.is_near_pods(ip) && !known.contains_key(&ip)
+        self.at_client.trail.notices.iter().any(is_reject)
+            && !self.is_near_pods(ip)
+            && !known.contains_key(&ip)
     }
 
     /// The reply came into the client's node by none of its capture points, nor did the request leave it.
     fn began_in_clients_node(&self) -> bool {
-        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let (request, reply) = (&self.at_client.pair.request, &self.at_client.pair.reply);
         let is_captured = |point: &Point| self.world.topology.captures(point.node, Role::Uplink);
         request.first(Role::Workload, Direction::In).is_some_and(is_captured)
             && request.first(Role::Uplink, Direction::Out).is_none()
@@ -198,8 +227,11 @@ impl Look<'_> {
     }
 
     fn path(&self, client: Side, server: Side) -> Option<&'static str> {
-        if self.trail.exchange.application == Application::Dns {
+        if self.at_client.trail.exchange.application == Application::Dns {
             return Some("dns-lookup");
+        }
+        if self.is_handed_on() {
+            return Some(INGRESS);
         }
         let target = self.first.target.or(self.first.server)?;
         let is_service = self.is_translated() || self.is_service(target.ip);
@@ -208,6 +240,7 @@ impl Look<'_> {
             Side::Pod => match server {
                 Side::Pod => Some("pod-to-pod"),
                 Side::Outside => Some("pod-to-external"),
+                Side::Node if INGRESS_PORTS.contains(&target.port) => Some(INGRESS),
                 Side::Node | Side::Unknown => None,
             },
             Side::Node => {
@@ -224,9 +257,9 @@ impl Look<'_> {
             return Some("nodeport-to-pod");
         }
         if is_node || server == Side::Node {
-            let is_ingress = self.trail.exchange.application == Application::Http
+            let is_ingress = self.at_client.trail.exchange.application == Application::Http
                 || (self.first.protocol == Protocol::Tcp && INGRESS_PORTS.contains(&target.port));
-            return is_ingress.then_some("ingress-to-pod");
+            return is_ingress.then_some(INGRESS);
         }
         match server {
             _ if is_service => Some("external-to-service"),
@@ -235,28 +268,48 @@ impl Look<'_> {
         }
     }
 
-    fn nodes(&self, client: Side, server: Side) -> Nodes {
+    /// What the letters stand for on each leg: A and B are the path's ends, V is where a leg comes from and T
+    /// where it goes to. The client's leg goes to V, and the pod's comes from T.
+    fn nodes(&self, client: Side, server: Side, is_ingress: bool) -> SmallVec<[Nodes; 1]> {
         let a = self.client_node(client);
-        let b = self.server_node(client, server, a);
+        let from = if self.is_handed_on() { self.at_server.opened_on(self.world) } else { a };
+        let b = self.server_node(client, server, from);
         // A client outside that no uplink showed came in somewhere: the pod's node is the nearest guess that
         // claims nothing, as its uplink is then not captured.
-        let a = if client == Side::Outside { a.or(b) } else { a };
-        let mut nodes = Nodes::default();
-        nodes.set(Letter::A, a);
-        nodes.set(Letter::B, b);
-        nodes.set(Letter::V, a);
-        if self.is_handed_on() {
-            nodes.set(Letter::T, self.proxy_node());
-        }
-        nodes
+        let a = if client == Side::Outside && !self.is_handed_on() { a.or(b) } else { a };
+        let proxy = |index: usize| self.legs.get(index + 1).and_then(|leg| leg.opened_on(self.world));
+        let count = self.legs.len();
+        let of_leg = |index: usize| {
+            let is_to_proxy = index + 1 < count || server == Side::Node;
+            let is_inside = index > 0 || client != Side::Outside;
+            let begins = if index == 0 { a } else { proxy(index - 1) };
+            let ends = if index + 1 < count { proxy(index).or_else(|| self.end_of(index)) } else { b };
+            let is_within_one = is_to_proxy && is_inside && begins.is_some() && begins == ends;
+            let mut nodes = Nodes { is_within_one, ..Nodes::default() };
+            nodes.set(Letter::A, a.filter(|_| !is_ingress || client != Side::Outside));
+            nodes.set(Letter::B, b);
+            let is_entry = index == 0 && (self.is_handed_on() || client != Side::Outside);
+            nodes.set(Letter::V, if is_entry { ends } else { begins });
+            nodes.set(Letter::T, if is_to_proxy { ends } else { begins });
+            nodes
+        };
+        (0..count).map(of_leg).collect()
+    }
+
+    /// The node that a leg's server is, by its address.
+    fn end_of(&self, index: usize) -> Option<NodeId> {
+        let leg = self.legs[index].leg()?;
+        let ip = leg.server.or(leg.target)?.ip;
+        self.world.topology.node_addresses.get(&ip).copied()
     }
 
     fn client_node(&self, client: Side) -> Option<NodeId> {
         let topology = self.world.topology;
-        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let (request, reply) = (&self.at_client.pair.request, &self.at_client.pair.reply);
         match client {
-            Side::Pod => on_first_leg(request.at(Role::Workload, Direction::In))
-                .or_else(|| on_first_leg(reply.at(Role::Workload, Direction::Out)))
+            Side::Pod => request
+                .first(Role::Workload, Direction::In)
+                .or_else(|| reply.first(Role::Workload, Direction::Out))
                 .map(|point| point.node)
                 .or_else(|| topology.node_of_pod(self.first.client.ip))
                 .or_else(|| self.departure()),
@@ -272,8 +325,7 @@ impl Look<'_> {
 
     /// The node that the packet left by the uplink without having entered it so.
     fn departure(&self) -> Option<NodeId> {
-        let request = &self.pair.request;
-        let exits = request.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
+        let exits = self.at_client.pair.request.at(Role::Uplink, Direction::Out);
         let mut nodes = exits.map(|point| point.node);
         nodes.find(|&node| !self.entered(node))
     }
@@ -290,16 +342,16 @@ impl Look<'_> {
     }
 
     fn entered(&self, node: NodeId) -> bool {
-        self.pair.request.passed(node, Role::Uplink, Direction::In)
+        self.at_client.pair.request.passed(node, Role::Uplink, Direction::In)
             || self.arrivals().any(|(entered, _)| entered == node)
     }
 
     /// The first node that an outside client's packet entered: the one with the highest TTL, as each node on
     /// the way takes one off.
     fn entry(&self) -> Option<NodeId> {
-        let (request, reply) = (&self.pair.request, &self.pair.reply);
+        let (request, reply) = (&self.at_client.pair.request, &self.at_client.pair.reply);
         let dialled = self.first.target.and_then(|target| self.world.topology.node_addresses.get(&target.ip));
-        let entries = request.at(Role::Uplink, Direction::In).filter(|point| point.leg == 0);
+        let entries = request.at(Role::Uplink, Direction::In);
         let passed_on = |node| request.at(Role::Uplink, Direction::Out).any(|point| point.node == node);
         let first =
             entries.max_by_key(|point| (point.ttl, passed_on(point.node), std::cmp::Reverse(point.time)));
@@ -311,60 +363,53 @@ impl Look<'_> {
             (first, earlier) => first.or(earlier),
         };
         let last_exit = || {
-            let exits = reply.at(Role::Uplink, Direction::Out).filter(|point| point.leg == 0);
+            let exits = reply.at(Role::Uplink, Direction::Out);
             exits.min_by_key(|point| point.ttl).map(|point| point.node)
         };
         dialled.copied().or_else(|| first.map(|(_, node)| node)).or_else(last_exit)
     }
 
-    fn server_node(&self, client: Side, server: Side, a: Option<NodeId>) -> Option<NodeId> {
+    /// The node that serves; `from` is the one that the endpoint's leg comes from.
+    fn server_node(&self, client: Side, server: Side, from: Option<NodeId>) -> Option<NodeId> {
         let topology = self.world.topology;
+        let pair = &self.at_server.pair;
         let ip = self.last.server.or(self.last.target).map(|endpoint| endpoint.ip);
         let seen = self.server_cali().map(|point| point.node);
-        let seen = seen.or_else(|| self.pair.neighbour.map(|(node, _)| node));
+        let seen = seen.or_else(|| pair.neighbour.map(|(node, _)| node));
         let known = ip.and_then(|ip| match server {
-            Side::Node if ip.is_node_local() => a,
+            Side::Node if ip.is_node_local() => from,
             Side::Node => topology.node_addresses.get(&ip).copied(),
             _ => topology.node_of_pod(ip),
         });
         // It entered a second node and did not leave it by the uplink.
         let arrived = || {
-            let request = &self.pair.request;
+            let request = &pair.request;
             let left = |node| request.at(Role::Uplink, Direction::Out).any(|point| point.node == node);
             let mut entries = request.at(Role::Uplink, Direction::In);
-            let entered = entries.find(|point| Some(point.node) != a && !left(point.node));
+            let entered = entries.find(|point| Some(point.node) != from && !left(point.node));
             entered.map(|point| point.node)
         };
         let answered = || {
-            let mut exits = self.pair.reply.at(Role::Uplink, Direction::Out);
-            exits.find(|point| Some(point.node) != a).map(|point| point.node)
+            let mut exits = pair.reply.at(Role::Uplink, Direction::Out);
+            exits.find(|point| Some(point.node) != from).map(|point| point.node)
         };
-        let ended = || a.filter(|_| client == Side::Outside && server == Side::Node);
+        let is_at_entry = client == Side::Outside && server == Side::Node && !self.is_handed_on();
+        let ended = || from.filter(|_| is_at_entry);
         seen.or(known).or_else(arrived).or_else(answered).or_else(ended)
     }
 
     fn is_handed_on(&self) -> bool {
-        self.trail.legs.len() > 1
+        self.legs.len() > 1
     }
 
-    /// The node of the proxy that opened the endpoint's leg.
-    fn proxy_node(&self) -> Option<NodeId> {
-        let known = self.world.topology.node_addresses.get(&self.last.client.ip).copied();
-        known.or_else(|| {
-            let request = &self.pair.request;
-            let out = self.on_last_leg(request.at(Role::Uplink, Direction::Out));
-            out.or_else(|| self.on_last_leg(request.at(Role::Workload, Direction::Out)))
-                .map(|point| point.node)
-        })
-    }
-
-    fn facts(&self, client: Side, server: Side, nodes: Nodes) -> FactSet {
-        let start = if self.is_handed_on() { nodes.get(Letter::T) } else { nodes.get(Letter::A) };
-        let end = nodes.get(Letter::B);
+    fn facts(&self, client: Side, server: Side, nodes: &[Nodes]) -> FactSet {
+        let at_server = nodes.last().copied().unwrap_or_default();
+        let start = at_server.get(if self.is_handed_on() { Letter::V } else { Letter::A });
+        let end = at_server.get(Letter::B);
+        let pair = &self.at_server.pair;
         let moved_on = || {
-            let out =
-                self.pair.request.at(Role::Uplink, Direction::Out).any(|point| Some(point.node) == start);
-            let back = self.pair.reply.at(Role::Uplink, Direction::In).any(|point| Some(point.node) == start);
+            let out = pair.request.at(Role::Uplink, Direction::Out).any(|point| Some(point.node) == start);
+            let back = pair.reply.at(Role::Uplink, Direction::In).any(|point| Some(point.node) == start);
             out || back
         };
         let is_same = start.is_some() && start == end;
@@ -378,21 +423,13 @@ impl Look<'_> {
         set.set(Fact::Hairpin, is_hairpin);
         set.set(Fact::Masqueraded, is_masqueraded);
         set.set(Fact::HandedOn, self.is_handed_on());
+        set.set(Fact::OneProxy, self.legs.len() == 2);
         set.set(Fact::ClientIsNode, client == Side::Node);
         set.set(Fact::ClientIsOutside, client == Side::Outside);
         set.set(Fact::ServerIsNode, server == Side::Node);
         set.set(Fact::ServerIsOutside, server == Side::Outside);
         set
     }
-
-    fn on_last_leg<'p>(&self, mut points: impl Iterator<Item = &'p Point>) -> Option<&'p Point> {
-        let last = self.trail.legs.len() - 1;
-        points.find(|point| usize::from(point.leg) == last)
-    }
-}
-
-fn on_first_leg<'p>(mut points: impl Iterator<Item = &'p Point>) -> Option<&'p Point> {
-    points.find(|point| point.leg == 0)
 }
 
 /// The addresses that share the first `v4` (`v6`) bits with `ip`.

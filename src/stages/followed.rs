@@ -24,7 +24,6 @@ pub(super) struct Point {
     pub(super) node: NodeId,
     pub(super) role: Role,
     pub(super) direction: Direction,
-    pub(super) leg: u8,
     pub(super) ttl: u8,
     /// On the reference node's clock.
     pub(super) time: Timestamp,
@@ -51,14 +50,14 @@ impl Followed {
         self.at(role, direction).next()
     }
 
-    /// Whether it was seen on `node` by role and direction, on whichever leg.
+    /// Whether it was seen on `node` by role and direction.
     pub(super) fn passed(&self, node: NodeId, role: Role, direction: Direction) -> bool {
         self.at(role, direction).any(|point| point.node == node)
     }
 
     /// The sighting at one place of a route.
-    pub(super) fn on(&self, node: NodeId, role: Role, direction: Direction, leg: u8) -> Option<Point> {
-        self.at(role, direction).find(|point| point.node == node && point.leg == leg).copied()
+    pub(super) fn on(&self, node: NodeId, role: Role, direction: Direction) -> Option<Point> {
+        self.at(role, direction).find(|point| point.node == node).copied()
     }
 }
 
@@ -106,7 +105,7 @@ impl Parts {
     }
 }
 
-/// Follows a trail's request and its reply.
+/// Follows the request and the reply of a trail of one leg.
 pub(super) fn follow(trail: &Trail, world: &World<'_>) -> Pair {
     let (mut request, mut reply) = (Parts::default(), Parts::default());
     for sighting in &trail.sightings {
@@ -143,7 +142,7 @@ pub(super) fn follow(trail: &Trail, world: &World<'_>) -> Pair {
 }
 
 fn is_tcp(trail: &Trail) -> bool {
-    trail.legs.len() == 1 && trail.legs[0].protocol == Protocol::Tcp
+    trail.legs.first().is_some_and(|leg| leg.protocol == Protocol::Tcp)
 }
 
 fn aligned(sighting: &Sighting, world: &World<'_>) -> Timestamp {
@@ -159,9 +158,7 @@ const fn is_advice(reason: IcmpReason) -> bool {
 fn add_point(trail: &Trail, index: u32, sighting: &Sighting, world: &World<'_>, followed: &mut Followed) {
     let vantage = world.topology.vantage(sighting.vantage);
     let direction = direction_of(trail, sighting, world);
-    let is_known = |point: &Point| {
-        (point.vantage, point.direction, point.leg) == (sighting.vantage, direction, sighting.leg)
-    };
+    let is_known = |point: &Point| (point.vantage, point.direction) == (sighting.vantage, direction);
     if direction == Direction::Unknown
         || followed.points.len() >= MAX_POINTS
         || followed.points.iter().any(is_known)
@@ -174,7 +171,6 @@ fn add_point(trail: &Trail, index: u32, sighting: &Sighting, world: &World<'_>, 
         node: vantage.node,
         role: vantage.role,
         direction,
-        leg: sighting.leg,
         ttl: sighting.ttl,
         time: world.clocks.align(vantage.node, sighting.time),
     });
@@ -183,6 +179,8 @@ fn add_point(trail: &Trail, index: u32, sighting: &Sighting, world: &World<'_>, 
 /// The sighting's direction; where the capture does not say, from where its addresses live, or from the TTL.
 fn direction_of(trail: &Trail, sighting: &Sighting, world: &World<'_>) -> Direction {
     match sighting.direction {
+        // A packet on the loopback goes out and comes in at once; what took it is told by the coming in.
+        _ if world.topology.vantage(sighting.vantage).role == Role::Loopback => Direction::In,
         Direction::Unknown => by_address(trail, sighting, world)
             .or_else(|| by_ttl(trail, sighting, world))
             .unwrap_or(Direction::Unknown),

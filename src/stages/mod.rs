@@ -1,24 +1,28 @@
 //! Path templates number a trail into a journey and give the verdict.
 //!
 //! ```text
-//!  Trail ─▶ followed ─▶ facts ─▶ route ─▶ walk ─▶ verdict ─▶ Journey
-//!           which       who and   of a     state   outcome,
-//!           packet      where     template of each place,
-//!                                          visit   sentence
+//!  Trail ─▶ legs ─▶ followed ─▶ facts ─▶ route ─▶ walk ─▶ verdict ─▶ conclusion ─▶ Journey
+//!           one by  which       who and   of a     state   of each    outcome, place,
+//!           one     packet      where     template of each leg        sentence
+//!                                                  visit
 //! ```
+//! - `legs` takes a trail through proxies apart, `course` puts its legs behind one another again;
 //! - `followed` picks the packet whose way is drawn and its first sighting at each capture point;
 //! - `facts` says which node each side lives on and of which path the trail is;
 //! - `template` and `read` hold the numbered routes of `assets/paths/*.toml`;
 //! - `walk` lays the sightings on the route's steps and says what became of each;
-//! - `verdict` judges, `detail` words it.
+//! - `verdict` judges a leg, `detail` words it, and `conclusion` says what all legs come to.
 //!
 //! Order comes from the template, never from time alone: two nodes' clocks differ. What no capture point
 //! could show is `outside`, never `missing`. This room never looks at packets.
 
+mod conclusion;
+mod course;
 mod detail;
 mod error;
 mod facts;
 mod followed;
+mod legs;
 mod place;
 mod read;
 mod template;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::model::{Clocks, Journey, NodeId, Timestamp, Topology, Trail, VantageId, Visit};
+use crate::model::{Clocks, Journey, NodeId, Timestamp, Topology, Trail, VantageId};
+use crate::stages::course::Course;
 use crate::stages::facts::Facts;
-use crate::stages::followed::follow;
-use crate::stages::template::{Spot, Templates};
+use crate::stages::legs::apart;
+use crate::stages::template::Templates;
 use crate::stages::verdict;
-use crate::stages::walk::{Case, Placed, Walk};
 
 /// What is known beside the trail itself.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,10 @@ impl World<'_> {
     /// something of the exchange was; on the reference node's clock.
     pub fn span(&self, trail: &Trail) -> (Timestamp, Timestamp) {
         let times = trail.sightings.iter().map(|sighting| self.align(sighting.vantage, sighting.time));
-        let started = times.clone().min().unwrap_or_default();
+        // A proxy may have opened the connections it uses long before.
+        let own = trail.sightings.iter().filter(|sighting| sighting.leg == 0);
+        let started = own.map(|sighting| self.align(sighting.vantage, sighting.time)).min();
+        let started = started.or_else(|| times.clone().min()).unwrap_or_default();
         let ended = match trail.end {
             Some((vantage, time)) => self.align(vantage, time).max(started),
             None => times.max().unwrap_or(started),
@@ -49,47 +52,23 @@ impl Templates {
     /// Numbers `trail` into a journey and judges it. The same input gives the same journey.
     pub fn place(&self, trail: Arc<Trail>, world: &World<'_>) -> Journey {
         let (started, ended) = world.span(&trail);
-        let pair = follow(&trail, world);
-        let facts = Facts::new(&trail, &pair, world);
-        let path = facts.and_then(|facts| facts.path).and_then(|name| self.get(name));
-        let placed = facts.zip(path).and_then(|(facts, template)| {
+        let legs = apart(&trail, world);
+        let facts = Facts::new(&legs, world);
+        let path = facts.as_ref().and_then(|facts| facts.path).and_then(|name| self.get(name));
+        let placed = facts.as_ref().zip(path).and_then(|(facts, template)| {
             let route = template.route(facts.set)?;
-            let case = Case { trail: &trail, world, pair: &pair, facts };
-            let walk = Walk::new(&case, route);
-            let verdict = verdict::judge(&case, &walk);
-            let request = visits(walk.request());
+            let course = Course::new(&trail, &legs, facts, route, world);
+            let verdict = course.verdict();
+            let request = course.request();
             // A request that was lost has no reply whose visits could be missing.
-            let reply = if verdict::has_reply(&verdict, &walk) { visits(walk.reply()) } else { Vec::new() };
+            let reply = course.reply(&verdict);
             Some((Arc::clone(&template.name), Arc::clone(&route.name), request, reply, verdict))
         });
         let (path, route, request, reply, verdict) = placed.unwrap_or_else(|| {
-            let verdict = verdict::judge_unplaced(&trail, &pair, world);
+            let verdict = verdict::judge_unplaced(&legs, world);
             (Arc::clone(&self.unclassified), Arc::clone(&self.no_route), Vec::new(), Vec::new(), verdict)
         });
+        drop(legs);
         Journey { id: trail.id, path, route, started, ended, request, reply, verdict, trail }
     }
-}
-
-/// The numbered steps, as visits.
-fn visits(placed: &[Placed<'_>]) -> Vec<Visit> {
-    let mut visits = Vec::with_capacity(placed.len());
-    for placed in placed {
-        let Some(stage) = &placed.step.stage else { continue };
-        let direction = match placed.step.spot {
-            Spot::Point(_, direction) => Some(direction),
-            Spot::DnsQuery => Some(crate::model::Direction::In),
-            Spot::DnsAnswer => Some(crate::model::Direction::Out),
-            _ => None,
-        };
-        visits.push(Visit {
-            stage: stage.stage,
-            node: placed.node,
-            vantage: placed.vantage,
-            direction,
-            state: placed.state,
-            label: Arc::clone(&stage.label),
-            sighting: placed.point.map(|point| point.sighting),
-        });
-    }
-    visits
 }

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use crate::model::{Label, Stage, Way};
 use crate::stages::error::{Fault, TemplateError};
-use crate::stages::template::{Fact, LegChoice, Letter, Route, Spot, StageLabel, Step, Template};
+use crate::stages::template::{Fact, Letter, Route, Spot, StageLabel, Step, Template};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,7 +107,7 @@ fn compile(file: &File) -> Result<Template, Fault> {
     for (at, text) in file.route.iter().enumerate() {
         let route = compile_route(text.get_ref(), &stages)?;
         let span = text.get_ref().name.span();
-        if routes.iter().any(|earlier| earlier.name == route.name) {
+        if routes.iter().any(|earlier| earlier.name == route.name && earlier.when == route.when) {
             return Err(Fault::new(span, format!("two routes are named `{}`", route.name), "rename one"));
         }
         let is_last = at + 1 == file.route.len();
@@ -159,7 +159,7 @@ fn labels(table: &BTreeMap<Spanned<String>, Spanned<Words>>, way: Way) -> Result
     Ok(labels)
 }
 
-const PLACEHOLDERS: [&str; 4] = ["client", "target", "server", "name"];
+const PLACEHOLDERS: [&str; 5] = ["client", "target", "server", "name", "proxy"];
 
 fn check_label(text: &str, span: Range<usize>, stage: Stage) -> Result<(), Fault> {
     if text.trim().is_empty() {
@@ -172,7 +172,7 @@ fn check_label(text: &str, span: Range<usize>, stage: Stage) -> Result<(), Fault
         let known = part.split_once('}').is_some_and(|(name, _)| PLACEHOLDERS.contains(&name));
         if !known {
             let what = format!("the label of {stage} has a placeholder that is not known: `{{{part}`");
-            return Err(Fault::new(span, what, "use {client}, {target}, {server} or {name}"));
+            return Err(Fault::new(span, what, "use {client}, {target}, {server}, {name} or {proxy}"));
         }
     }
     Ok(())
@@ -184,12 +184,21 @@ fn compile_route(text: &RouteText, stages: &[StageLabel]) -> Result<Route, Fault
         let what = format!("route `{}` has no request", text.name.get_ref());
         return Err(Fault::new(text.request.span(), what, "list its steps in the order they are walked"));
     }
-    Ok(Route {
-        name: Arc::from(text.name.get_ref().as_str()),
-        when,
-        request: steps(text.request.get_ref(), Way::Request, stages)?,
-        reply: steps(&text.reply, Way::Reply, stages)?,
-    })
+    let request = steps(text.request.get_ref(), Way::Request, stages)?;
+    let reply = steps(&text.reply, Way::Reply, stages)?;
+    let proxies = |steps: &[Step]| steps.iter().filter(|step| step.spot == Spot::Proxy).count();
+    let (there, back) = (proxies(&request), proxies(&reply));
+    // The last proxy of the request may be the one that answers.
+    if back > there || there > back + 1 {
+        let what = format!("the request meets {there} proxies, and the reply goes back through {back}");
+        return Err(Fault::new(
+            text.request.span(),
+            what,
+            "let the reply pass all of them, or all but the last",
+        ));
+    }
+    let name = Arc::from(text.name.get_ref().as_str());
+    Ok(Route { name, when, request, reply, legs: back as u8 + 1 })
 }
 
 fn condition(text: &Spanned<String>) -> Result<(Fact, bool), Fault> {
@@ -212,14 +221,12 @@ fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
 fn steps(texts: &[Spanned<String>], way: Way, stages: &[StageLabel]) -> Result<Vec<Step>, Fault> {
     let mut steps: Vec<Step> = Vec::with_capacity(texts.len());
     let mut proxies = 0;
+    let is_proxy = |text: &Spanned<String>| text.get_ref().split_whitespace().nth(1) == Some("proxy");
+    let all = texts.iter().filter(|text| is_proxy(text)).count() as u8;
     for text in texts {
         let mut step = step(text.get_ref(), way, stages)
             .map_err(|(what, hint)| Fault::new(text.span(), format!("`{}`: {what}", text.get_ref()), hint))?;
-        step.leg = match way {
-            Way::Request => LegChoice::Nth(proxies),
-            Way::Reply if proxies == 0 => LegChoice::Last,
-            Way::Reply => LegChoice::Nth(0),
-        };
+        step.leg = if way == Way::Request { proxies } else { all - proxies };
         proxies += u8::from(step.spot == Spot::Proxy);
         if let Some(what) = repeated(&step, &steps) {
             let what = format!("`{}`: {what}", text.get_ref());
@@ -265,7 +272,7 @@ fn step(text: &str, way: Way, stages: &[StageLabel]) -> Result<Step, Complaint> 
     let node = node(words.next(), spot)?;
     match words.next() {
         Some(more) => Err((format!("`{more}` is too much"), "write it like \"⑦ U-out A\"".to_owned())),
-        None => Ok(Step { stage, spot, node, leg: LegChoice::Nth(0) }),
+        None => Ok(Step { stage, spot, node, leg: 0 }),
     }
 }
 
@@ -300,7 +307,7 @@ fn add_skipped(steps: &mut Vec<Step>, way: Way, stages: &[StageLabel]) {
             at = last + 1;
             continue;
         }
-        let leg = steps.get(at.saturating_sub(1)).map_or(LegChoice::Nth(0), |step| step.leg);
+        let leg = steps.get(at.saturating_sub(1)).map_or(0, |step| step.leg);
         steps.insert(at, Step { stage: Some(label.clone()), spot: Spot::Skipped, node: None, leg });
         at += 1;
     }

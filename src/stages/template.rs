@@ -33,6 +33,35 @@ pub struct Route {
     pub when: Vec<(Fact, bool)>,
     pub request: Vec<Step>,
     pub reply: Vec<Step>,
+    /// Legs it is made of: one more than proxies that the answer goes back through.
+    pub legs: u8,
+}
+
+impl Route {
+    /// The route's leg that a trail's leg at `index` of `count` is walked on. The first and the last are
+    /// themselves; what lies between is as often between proxies as there are proxies.
+    pub(super) fn leg_for(&self, index: usize, count: usize) -> u8 {
+        let last = self.legs.saturating_sub(1);
+        match index {
+            0 => 0,
+            _ if index + 1 == count => last,
+            _ => last.min(1),
+        }
+    }
+
+    /// The steps of one of its legs, the request's and the reply's. Behind its last leg is what the route leaves
+    /// outside.
+    pub(super) fn steps(&self, leg: u8) -> (&[Step], &[Step]) {
+        let is_last = leg + 1 == self.legs;
+        let of = |steps: &[Step], is_it: &dyn Fn(u8) -> bool| {
+            let first = steps.iter().position(|step| is_it(step.leg)).unwrap_or(steps.len());
+            let after = steps.iter().rposition(|step| is_it(step.leg)).map_or(first, |last| last + 1);
+            first..after
+        };
+        let request = of(&self.request, &|of_step| of_step == leg || (is_last && of_step > leg));
+        let reply = of(&self.reply, &|of_step| of_step == leg);
+        (&self.request[request], &self.reply[reply])
+    }
 }
 
 /// A step of a route: a visit, or a capture point on the way that has no number.
@@ -43,17 +72,8 @@ pub struct Step {
     pub spot: Spot,
     /// `None` where it happens on no node of the path.
     pub node: Option<Letter>,
-    /// Which leg the packet is of here, by the proxies before it.
-    pub leg: LegChoice,
-}
-
-/// Which of a trail's legs carries the packet at a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LegChoice {
-    /// Counted from the client's.
-    Nth(u8),
-    /// The leg to the endpoint.
-    Last,
+    /// Which leg of the route the packet is of here: how many proxies lie between the client and it.
+    pub leg: u8,
 }
 
 /// What a step is, and thereby what can show it.
@@ -92,11 +112,12 @@ pub enum Spot {
 
 impl Spot {
     /// As templates write it.
-    pub const ALL: [(&'static str, Spot); 21] = [
+    pub const ALL: [(&'static str, Spot); 22] = [
         ("W-in", Spot::Point(Role::Workload, Direction::In)),
         ("W-out", Spot::Point(Role::Workload, Direction::Out)),
         ("U-in", Spot::Point(Role::Uplink, Direction::In)),
         ("U-out", Spot::Point(Role::Uplink, Direction::Out)),
+        ("L-in", Spot::Point(Role::Loopback, Direction::In)),
         ("exit", Spot::Exit),
         ("name", Spot::Name),
         ("dns-query", Spot::DnsQuery),
@@ -134,9 +155,9 @@ pub enum Letter {
     A,
     /// The node of the serving pod.
     B,
-    /// The node that holds the VIP.
+    /// The node that holds the VIP; on each leg that a proxy opened, that proxy's.
     V,
-    /// The node of the Traefik that was chosen.
+    /// The node of the Traefik that was chosen; on each leg to a proxy, that proxy's.
     T,
 }
 
@@ -161,6 +182,8 @@ pub enum Fact {
     Masqueraded = 16,
     /// A proxy's own connection is joined to the client's.
     HandedOn = 32,
+    /// One proxy lies between the client and the endpoint.
+    OneProxy = 1024,
     ClientIsNode = 64,
     ClientIsOutside = 128,
     ServerIsNode = 256,
@@ -168,13 +191,14 @@ pub enum Fact {
 }
 
 impl Fact {
-    pub const ALL: [(&'static str, Fact); 10] = [
+    pub const ALL: [(&'static str, Fact); 11] = [
         ("same-node", Fact::SameNode),
         ("other-node", Fact::OtherNode),
         ("undecided", Fact::Undecided),
         ("hairpin", Fact::Hairpin),
         ("masqueraded", Fact::Masqueraded),
         ("handed-on", Fact::HandedOn),
+        ("one-proxy", Fact::OneProxy),
         ("client-is-node", Fact::ClientIsNode),
         ("client-is-outside", Fact::ClientIsOutside),
         ("server-is-node", Fact::ServerIsNode),

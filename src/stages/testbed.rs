@@ -4,23 +4,27 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Application, Clocks, Direction, Endpoint, IcmpNotice, IcmpReason, Ip, Journey, Lookup, NodeId, Part,
-    Phase, Protocol, Resolution, Role, Sighting, State, Timestamp, Topology, Trail, Vantage, VantageId, Way,
-    sample,
+    Application, Clocks, Direction, Endpoint, Hop, IcmpNotice, IcmpReason, Ip, Journey, Lookup, NodeId, Part,
+    Phase, Protocol, Proxy, Resolution, Role, Sighting, State, Timestamp, Topology, Trail, Vantage,
+    VantageId, Way, sample,
 };
 use crate::stages::{Templates, World};
 
 pub(super) const ALPHA: NodeId = NodeId(0);
 pub(super) const BETA: NodeId = NodeId(1);
+/// A third node, which only [`Cluster::three`] has.
+pub(super) const GAMMA: NodeId = NodeId(2);
 
 pub(super) const CART: Ip = Ip::v4([10, 244, 1, 17]);
 pub(super) const MILL: Ip = Ip::v4([10, 244, 1, 18]);
 pub(super) const STOCK: Ip = Ip::v4([10, 244, 2, 33]);
+pub(super) const PARCEL: Ip = Ip::v4([10, 244, 4, 19]);
 /// A pod's address of which no cali interface is known.
 pub(super) const STRANGER: Ip = Ip::v4([10, 244, 3, 9]);
 pub(super) const SHOP: Ip = Ip::v4([10, 43, 7, 7]);
 pub(super) const ALPHA_IP: Ip = Ip::v4([192, 168, 50, 11]);
 pub(super) const BETA_IP: Ip = Ip::v4([192, 168, 50, 12]);
+pub(super) const GAMMA_IP: Ip = Ip::v4([192, 168, 50, 13]);
 pub(super) const VIP: Ip = Ip::v4([192, 168, 50, 100]);
 pub(super) const VISITOR: Ip = Ip::v4([172, 31, 9, 77]);
 
@@ -31,13 +35,19 @@ pub(super) struct Cluster {
     pub(super) lossy: Vec<NodeId>,
 }
 
-const VANTAGES: [(&str, NodeId, &str, Role); 5] = [
+const VANTAGES: [(&str, NodeId, &str, Role); 8] = [
     ("bond1.alpha", ALPHA, "bond1", Role::Uplink),
     ("cart", ALPHA, "cali1cart", Role::Workload),
     ("mill", ALPHA, "cali1mill", Role::Workload),
     ("bond1.beta", BETA, "bond1", Role::Uplink),
     ("stock", BETA, "cali2stock", Role::Workload),
+    ("bond1.gamma", GAMMA, "bond1", Role::Uplink),
+    ("parcel", GAMMA, "cali3parcel", Role::Workload),
+    ("lo.alpha", ALPHA, "lo", Role::Loopback),
 ];
+
+/// What most tests have no use for.
+const MORE: [&str; 3] = ["bond1.gamma", "parcel", "lo.alpha"];
 
 impl Cluster {
     /// Everything is captured.
@@ -45,23 +55,37 @@ impl Cluster {
         Cluster::without(&[])
     }
 
-    /// Everything but the named capture points; a node without any is not known at all.
+    /// Three nodes with everything captured but their loopbacks.
+    pub(super) fn three() -> Cluster {
+        Cluster::but(&["lo.alpha"])
+    }
+
+    /// Two nodes with everything captured but the named capture points; a node without any is not known at all.
     pub(super) fn without(absent: &[&str]) -> Cluster {
-        let mut topology = Topology { nodes: vec!["alpha".into(), "beta".into()], ..Topology::default() };
+        Cluster::but(&[absent, &MORE].concat())
+    }
+
+    /// Everything there is but the named capture points.
+    pub(super) fn but(absent: &[&str]) -> Cluster {
+        let nodes = ["alpha", "beta", "gamma"].map(str::to_owned).to_vec();
+        let mut topology = Topology { nodes, ..Topology::default() };
         for (name, node, interface, role) in VANTAGES {
             // An absent capture point keeps its place, so that ids stay the same, with a role of no use.
             let role = if absent.contains(&name) { Role::Other } else { role };
             let vantage = Vantage { node, interface: interface.into(), role, role_is_given: true };
             topology.vantages.push(vantage);
         }
-        for (name, ip) in [("cart", CART), ("mill", MILL), ("stock", STOCK)] {
+        for (name, ip) in [("cart", CART), ("mill", MILL), ("stock", STOCK), ("parcel", PARCEL)] {
             if !absent.contains(&name) {
                 topology.pods.insert(ip, vantage(name));
             }
         }
-        for (ip, node, name) in
-            [(ALPHA_IP, ALPHA, "bond1.alpha"), (VIP, ALPHA, "bond1.alpha"), (BETA_IP, BETA, "bond1.beta")]
-        {
+        for (ip, node, name) in [
+            (ALPHA_IP, ALPHA, "bond1.alpha"),
+            (VIP, ALPHA, "bond1.alpha"),
+            (BETA_IP, BETA, "bond1.beta"),
+            (GAMMA_IP, GAMMA, "bond1.gamma"),
+        ] {
             if !absent.contains(&name) {
                 topology.node_addresses.insert(ip, node);
             }
@@ -100,7 +124,7 @@ fn spots(text: &str) -> Vec<(VantageId, Direction)> {
     let spot = |word: &str| {
         let (name, is_to) =
             word.strip_prefix('>').map_or((word.trim_end_matches('>'), false), |rest| (rest, true));
-        let is_pod = !name.starts_with("bond1");
+        let is_pod = !name.starts_with("bond1") && !name.starts_with("lo");
         let direction = if is_to == is_pod { Direction::Out } else { Direction::In };
         (vantage(name), direction)
     };
@@ -112,6 +136,8 @@ fn spots(text: &str) -> Vec<(VantageId, Direction)> {
 pub(super) struct Builder {
     trail: Trail,
     clock: i64,
+    /// The leg that packets are of.
+    leg: u8,
 }
 
 pub(super) const fn at(ip: Ip, port: u16) -> Endpoint {
@@ -122,13 +148,7 @@ pub(super) const fn at(ip: Ip, port: u16) -> Endpoint {
 pub(super) fn trail(client: Ip, target: Endpoint, server: Option<Endpoint>) -> Builder {
     let leg = sample::leg(at(client, 40_000), target, server);
     let trail = Trail { phase: Phase::TimedOut, answer_is_whole: false, ..sample::trail(leg) };
-    Builder { trail, clock: 1_000_000 }
-}
-
-/// Goes on with a trail.
-pub(super) fn resume(trail: Trail) -> Builder {
-    let clock = trail.sightings.last().map_or(1_000_000, |last| last.time.0);
-    Builder { trail, clock }
+    Builder { trail, clock: 1_000_000, leg: 0 }
 }
 
 impl Builder {
@@ -149,6 +169,7 @@ impl Builder {
                 .trail
                 .sightings
                 .iter()
+                .filter(|it| it.leg == self.leg)
                 .any(|it| (it.vantage, it.direction, it.part, it.way) == (vantage, direction, part, way));
             self.trail.sightings.push(Sighting {
                 time: Timestamp(self.clock),
@@ -157,7 +178,7 @@ impl Builder {
                 way,
                 part,
                 face: 0,
-                leg: 0,
+                leg: self.leg,
                 ttl,
                 flags,
                 ip_id: 0,
@@ -166,6 +187,34 @@ impl Builder {
                 len,
                 is_repeat: seen_before,
             });
+        }
+        self
+    }
+
+    /// A proxy on `node` goes on from the leg `from` with one to `server`; what follows is of that leg.
+    pub(super) fn handed_on(mut self, from: u8, proxy: Proxy, node: Ip, server: Endpoint) -> Builder {
+        self.leg = self.trail.legs.len() as u8;
+        let client = at(node, 41_000 + u16::from(self.leg));
+        self.trail.legs.push(sample::leg(client, server, Some(server)));
+        let hop = Hop { phase: self.trail.phase, answer_is_whole: false, ..sample::hop(from, proxy) };
+        self.trail.hops.push(hop);
+        self
+    }
+
+    /// What follows is of the leg `leg`.
+    pub(super) fn on_leg(mut self, leg: u8) -> Builder {
+        self.leg = leg;
+        self
+    }
+
+    /// What was answered on the leg that is built.
+    pub(super) fn status(mut self, status: u16) -> Builder {
+        match self.leg {
+            0 => return self.http(status).with(|trail| trail.answer_is_whole = true),
+            leg => {
+                let hop = &mut self.trail.hops[usize::from(leg) - 1];
+                (hop.exchange.status, hop.answer_is_whole) = (Some(status), true);
+            }
         }
         self
     }
@@ -274,6 +323,7 @@ pub(super) fn drawn(journey: &Journey) -> String {
             let node = match visit.node {
                 Some(ALPHA) => "α",
                 Some(BETA) => "β",
+                Some(GAMMA) => "γ",
                 _ => "",
             };
             let mark = match visit.state {
@@ -296,6 +346,7 @@ pub(super) fn judged(journey: &Journey) -> String {
     let node = |node: Option<NodeId>| match node {
         Some(ALPHA) => "α",
         Some(BETA) => "β",
+        Some(GAMMA) => "γ",
         _ => "",
     };
     let direction =

@@ -15,9 +15,10 @@ use crate::model::{
     StagePlace, State, Trail, Way,
 };
 use crate::stages::detail::{self, Teller};
-use crate::stages::followed::{Pair, is_after};
+use crate::stages::followed::is_after;
+use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
-use crate::stages::template::{LegChoice, Spot};
+use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 
 pub(super) use crate::model::Verdict;
@@ -28,7 +29,10 @@ pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
 }
 
 /// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
-pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> Verdict {
+pub(super) fn judge_unplaced(legs: &[OneLeg<'_>], world: &World<'_>) -> Verdict {
+    let Some(OneLeg { trail, pair, .. }) = legs.first() else {
+        return plain(Outcome::Open, "nothing was seen of it".to_owned());
+    };
     match pair.reply.part {
         Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => {
             plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
@@ -43,10 +47,11 @@ pub(super) fn judge_unplaced(trail: &Trail, pair: &Pair, world: &World<'_>) -> V
 }
 
 /// Whether the reply's visits say anything: not those of a request that was lost on its way.
-pub(super) fn has_reply(verdict: &Verdict, walk: &Walk<'_>) -> bool {
+pub(super) fn has_reply(verdict: &Verdict, walks: &[Walk<'_>]) -> bool {
     let is_lost_request = verdict.outcome == Outcome::Lost && verdict.direction == Some(Way::Request);
-    let is_seen = walk.reply().iter().any(|placed| placed.point.is_some());
-    let stopped_on_the_way = walk.request().iter().any(|placed| placed.state == State::Missing);
+    let is_seen = walks.iter().flat_map(Walk::reply).any(|placed| placed.point.is_some());
+    let stopped_on_the_way =
+        walks.iter().flat_map(Walk::request).any(|placed| placed.state == State::Missing);
     !is_lost_request || is_seen || !stopped_on_the_way
 }
 
@@ -58,11 +63,17 @@ pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
     trail.notices.iter().any(|notice| is_loss(notice.reason))
 }
 
-fn plain(outcome: Outcome, detail: String) -> Verdict {
+pub(super) fn plain(outcome: Outcome, detail: String) -> Verdict {
     Verdict { outcome, direction: None, after: None, before: None, place: None, detail }
 }
 
-fn at(outcome: Outcome, direction: Way, kind: PlaceKind, node: Option<NodeId>, detail: String) -> Verdict {
+pub(super) fn at(
+    outcome: Outcome,
+    direction: Way,
+    kind: PlaceKind,
+    node: Option<NodeId>,
+    detail: String,
+) -> Verdict {
     let place = Some(Place { kind, node });
     Verdict { outcome, direction: Some(direction), after: None, before: None, place, detail }
 }
@@ -154,9 +165,7 @@ impl Judge<'_, '_> {
         let request = &self.case.pair.request;
         let again = |it: &Sighting| {
             request.points.iter().any(|point| {
-                (point.vantage, point.leg) == (it.vantage, it.leg)
-                    && point.direction == it.direction
-                    && it.ttl < point.ttl
+                point.vantage == it.vantage && point.direction == it.direction && it.ttl < point.ttl
             })
         };
         let mut copies = self.trail().sightings.iter();
@@ -259,13 +268,9 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// The step that takes the packet of the last leg.
+    /// The step that takes the packet.
     fn end(&self) -> Option<usize> {
-        let last = self.trail().legs.len().saturating_sub(1) as u8;
-        self.walk
-            .request()
-            .iter()
-            .position(|placed| placed.step.spot.is_end() && placed.step.leg == LegChoice::Nth(last))
+        self.walk.request().iter().position(|placed| placed.step.spot.is_end())
     }
 
     /// Whether the request went where it is taken: the capture point before that has it, or it was acknowledged.
@@ -316,22 +321,22 @@ impl Judge<'_, '_> {
         let placed = &self.walk.placed;
         let limit = missing.unwrap_or(self.walk.request_len);
         let Some(seen) = placed[..limit].iter().rposition(|placed| placed.point.is_some()) else { return };
-        let after = (0..=seen).rev().find_map(|index| stage_place(&placed[index]));
+        let after = (0..=seen).rev().find_map(|index| placed[index].stage_place());
         verdict.after = self.visit_of(seen).or(after);
         verdict.before = missing.and_then(|missing| {
-            self.visit_of(missing).or_else(|| placed[missing..].iter().find_map(stage_place))
+            self.visit_of(missing).or_else(|| placed[missing..].iter().find_map(Placed::stage_place))
         });
     }
 
     /// The visit of a capture point, which may be its node's visit beside it.
     fn visit_of(&self, index: usize) -> Option<StagePlace> {
         let placed = &self.walk.placed;
-        stage_place(&placed[index]).or_else(|| {
+        placed[index].stage_place().or_else(|| {
             let beside = [index.checked_sub(1), Some(index + 1)].into_iter().flatten();
             let mut own = beside
                 .filter_map(|beside| placed.get(beside))
                 .filter(|visit| visit.step.node == placed[index].step.node && !visit.step.spot.is_end());
-            own.find_map(stage_place)
+            own.find_map(Placed::stage_place)
         })
     }
 
@@ -339,12 +344,7 @@ impl Judge<'_, '_> {
     fn stalled(&self, way: Way) -> Option<Verdict> {
         let trail = self.trail();
         let is_tcp = trail.legs.first().is_some_and(|leg| leg.protocol == Protocol::Tcp);
-        if !self.walk.is_over
-            || trail.answer_is_whole
-            || trail.left_out > 0
-            || !is_tcp
-            || trail.legs.len() > 1
-        {
+        if !self.walk.is_over || trail.answer_is_whole || trail.left_out > 0 || !is_tcp {
             return None;
         }
         let steps = if way == Way::Request {
@@ -392,10 +392,6 @@ impl Judge<'_, '_> {
         let mut others = self.trail().sightings.iter().filter(|it| it.way != way && it.flags & 16 != 0);
         others.any(|it| !is_after(reached, it.ack))
     }
-}
-
-fn stage_place(placed: &Placed<'_>) -> Option<StagePlace> {
-    placed.step.stage.as_ref().map(|stage| StagePlace { stage: stage.stage, node: placed.node })
 }
 
 /// What lies between two capture points; `None` where that cannot be told.

@@ -10,12 +10,13 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, IcmpNotice, NodeId, Part, Phase, Resolution, Role, State, Timestamp, Trail, VantageId, Way,
+    Direction, IcmpNotice, NodeId, Part, Phase, Resolution, Role, StagePlace, State, Timestamp, Trail,
+    VantageId, Way,
 };
-use crate::stages::facts::{Facts, Nodes};
+use crate::stages::facts::Nodes;
 use crate::stages::followed::{Followed, Pair, Point};
 use crate::stages::place::World;
-use crate::stages::template::{LegChoice, Letter, Route, Spot, Step};
+use crate::stages::template::{Letter, Route, Spot, Step};
 
 /// Who answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +38,35 @@ pub(super) struct Placed<'t> {
     pub(super) vantage: Option<VantageId>,
     /// Whether a capture point could show it.
     pub(super) is_captured: bool,
+    /// The leg does not come by here: by an uplink where it stays within a node, by the loopback where it does not.
+    pub(super) is_passed_over: bool,
     pub(super) state: State,
     later: Option<Anchor>,
 }
 
 /// A time on the path that is known.
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
+pub(super) struct Anchor {
     time: Timestamp,
     node: Option<NodeId>,
 }
 
-/// A trail on its route: the request's steps, then the reply's.
+/// What the legs beside it say of a leg: a proxy took what came in before what went out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Neighbours {
+    /// The request's last sighting on the leg before.
+    pub(super) came_in: Option<Anchor>,
+    /// The request's first sighting on the leg behind.
+    pub(super) went_on: Option<Anchor>,
+    /// There is a leg behind, so that the request arrived.
+    pub(super) is_handed_on: bool,
+    /// The answer's last sighting on the leg behind.
+    pub(super) came_back: Option<Anchor>,
+    /// The answer's first sighting on the leg before.
+    pub(super) was_passed_on: Option<Anchor>,
+}
+
+/// A leg on its route: the request's steps, then the reply's.
 #[derive(Debug)]
 pub(super) struct Walk<'t> {
     pub(super) placed: SmallVec<[Placed<'t>; 32]>,
@@ -56,15 +74,17 @@ pub(super) struct Walk<'t> {
     pub(super) origin: Origin,
     /// Nothing more can come of what is not there yet.
     pub(super) is_over: bool,
+    beside: Neighbours,
 }
 
-/// What placing needs to know of a trail.
+/// What placing needs to know of a leg.
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
+    /// The leg as a trail of its own.
     pub(super) trail: &'a Trail,
     pub(super) world: &'a World<'a>,
     pub(super) pair: &'a Pair,
-    pub(super) facts: Facts,
+    pub(super) nodes: Nodes,
 }
 
 /// Whether the time for what is still waited for is over.
@@ -100,34 +120,44 @@ impl Case<'_> {
             Way::Reply => &self.pair.reply,
         }
     }
-
-    fn nodes(&self) -> Nodes {
-        self.facts.nodes
-    }
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn new(case: &Case<'_>, route: &'t Route) -> Walk<'t> {
+    /// Lays a leg's sightings on the steps of the leg `of_route` of `route`.
+    pub(super) fn new(case: &Case<'_>, route: &'t Route, of_route: u8) -> Walk<'t> {
         let mut walk = Walk {
             placed: SmallVec::new(),
             request_len: 0,
             origin: Origin::Server,
             is_over: is_over(case.trail, case.world),
+            beside: Neighbours::default(),
         };
-        walk.lay(case, &route.request, Way::Request);
+        let (request, reply) = route.steps(of_route);
+        walk.lay(case, request, Way::Request);
         walk.request_len = walk.placed.len();
-        walk.lay(case, &route.reply, Way::Reply);
-        walk.origin = walk.find_origin(case);
-        walk.anchor(case);
-        walk.settle(case);
-        walk.lend_to_neighbours();
+        walk.lay(case, reply, Way::Reply);
         walk
+    }
+
+    /// Says what became of each step, now that the legs beside it are known.
+    pub(super) fn settle(&mut self, case: &Case<'_>, beside: Neighbours) {
+        self.beside = beside;
+        self.origin = self.find_origin(case);
+        self.anchor(case);
+        self.judge_steps(case);
+        self.lend_to_neighbours();
+    }
+
+    /// The first and the last sighting of one way.
+    pub(super) fn ends_of(&self, way: Way) -> (Option<Anchor>, Option<Anchor>) {
+        let steps = if way == Way::Request { self.request() } else { self.reply() };
+        (steps.iter().find_map(Placed::anchor), steps.iter().rev().find_map(Placed::anchor))
     }
 
     /// Adds the steps of one way with their sightings.
     fn lay(&mut self, case: &Case<'_>, steps: &'t [Step], way: Way) {
         for step in steps {
-            let node = step.node.and_then(|letter| case.nodes().get(letter));
+            let node = step.node.and_then(|letter| case.nodes.get(letter));
             let mut placed = Placed {
                 step,
                 way,
@@ -135,6 +165,7 @@ impl<'t> Walk<'t> {
                 point: None,
                 vantage: None,
                 is_captured: false,
+                is_passed_over: false,
                 state: State::Outside,
                 later: None,
             };
@@ -146,6 +177,15 @@ impl<'t> Walk<'t> {
                 (Spot::Point(role, direction), _) => placed.find(case, role, direction),
                 (Spot::Exit, _) => placed.is_captured = is_captured_all_round(case.world, node),
                 _ => {}
+            }
+            let is_there = match step.spot {
+                Spot::Point(Role::Uplink, _) => !case.nodes.is_within_one(),
+                Spot::Point(Role::Loopback, _) => case.nodes.is_within_one(),
+                _ => true,
+            };
+            if !is_there && placed.point.is_none() {
+                (placed.is_passed_over, placed.is_captured) = (true, false);
+                placed.state = State::Skipped;
             }
             self.placed.push(placed);
         }
@@ -192,9 +232,13 @@ impl<'t> Walk<'t> {
 
     /// Gives each step the next time known after it; the last is when the client showed that it has the answer.
     fn anchor(&mut self, case: &Case<'_>) {
-        let client = case.nodes().get(Letter::A);
-        let mut later = case.pair.reply_acked.map(|time| Anchor { time, node: client });
-        for placed in self.placed.iter_mut().rev() {
+        let client = case.nodes.get(Letter::A);
+        let acked = case.pair.reply_acked.map(|time| Anchor { time, node: client });
+        let mut later = self.beside.was_passed_on.or(acked);
+        for (index, placed) in self.placed.iter_mut().enumerate().rev() {
+            if index + 1 == self.request_len {
+                later = self.beside.went_on.or(later);
+            }
             placed.later = later;
             later = placed.anchor().or(later);
         }
@@ -204,7 +248,8 @@ impl<'t> Walk<'t> {
     fn proven(&self, case: &Case<'_>) -> (usize, usize) {
         let reply = self.reply_range();
         let is_answered = reply.is_some() && self.origin == Origin::Server;
-        let request = if is_answered || case.pair.request_acked || case.pair.reply_acked.is_some() {
+        let has_arrived = is_answered || case.pair.request_acked || case.pair.reply_acked.is_some();
+        let request = if has_arrived || self.beside.is_handed_on {
             self.request_len
         } else {
             self.last_request().map_or(0, |last| last + 1)
@@ -214,8 +259,10 @@ impl<'t> Walk<'t> {
             let ahead = &self.placed[last + 1..];
             !ahead.iter().any(|placed| matches!(placed.step.spot, Spot::Point(..)))
         };
+        // What came back to a proxy and went on from the next has passed between them.
+        let was_passed_on = self.beside.came_back.is_some() && self.beside.was_passed_on.is_some();
         let reply = match reply {
-            _ if case.pair.reply_acked.is_some() => self.placed.len(),
+            _ if case.pair.reply_acked.is_some() || was_passed_on => self.placed.len(),
             Some((_, last)) if is_last(last) => self.placed.len(),
             Some((_, last)) => last + 1,
             None => self.request_len,
@@ -223,16 +270,22 @@ impl<'t> Walk<'t> {
         (request, reply)
     }
 
-    fn settle(&mut self, case: &Case<'_>) {
+    fn judge_steps(&mut self, case: &Case<'_>) {
         let (request_proven, reply_proven) = self.proven(case);
         let reply_begins = self.reply_range().map_or(self.placed.len(), |(first, _)| first);
         let refused_by_node = matches!(self.origin, Origin::Node(_));
         let lost_by_error = super::verdict::is_lost_by_error(case.trail);
-        let mut earlier: Option<Anchor> = None;
+        let mut earlier = self.beside.came_in;
         let mut behind = None;
         let mut begins_here = true;
         for index in 0..self.placed.len() {
             let is_request = index < self.request_len;
+            if index == self.request_len {
+                earlier = self.beside.came_back.or(earlier);
+            }
+            if self.placed[index].is_passed_over {
+                continue;
+            }
             let is_proven = index < if is_request { request_proven } else { reply_proven };
             let in_refused_part = refused_by_node
                 && if is_request { !is_proven && !lost_by_error } else { index < reply_begins };
@@ -243,6 +296,7 @@ impl<'t> Walk<'t> {
                 is_proven,
                 is_over: self.is_over || (is_request && case.pair.reply.part.is_some()),
                 acked: case.pair.reply_acked,
+                passed_on: self.beside.was_passed_on,
             };
             let placed = &mut self.placed[index];
             if let Some(anchor) = placed.anchor() {
@@ -279,6 +333,11 @@ impl<'t> Walk<'t> {
 }
 
 impl Placed<'_> {
+    /// Its stage and node, where it is a visit.
+    pub(super) fn stage_place(&self) -> Option<StagePlace> {
+        self.step.stage.as_ref().map(|stage| StagePlace { stage: stage.stage, node: self.node })
+    }
+
     fn anchor(&self) -> Option<Anchor> {
         match self.state {
             State::Seen { time } => Some(Anchor { time, node: self.node }),
@@ -304,19 +363,14 @@ impl Placed<'_> {
     /// Finds the packet's sighting at this capture point, or else the capture point that should have one.
     fn find(&mut self, case: &Case<'_>, role: Role, direction: Direction) {
         let Some(node) = self.node else { return };
-        let last = case.trail.legs.len().saturating_sub(1) as u8;
-        let leg = match self.step.leg {
-            LegChoice::Nth(leg) => leg,
-            LegChoice::Last => last,
-        };
-        if let Some(point) = case.followed(self.way).on(node, role, direction, leg) {
+        if let Some(point) = case.followed(self.way).on(node, role, direction) {
             self.point = Some(point);
             self.vantage = Some(point.vantage);
             self.is_captured = true;
             self.state = State::Seen { time: point.time };
-        } else if leg <= last && role == Role::Workload {
-            self.find_cali(case, node, direction, leg);
-        } else if leg <= last {
+        } else if role == Role::Workload {
+            self.find_cali(case, node, direction);
+        } else {
             let vantages = &case.world.topology.vantages;
             let uplink = vantages.iter().position(|vantage| vantage.node == node && vantage.role == role);
             self.vantage = uplink.map(|index| VantageId(index as u16));
@@ -326,9 +380,9 @@ impl Placed<'_> {
 
     /// Whether a cali that did not show the packet could have: its pod is known there, or the node captures
     /// cali interfaces and nothing of the pod passed by without one.
-    fn find_cali(&mut self, case: &Case<'_>, node: NodeId, direction: Direction, leg: u8) {
+    fn find_cali(&mut self, case: &Case<'_>, node: NodeId, direction: Direction) {
         let topology = case.world.topology;
-        let Some(leg) = case.trail.legs.get(leg as usize) else { return };
+        let Some(leg) = case.trail.legs.first() else { return };
         let is_client =
             matches!((self.way, direction), (Way::Request, Direction::In) | (Way::Reply, Direction::Out));
         let ip = if is_client { Some(leg.client.ip) } else { leg.server.map(|server| server.ip) };
@@ -365,6 +419,8 @@ struct View {
     is_over: bool,
     /// When the client is known to have the answer.
     acked: Option<Timestamp>,
+    /// Where a proxy passed the answer on.
+    passed_on: Option<Anchor>,
 }
 
 impl View {
@@ -410,7 +466,7 @@ impl View {
         };
         let known = match placed.way {
             Way::Request => placed.later.filter(|_| self.is_proven).map(|anchor| anchor.time),
-            Way::Reply => self.acked,
+            Way::Reply => self.passed_on.map(|anchor| anchor.time).or(self.acked),
         };
         match (placed.way, known) {
             (_, Some(before)) => State::Bounded { after, before: before.max(after) },

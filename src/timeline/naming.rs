@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{Clocks, Endpoint, Ip, Journey, NodeId, Stage, StagePlace, Topology, Trail, VantageId};
-use crate::timeline::Manner;
+use crate::model::{
+    Clocks, Endpoint, Ip, Journey, NodeId, Proxy, Stage, StagePlace, Topology, Trail, VantageId, Visit,
+};
+use crate::timeline::words::Word;
+use crate::timeline::{Language, Manner};
 
 /// What every view needs beside the journey itself.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +89,21 @@ pub fn ends(trail: &Trail) -> Ends {
     Ends { client: trail.legs.first().map(|leg| leg.client), target, server }
 }
 
-/// A label's placeholders filled with the journey's own names.
-pub fn fill_label<'t>(template: &'t str, journey: &Journey, context: &Context<'_>) -> Cow<'t, str> {
+/// A proxy by its kind.
+pub fn proxy_name(kind: Proxy, manner: Manner) -> &'static str {
+    match kind {
+        Proxy::Haproxy => "HAProxy",
+        Proxy::Traefik => "Traefik",
+        Proxy::Unknown => manner.word(Word::TheProxy),
+    }
+}
+
+/// A visit's label in the reader's language, its placeholders filled with the journey's own names.
+pub fn fill_label<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
+    let template = match context.manner.language() {
+        Language::En => visit.label.en.as_str(),
+        Language::Zh => visit.label.zh.as_str(),
+    };
     if !template.contains('{') {
         return template.into();
     }
@@ -100,14 +116,19 @@ pub fn fill_label<'t>(template: &'t str, journey: &Journey, context: &Context<'_
             rest = open;
             break;
         };
-        out.push_str(&placeholder(&open[1..end], journey, context).unwrap_or(open[..=end].into()));
+        out.push_str(&placeholder(&open[1..end], visit, journey, context).unwrap_or(open[..=end].into()));
         rest = &open[end + 1..];
     }
     out.push_str(rest);
     out.into()
 }
 
-fn placeholder<'a>(key: &str, journey: &'a Journey, context: &Context<'a>) -> Option<Cow<'a, str>> {
+fn placeholder<'a>(
+    key: &str,
+    visit: &Visit,
+    journey: &'a Journey,
+    context: &Context<'a>,
+) -> Option<Cow<'a, str>> {
     let trail = &journey.trail;
     let ends = ends(trail);
     let endpoint = |end: Option<Endpoint>| end.map_or("?".into(), |end| context.short(end));
@@ -115,6 +136,10 @@ fn placeholder<'a>(key: &str, journey: &'a Journey, context: &Context<'a>) -> Op
         "client" => Some(endpoint(ends.client)),
         "target" => Some(endpoint(ends.target.or(ends.server))),
         "server" => Some(endpoint(ends.server)),
+        "proxy" => {
+            let kind = visit.proxy.map(|proxy| proxy.kind).unwrap_or_default();
+            Some(proxy_name(kind, context.manner).into())
+        }
         "name" => Some(context.manner.text(looked_up_name(trail)?)),
         _ => None,
     }

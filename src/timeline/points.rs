@@ -100,6 +100,7 @@ fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visi
         state: State::Seen { time },
         label: Arc::clone(label),
         sighting: Some(index),
+        proxy: None,
     }
 }
 

@@ -141,6 +141,7 @@ impl Builder {
             state,
             label: Arc::new(Label { en: en.into(), zh: zh.into() }),
             sighting: None,
+            proxy: None,
         };
         let list = if way == Request { &mut self.journey.request } else { &mut self.journey.reply };
         list.push(visit);

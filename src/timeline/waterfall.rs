@@ -18,7 +18,7 @@ use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Language, Tone, ends, fill_label};
+use crate::timeline::{Context, Tone, ends, fill_label};
 use extent::Extent;
 
 /// A visit, ready to be drawn at any width.
@@ -127,10 +127,6 @@ struct Course<'a> {
 impl<'a> Course<'a> {
     fn row(&mut self, index: usize, visit: &'a Visit, took: Option<Took>) -> Row<'a> {
         let manner = self.context.manner;
-        let label = match manner.language() {
-            Language::En => &visit.label.en,
-            Language::Zh => &visit.label.zh,
-        };
         let (node, point) = place(self.journey, index, visit, &self.context);
         let at = match visit.state {
             State::Seen { time } => Some(time.since(self.start)),
@@ -146,7 +142,7 @@ impl<'a> Course<'a> {
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
             mark: manner.row_mark(visit.stage, &visit.state),
-            label: manner.text(fill_label(label, self.journey, &self.context)),
+            label: manner.text(fill_label(visit, self.journey, &self.context)),
             node,
             point,
             direction: visit.direction.map_or("", |direction| manner.direction(direction)),
@@ -280,7 +276,7 @@ pub(super) fn point_kind(journey: &Journey, index: usize, visit: &Visit) -> Poin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{Manner, sample};
+    use crate::timeline::{Language, Manner, sample};
 
     fn drawn(journey: &Journey, manner: Manner, width: usize) -> String {
         sample::with_context(manner, |context| {

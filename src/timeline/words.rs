@@ -43,6 +43,7 @@ words! {
     Host: "host", "主机";
     Fabric: "fabric", "网络";
     Proxy: "proxy", "代理";
+    TheProxy: "the proxy", "代理";
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";

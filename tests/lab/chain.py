@@ -5,6 +5,8 @@ from collections import defaultdict
 
 from topology import NODES, VIP_NODE
 
+SAME = "same"       # what is no more than bytes to HAProxy has the same order on both sides of it
+
 
 def json_lines(path):
     if not path.exists():
@@ -43,16 +45,17 @@ class Chain:
             key = ident(line, words[1]) if len(words) > 1 else line["client"]
             sent = known(line["from"])
             uses[sent] += bool(sent)
+            nth = {"http": uses[sent], "tcp": SAME}.get(line["kind"])   # streams of HTTP/2 end in any order
             self.lines[key].append({
                 "proxy": "haproxy", "node": VIP_NODE, "client": line["client"], "target": line["target"],
-                "from": sent, "to": known(line["to"]), "nth": uses[sent] or None,
-                "tries": abs(int(line["tries"])) + 1, "status": line.get("status")})
+                "from": sent, "to": known(line["to"]), "nth": nth if sent else None,
+                "status": line.get("status")})
         for node in NODES:
             self._traefik(node, workdir / f"traefik-{node.name}" / "access.log")
             for line in json_lines(workdir / f"nginx-{node.name}" / "access.log"):
                 self.lines[ident(line, line["uri"])].append({
                     "proxy": "nginx", "node": node.name, "client": line["client"], "target": line["target"],
-                    "to": line["to"].split(", ")[-1], "tries": line["to"].count(",") + 1, "status": line["status"]})
+                    "to": line["to"].split(", ")[-1], "status": line["status"]})
 
     def _traefik(self, node, log):
         # One request at a time goes over an HTTP/1 connection, so their starts are in order.
@@ -65,11 +68,11 @@ class Chain:
             key = ident({"lab": line.get("request_X-Lab")}, line.get("RequestPath", ""))
             self.lines[key].append({
                 "proxy": "traefik", "node": node.name, "client": client, "nth": uses[client],
-                "to": line.get("ServiceAddr"), "tries": line.get("RetryAttempts", 0) + 1,
+                "to": line.get("ServiceAddr"),
                 "status": line.get("DownstreamStatus"), "started": line.get("StartUTC")})
 
     def proxies(self, key, client):
-        """The proxies that an exchange went through, in their order. HAProxy as a plain TCP proxy knows only the client."""
+        """The proxies that an exchange went through, in order. HAProxy as a plain TCP proxy knows only the client."""
         found = self.lines.get(client, []) + [line for line in self.lines.get(key, [])]
         first = [line for line in found if line["proxy"] != "traefik"]
         return first + sorted((line for line in found if line["proxy"] == "traefik"), key=lambda line: line["started"])
@@ -84,8 +87,9 @@ def legs(done, client, target, proxies, served):
     for before, proxy in zip([None, *proxies], proxies):
         if before:
             sent = before.get("from")
+            nth = before["nth"] if sent else proxy["nth"]
             found.append({"client": sent or proxy["client"], "target": before["to"],
-                          "nth": before["nth"] if sent else proxy["nth"]})
+                          "nth": found[-1]["nth"] if nth == SAME else nth})
     if served:
         ends = [f"{ip}:{port}" for ip, port in (served["client"], served["server"])]
         found.append({"client": ends[0], "target": ends[1], "nth": served.get("nth")})

@@ -10,16 +10,18 @@ Result: {"exchanges": [EXCHANGE…]} in the order of the jobs; truth.py gives th
 """
 
 import concurrent.futures
-import errno
 import json
-import os
 import random
 import select
 import socket
-import ssl
 import struct
 import sys
 import time
+
+sys.dont_write_bytecode = True
+
+import http1                                                # noqa: E402
+from wire import endpoint, family_of, fresh, reason         # noqa: E402
 
 DNS_TYPES = {"A": 1, "CNAME": 5, "AAAA": 28, "SRV": 33}
 RCODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
@@ -38,28 +40,6 @@ def main():
     json.dump({"exchanges": [exchange for exchanges in done for exchange in exchanges]}, sys.stdout)
 
 
-# -- what all have in common -------------------------------------------------------------------
-
-def endpoint(address):
-    return [address[0], address[1]]
-
-
-def family_of(host):
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def reason(error):
-    """A short word for what went wrong: the errno's name, or "timeout"."""
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    return errno.errorcode.get(getattr(error, "errno", None) or 0, str(error) or type(error).__name__)
-
-
-def fresh(job, **more):
-    return {"kind": job["kind"], "id": None, "error": None, "started_ns": time.time_ns(), "ended_ns": None,
-            "expect": job.get("expect"), "notes": job.get("notes"), **more}
-
-
 def resolve_first(job, resolver, exchanges):
     """The address to dial: given, or looked up by name as a program would."""
     if "name" not in job:
@@ -75,119 +55,20 @@ def http(job, resolver):
     """One connection with any number of requests.
 
     host | name, port, timeout; tls (server name); local_port; reset (end with RST); hold (file to wait for after the
-    first request); requests: [{id, method, path, host, body, pieces, pause, close}].
+    first request); pipelined; h2 (HTTP/2), multiplexed (all requests at once, HTTP/2);
+    requests: [{id, method, path, host, version, body, patient (100-continue), pieces, pause, close, alike (the id in a
+    header instead of the path), traced (with a trace context), unfinished (the head never ends), frames (messages of a
+    WebSocket), grpc}].
     """
     exchanges = []
     address = resolve_first(job, resolver, exchanges)
     if address is None:
         return exchanges
     bare = fresh(job, target=[address, job["port"]], looked_up=job.get("name"), tls=job.get("tls"))
-    sock, error = connect(address, job, bare)
-    if job.get("tls") and not error:
-        sock = secure(sock, job["tls"])
-    if error or not job["requests"]:
-        # Nothing was asked: the connection itself is the exchange, under its first request's id.
-        request = (job["requests"] or [{"id": job["id"]}])[0]
-        exchanges.append({**bare, **describe(request), "error": error, "ended_ns": time.time_ns()})
-    for number, request in enumerate(job["requests"] if not error else ()):
-        if number and job.get("hold"):
-            while not os.path.exists(job["hold"]):
-                time.sleep(0.02)
-        time.sleep(request.get("pause_before", 0))
-        exchange = {**bare, **describe(request), "started_ns": time.time_ns(), "number_on_connection": number + 1}
-        exchanges.append(exchange)
-        try:
-            send(sock, request)
-            exchange["status"], exchange["reply_bytes"] = receive(sock)
-        except (OSError, ValueError) as problem:
-            exchange["error"] = reason(problem)
-        exchange["ended_ns"] = time.time_ns()
-        if exchange["error"]:
-            break
-    if job.get("reset"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-    return exchanges
-
-
-def describe(request):
-    return {"id": request["id"], "method": request.get("method"), "path": request.get("path"),
-            "http_host": request.get("host"), "expect": request.get("expect")}
-
-
-def connect(address, job, bare):
-    """Connect without blocking, so that the local port is known even when nothing ever answers."""
-    sock = socket.socket(family_of(address), socket.SOCK_STREAM)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if job.get("local_port"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("::" if ":" in address else "0.0.0.0", job["local_port"]))
-    timeout = job.get("timeout", 5)
-    sock.setblocking(False)
-    code = sock.connect_ex((address, job["port"]))
-    bare["client"] = endpoint(sock.getsockname())
-    if code == errno.EINPROGRESS:
-        _, ready, _ = select.select([], [sock], [], timeout)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if ready else errno.ETIMEDOUT
-        if not ready:
-            return sock, "timeout"
-    sock.settimeout(timeout)
-    return sock, errno.errorcode[code] if code else None
-
-
-def secure(sock, server_name):
-    """TLS with a server whose certificate is nobody's concern here."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)   # loads no authorities, which would take longer than the call
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(sock, server_hostname=server_name)
-
-
-def send(sock, request):
-    body = bytes(request.get("body", 0))
-    head = [f"{request['method']} {request['path']} HTTP/1.1", f"Host: {request['host']}", "User-Agent: lab/1"]
-    if request.get("alike"):
-        head.append(f"X-Lab: {request['id']}")
-    if body:
-        head.append(f"Content-Length: {len(body)}")
-    if request.get("large_head"):
-        head.append("Cookie: basket=" + "0123456789abcdef" * (request["large_head"] // 16))
-    if request.get("close"):
-        head.append("Connection: close")
-    wire = ("\r\n".join(head) + "\r\n\r\n").encode()
-    pieces = request.get("pieces", 1)
-    size = -(-len(wire) // pieces)
-    for start in range(0, len(wire), size):
-        sock.sendall(wire[start:start + size])
-        if pieces > 1:
-            time.sleep(request.get("pause", 0.02))
-    sock.sendall(body)
-
-
-def receive(sock):
-    """Read one answer; give its status and the length of its body."""
-    stream = sock.makefile("rb")
-    status = stream.readline().split()
-    if len(status) < 2:
-        raise ValueError("closed without an answer")
-    headers = {}
-    while (line := stream.readline().strip()):
-        name, _, value = line.partition(b":")
-        headers[name.lower()] = value.strip()
-    if headers.get(b"transfer-encoding") == b"chunked":
-        return int(status[1]), read_chunks(stream)
-    length = int(headers.get(b"content-length", 0))
-    if len(stream.read(length)) < length:
-        raise ValueError("answer cut short")
-    return int(status[1]), length
-
-
-def read_chunks(stream):
-    total = 0
-    while (size := int(stream.readline() or b"0", 16)):
-        total += len(stream.read(size))
-        stream.readline()
-    stream.readline()
-    return total
+    if job.get("h2"):
+        import http2        # needs a package that only these cases do
+        return exchanges + http2.talk(address, job, bare)
+    return exchanges + http1.talk(address, job, bare)
 
 
 # -- UDP and ICMP echo -------------------------------------------------------------------------

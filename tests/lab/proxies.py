@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from servers import traefik_program
 from system import need, wait_until
-from topology import CLOSED_PORT, H2_PORT, NODES, POD, VIP, VIP_NODE, WEB_PORT
+from topology import BREAK_PORT, CLOSED_PORT, H2_PORT, NODES, POD, VIP, VIP_NODE, WEB_PORT
 
 TRAEFIK_PORTS = {"web": 80, "stream": 8080, "secure": 443}
 NGINX_PORT = 8088
@@ -60,9 +60,9 @@ defaults
   timeout http-keep-alive 30s
   default-server inter 1h
 """
-ENDS = '"client":"%ci:%cp","target":"%fi:%fp","from":"%bi:%bp","to":"%si:%sp","sent":"%b/%s","tries":"%rc"'
-HTTP_LOG = f'\'{{{ENDS},"status":%ST,"request":%{{+Q}}r,"lab":"%[capture.req.hdr(0)]"}}\''
-TCP_LOG = f"'{{{ENDS}}}'"
+ENDS = '"client":"%ci:%cp","target":"%fi:%fp","from":"%bi:%bp","to":"%si:%sp"'
+HTTP_LOG = f'\'{{{ENDS},"kind":"KIND","status":%ST,"request":%{{+Q}}r,"lab":"%[capture.req.hdr(0)]"}}\''
+TCP_LOG = f"'{{{ENDS},\"kind\":\"tcp\"}}'"
 
 
 def haproxy_config(traefiks):
@@ -71,11 +71,12 @@ def haproxy_config(traefiks):
 
 def front_config(front, traefiks):
     is_http = front.mode == "http"
+    log = HTTP_LOG.replace("KIND", "h2" if "h2" in front.server else "http") if is_http else TCP_LOG
     lines = [f"frontend {front.name}", f"mode {front.mode}", f"bind {VIP}:{front.port} {front.bind}", *front.rules]
     if is_http:
         lines += ["declare capture request len 32", "http-request capture req.hdr(x-lab) id 0",
                   "http-request deny if { path_beg /denied }"]
-    lines += [f"log-format {HTTP_LOG if is_http else TCP_LOG}", f"default_backend to_{front.name}"]
+    lines += [f"log-format {log}", f"default_backend to_{front.name}"]
     lines += [f"backend to_{front.name}", f"mode {front.mode}", *(front.backend or ("balance roundrobin",))]
     lines += ["http-reuse always"] if is_http else []
     if front.dead:
@@ -110,6 +111,7 @@ def traefik_routes(node, traefiks, pods, certificate):
     services = {
         "stock": urls(*web), "dead": urls(dead), "none": urls(), "again": urls(dead, *web),
         "twice": urls(*web) if node == last else urls(f"{last.address}:{TRAEFIK_PORTS['web']}"),
+        "break": urls(*[f"{pod.address}:{BREAK_PORT}" for pod in pods]),
         "h2": urls(*[f"{pod.address}:{H2_PORT}" for pod in pods], scheme="h2c"),
     }
     routers = {name: {"rule": f"Host(`{name}.example.test`)", "service": name} for name in services}
@@ -135,7 +137,7 @@ http {{
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
   upstream pods {{ {servers} keepalive 16; }}
   server {{
-    listen {address}:{port};
+    listen {address}:80; listen {address}:{port};
     location / {{
       proxy_pass http://pods; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import topology
@@ -90,9 +90,10 @@ class Session:
         if self.capture:
             self.capture.start()
 
-    def drop(self, place, *match):
-        """Drop what matches, as the first thing that FORWARD does on a node or the switch."""
-        chain = "FORWARD" if place == "switch" else "cali-FORWARD"
+    def drop(self, place, *match, chain="FORWARD"):
+        """Drop what matches, as the first thing that FORWARD (or another chain) does on a node or the switch."""
+        if chain == "FORWARD" and place != "switch":
+            chain = "cali-FORWARD"
         self.cluster.iptables(place, "-I", chain, "1", *match, "-j", "DROP")
         self.undo.callback(self.cluster.iptables, place, "-D", chain, *match, "-j", "DROP")
 
@@ -152,6 +153,18 @@ class Session:
     def ingress(self, traefiks, pods):
         self.proxies.start(traefiks, pods)
         self.undo.callback(self.proxies.stop)
+
+    def nginx(self, node, *pods):
+        self.proxies.nginx(node, [topology.POD[pod] for pod in pods])
+
+    @contextmanager
+    def standstill(self, node, kind):
+        """A proxy that does not get to run meanwhile."""
+        self.proxies.signal(node.name, kind, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.proxies.signal(node.name, kind, signal.SIGCONT)
 
     def first_node(self, address):
         if topology.is_service(address):

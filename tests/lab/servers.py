@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from system import LabError, need, run, wait_until
-from topology import (H2_PORT, MUTE_PORT, OUTSIDE, OUTSIDE_WEB, PODS, SERVICES, TLS_PORT, UDP_PORT, VIP,
+from topology import (BREAK_PORT, H2_PORT, MUTE_PORT, OUTSIDE, OUTSIDE_WEB, PODS, SERVICES, TLS_PORT, UDP_PORT, VIP,
                       WEB_PORT)
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +38,19 @@ http {{
     # Handed to ourselves, so that the whole body is read before the answer.
     location /upload/ {{ proxy_pass http://unix:{dir}/upload.sock; proxy_set_header Host $host; }}
     location /slow/ {{ proxy_pass http://unix:{dir}/slow.sock; }}
+    location /socket/ {{
+      proxy_pass http://unix:{dir}/socket.sock; proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection Upgrade;
+    }}
+    # gRPC's unary calls: an empty message and the status behind it, whatever was asked.
+    location /stock.Stock/ {{
+      root {dir}; default_type application/grpc; add_trailer grpc-status 0;
+      try_files /message.bin =404; error_page 405 =200 /stock.Stock/;
+    }}
+    location /stock.Stock/Fail {{
+      root {dir}; default_type application/grpc; add_trailer grpc-status 5;
+      try_files /message.bin =404; error_page 405 =200 /stock.Stock/Fail;
+    }}
   }}
   server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}
 }}
@@ -80,7 +93,7 @@ class Servers:
             if pod.role == "web":
                 self.nginx(pod.name, pod.name, WEB_PORT, WEB_EXTRA.format(dir=self.cluster.workdir))
                 self.cluster.spawn(pod.name, sys.executable, str(HERE / "pod_server.py"), str(UDP_PORT),
-                                   str(MUTE_PORT), str(self.dir(pod.name)), log="pod_server.log")
+                                   str(MUTE_PORT), str(BREAK_PORT), str(self.dir(pod.name)), log="pod_server.log")
             elif pod.role == "dns":
                 self.dnsmasq(pod)
         self.nginx("client", "the-internet", 80)
@@ -110,6 +123,7 @@ class Servers:
         where = self.dir(place)
         (where / "large.bin").write_bytes(bytes(range(33, 123)) * (BIG_FILE // 90))
         (where / "medium.bin").write_bytes(b"0123456789" * 5_000)
+        (where / "message.bin").write_bytes(bytes(5))
         (where / "page.txt").write_text('<!--# echo var="request_uri" -->\n' + "a line of the page\n" * 400)
         (where / "nginx.conf").write_text(NGINX.format(dir=where, name=name, port=port, extra=extra))
         self.cluster.spawn(place, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"),

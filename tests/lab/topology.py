@@ -116,7 +116,8 @@ PODS = (
 POD = {pod.name: pod for pod in PODS}
 NODE = {node.name: node for node in NODES}
 
-WEB_PORT, TLS_PORT, H2_PORT, UDP_PORT, MUTE_PORT, CLOSED_PORT = 8080, 8443, 8082, 9000, 8081, 8099
+WEB_PORT, TLS_PORT, H2_PORT, UDP_PORT = 8080, 8443, 8082, 9000
+MUTE_PORT, BREAK_PORT, CLOSED_PORT = 8081, 8084, 8099    # one accepts and says nothing, one breaks off, one refuses
 STOCK = (POD["stock-1"], POD["stock-2"], POD["stock-3"])
 COREDNS = (POD["coredns-1"], POD["coredns-2"])
 

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from chain import Chain, ident, json_lines, legs
 from proxies import NGINX_PORT, TRAEFIK_PORTS
-from topology import (NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
+from topology import (CLOSED_PORT, NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
                       is_pod, is_service, node_of)
 
 # Of a node: where proxies listen.
@@ -81,6 +81,10 @@ def translation(node, before, after):
 
 # -- logs --------------------------------------------------------------------------------------
 
+def last_part(uri):
+    return uri.split("?")[0].rsplit("/", 1)[-1]
+
+
 def plain(address):
     """An IPv4 peer as a dual-stack socket sees it, written as IPv4."""
     ip, port = address
@@ -95,6 +99,9 @@ def served(workdir):
             found[ident(line, line["uri"])] = {"place": place, "server": plain(line["local"]),
                                                "client": plain(line["remote"]), "status": line["status"],
                                                "nth": line["nth"]}
+        for line in json_lines(workdir / place / "broken.log"):
+            found[last_part(line["uri"])] = {"place": place, "server": plain(line["local"]),
+                                             "client": plain(line["remote"]), "nth": 1}
         for line in json_lines(workdir / place / "udp.log"):
             found[line["id"]] = {"place": place, "client": plain(line["remote"])}
     return found
@@ -173,13 +180,25 @@ class Truth:
             "server_node": server_node, "translations": [translation(*step) for step in found],
             "proxies": proxies,
             "legs": legs(done, text(client), text(target), proxies, log) if path == "ingress-to-pod" else None,
+            "given_up": [],
             "looked_up": done.get("looked_up"), "exchange": exchange_of(done), "error": done["error"],
             "reached_server": bool(log) if done["kind"] in ("http", "udp") else None,
             "connection_request": done.get("number_on_connection"),
             "started_ns": done["started_ns"], "ended_ns": done["ended_ns"],
             "captured": self._captured(done),
-            "expect": done.get("expect") or expectation(done), "notes": done.get("notes"),
+            "expect": done.get("expect") or expectation(done), "slow": done.get("slow"),
+            "notes": done.get("notes"),
         }
+
+    def given_up(self, exchanges):
+        """Connections that proxies tried for an exchange and that were refused: in the time of no other exchange."""
+        tries = [event for events in self.conntrack.events.values() for event in events
+                 if event["original"][1][1] == CLOSED_PORT and event["time_ns"]]
+        for event in sorted(tries, key=lambda event: event["time_ns"]):
+            during = [one for one in exchanges if one["started_ns"] <= event["time_ns"] <= one["ended_ns"]]
+            ends = [text(end) for end in event["original"]]
+            if len(during) == 1 and during[0]["legs"] and ends not in during[0]["given_up"]:
+                during[0]["given_up"].append(ends)
 
     def _use(self, done):
         """Which connection between the same two ends this is, counted from 0."""
@@ -211,6 +230,7 @@ class Truth:
     def document(self):
         case = self.session.case
         exchanges = [self.exchange(done) for done in sorted(self.session.done, key=lambda e: e["started_ns"])]
+        self.given_up(exchanges)
         return {
             "schema": "hopline-lab/truth/1", "case": case.name, "purpose": case.purpose,
             "recorded": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -261,7 +281,8 @@ def exchange_of(done):
     if done["kind"] == "ping":
         words["icmp_id"] = done["client"][1]
     words.update({"method": done.get("method"), "path": done.get("path"), "host": done.get("http_host"),
-                  "status": done.get("status"), "reply_bytes": done.get("reply_bytes")})
+                  "grpc_status": done.get("grpc_status"), "status": done.get("status"),
+                  "reply_bytes": done.get("reply_bytes")})
     return {key: value for key, value in words.items() if value is not None}
 
 

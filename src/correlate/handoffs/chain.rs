@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Trail};
+use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Rival, Trail};
 
 /// Legs of one journey; more would be a loop of proxies, or a tunnel that carries everything.
 pub(super) const MAX_LEGS: usize = 16;
@@ -15,6 +15,7 @@ pub(super) struct Join {
     pub evidence: SmallVec<[Evidence; 2]>,
     pub confidence: Confidence,
     pub rivals: u32,
+    pub others: Vec<Rival>,
     pub request_delay_ns: Option<i64>,
     pub reply_delay_ns: Option<i64>,
     pub is_given_up: bool,
@@ -33,6 +34,7 @@ pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) ->
         evidence: join.evidence,
         confidence: join.confidence,
         rivals: join.rivals,
+        others: join.others,
         request_delay_ns: join.request_delay_ns,
         reply_delay_ns: join.reply_delay_ns,
         is_given_up: join.is_given_up,

@@ -25,6 +25,8 @@ const SAME_FORWARDED: f64 = 2.0;
 const OTHER_FORWARDED: f64 = -6.0;
 /// Method, path and host agree; on a busy cluster some other request has the same.
 const SAME_LINE: f64 = 3.0;
+/// The rarer it is the more that says, up to this.
+const RARE_LINE: f64 = 7.0;
 /// The host was rewritten, or one path is the other with a prefix taken off or put before it.
 const SIMILAR_LINE: f64 = 1.0;
 /// Proxies seldom rewrite a path altogether.
@@ -74,8 +76,15 @@ pub(super) fn has_failed(outbound: Seen<'_>) -> bool {
         || tells_of_failure(outbound.exchange.status)
 }
 
-/// All clues between an exchange into a host and one out of it, but time.
-pub(super) fn clues(inbound: Seen<'_>, outbound: Seen<'_>, host: Host, topology: &Topology) -> Clues {
+/// All clues between an exchange into a host and one out of it, but how long the proxy held it.
+/// `rarity` is the logarithm of how rare the outbound request's line is.
+pub(super) fn clues(
+    inbound: Seen<'_>,
+    outbound: Seen<'_>,
+    host: Host,
+    topology: &Topology,
+    rarity: f64,
+) -> Clues {
     let mut clues = Clues::new();
     let mut add = |kind, weight: f64| {
         if weight != 0.0 {
@@ -88,7 +97,7 @@ pub(super) fn clues(inbound: Seen<'_>, outbound: Seen<'_>, host: Host, topology:
     add(EvidenceKind::ProxyHeader, announced(inbound, after));
     add(EvidenceKind::ForwardedFor, forwarded(inbound, before, after, host, topology));
     add(EvidenceKind::TraceId, ids(before, after));
-    add(EvidenceKind::RequestLine, request_line(inbound, outbound));
+    add(EvidenceKind::RequestLine, request_line(inbound, outbound, rarity));
     let (head, body) = request_bytes(inbound, outbound, before, after);
     add(EvidenceKind::Payload, head);
     add(EvidenceKind::Payload, body);
@@ -170,7 +179,7 @@ fn ids(before: &Marks, after: &Marks) -> f64 {
     if is_replaced { OTHER_ID } else { 0.0 }
 }
 
-fn request_line(inbound: Seen<'_>, outbound: Seen<'_>) -> f64 {
+fn request_line(inbound: Seen<'_>, outbound: Seen<'_>, rarity: f64) -> f64 {
     let (before, after) = (inbound.exchange, outbound.exchange);
     if before.application == Application::Tls && after.application == Application::Http {
         return match (&before.host, &after.host) {
@@ -186,7 +195,7 @@ fn request_line(inbound: Seen<'_>, outbound: Seen<'_>) -> f64 {
     match (&before.path, &after.path) {
         (Some(one), Some(other)) if one == other => {
             if before.host == after.host {
-                SAME_LINE
+                rarity.clamp(SAME_LINE, RARE_LINE)
             } else {
                 SIMILAR_LINE
             }
@@ -224,12 +233,7 @@ fn request_bytes(inbound: Seen<'_>, outbound: Seen<'_>, before: &Marks, after: &
 fn answer(inbound: Seen<'_>, outbound: Seen<'_>, before: &Marks, after: &Marks) -> f64 {
     let (client_side, server_side) = (inbound.exchange, outbound.exchange);
     if has_failed(outbound) {
-        return match client_side.status {
-            Some(status) if status < 500 => FAILED_BUT_SERVED,
-            status if tells_of_failure(status) => FAILED_AS_TOLD,
-            Some(_) => FAILED_TRY,
-            None => 0.0,
-        };
+        return 0.0;
     }
     let status = match (client_side.status, server_side.status) {
         (Some(one), Some(other)) if one == other => SAME_STATUS,
@@ -243,6 +247,19 @@ fn answer(inbound: Seen<'_>, outbound: Seen<'_>, before: &Marks, after: &Marks) 
         _ => 0.0,
     };
     status + bytes
+}
+
+/// An exchange that came to nothing says little of which request it was for, but for that request's own answer.
+pub(super) fn failure(inbound: Seen<'_>, outbound: Seen<'_>) -> f64 {
+    if !has_failed(outbound) {
+        return 0.0;
+    }
+    match inbound.exchange.status {
+        Some(status) if status < 500 => FAILED_BUT_SERVED,
+        status if tells_of_failure(status) => FAILED_AS_TOLD,
+        Some(_) => FAILED_TRY,
+        None => 0.0,
+    }
 }
 
 /// Whether two digests cover the same bytes; `None` where they cannot be compared.

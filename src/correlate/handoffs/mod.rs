@@ -4,16 +4,20 @@
 //! or begin at a possible proxy are held for a moment, until whatever ran at the same time is known too. Then all
 //! rivals at one host are decided together:
 //! 1. An exchange out of the host must lie within the one it continues ([`passage::within`]).
-//! 2. Clues speak for or against each pair ([`evidence`]), and how long the proxy held it ([`pace`]).
-//! 3. [`matching`] says how likely each pair is, given that each goes on at most once.
+//! 2. Clues speak for or against each pair ([`evidence`]), and how long the proxy held
+//!    it ([`pace`]) and in which order ([`order`]).
+//! 3. [`matching`] says how likely each pair is, given that each goes on at most once ([`odds`], [`choice`]).
 //! 4. What was decided becomes a chain of legs ([`chain`]), handed on as one trail.
 //!
 //! Time alone never makes a join sure: its confidence is what it would be if only the order in time were known and
 //! not the delay, or else it stays below [`Confidence::SURE`].
 
 mod chain;
+mod choice;
 mod evidence;
 mod matching;
+mod odds;
+mod order;
 mod pace;
 mod passage;
 mod rival;
@@ -26,11 +30,13 @@ use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 
 use self::chain::Join;
+use self::choice::Decisions;
+use self::order::Orderliness;
 use self::pace::Pace;
 use self::passage::Host;
 use self::passage::Passage;
 pub(super) use self::passage::Seen;
-use self::rival::{Decisions, Rivals};
+use self::rival::Rivals;
 use crate::model::{Change, Ip, MILLIS, Protocol, SECONDS, Timestamp, Topology, Trail, Tuple};
 
 /// Trails held at once; beyond it all are decided with what is known.
@@ -72,6 +78,8 @@ struct Bench {
     outbound: Vec<u32>,
     request_pace: Pace,
     reply_pace: Pace,
+    request_order: Orderliness,
+    reply_order: Orderliness,
 }
 
 /// See the module.
@@ -153,8 +161,11 @@ impl Handoffs {
         let is_forced = is_end || self.held.len() >= MAX_HELD;
         let mut settled = Vec::new();
         for (&host, bench) in &mut self.benches {
-            let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
-            let decisions = rivals.decide(bench, &self.through, world);
+            let decisions = {
+                let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
+                let pairs = rivals.pairs(bench, &self.through, world);
+                choice::decide(&rivals, bench, &pairs)
+            };
             apply(decisions, &mut self.held, bench, &mut self.through, &mut settled);
         }
         self.through_is_bounded();
@@ -221,13 +232,17 @@ fn apply(
     settled: &mut Vec<u32>,
 ) {
     for decision in decisions.joins {
+        let (delays, probability) = (decision.delays, decision.join.confidence.probability());
+        delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay, probability));
+        delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay, probability));
+        for (order, is_kept) in
+            [&mut bench.request_order, &mut bench.reply_order].into_iter().zip(decision.kept_order)
+        {
+            order.learn(is_kept);
+        }
+        through.extend(decision.passed_through);
         held[decision.outbound as usize].previous = Some(decision.inbound);
         held[decision.inbound as usize].next.push((decision.outbound, decision.join));
-        if let Some((delays, legs)) = decision.learned {
-            delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay));
-            delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay));
-            through.extend(legs);
-        }
     }
     for &slot in &decisions.inbound {
         held[slot as usize].inbound = None;
@@ -247,5 +262,6 @@ fn seen(trail: &Trail) -> Seen<'_> {
         exchange: &trail.exchange,
         marks: trail.marks.as_deref(),
         leg: &trail.legs[0],
+        end: trail.end,
     }
 }

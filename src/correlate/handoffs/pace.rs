@@ -1,4 +1,4 @@
-//! How long a proxy usually holds what passes through it, learned from the joins that were sure.
+//! How long a proxy usually holds what passes through it, learned from the joins that were made.
 
 /// What proxies take before anything was learned: a fraction of a millisecond, give or take a factor of three.
 const USUAL_NS: f64 = 300_000.0;
@@ -10,7 +10,7 @@ const MEMORY: f64 = 64.0;
 /// Stamps are no finer than this when two interfaces are compared.
 const GRAIN_NS: f64 = 5_000.0;
 /// Time is a weak witness either way.
-const STRONGEST_AGAINST: f64 = -4.0;
+const STRONGEST_AGAINST: f64 = -2.0;
 const STRONGEST_FOR: f64 = 6.0;
 
 /// The distribution of a delay: its logarithm's mean and spread.
@@ -28,11 +28,13 @@ impl Default for Pace {
 }
 
 impl Pace {
-    pub(super) fn learn(&mut self, delay_ns: i64) {
-        self.joins = (self.joins + 1.0).min(MEMORY);
+    /// Takes in the delay of a join that is right with `probability`.
+    pub(super) fn learn(&mut self, delay_ns: i64, probability: f64) {
+        self.joins = (self.joins + probability).min(MEMORY);
+        let share = probability / self.joins;
         let off = logarithm(delay_ns) - self.mean;
-        self.mean += off / self.joins;
-        self.variance += (off * off - self.variance) / self.joins;
+        self.mean += off * share;
+        self.variance += (off * off - self.variance) * share;
     }
 
     /// How much likelier a delay is for an exchange that is handed on than for one that begins at any time of
@@ -58,7 +60,7 @@ mod tests {
     fn a_usual_delay_speaks_for_a_join_and_a_long_one_against_it() {
         let mut pace = Pace::default();
         for delay in [80_000, 100_000, 120_000, 90_000, 110_000, 95_000].repeat(10) {
-            pace.learn(delay);
+            pace.learn(delay, 1.0);
         }
         assert!(pace.weigh(100_000, 10_000_000) > 3.0);
         assert!(pace.weigh(9_000_000, 10_000_000) < 0.0);

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Ip, Leg, Marks, NodeId, Part, Role, Sighting, Timestamp, Topology, Way,
+    Direction, Endpoint, Exchange, Ip, Leg, Marks, NodeId, Part, Role, Sighting, Timestamp, Topology,
+    VantageId, Way,
 };
 
 /// Two interfaces of one node stamp with one clock; packets may still be stamped in another order than they went.
@@ -55,6 +56,8 @@ pub(in crate::correlate) struct Seen<'a> {
     pub exchange: &'a Exchange,
     pub marks: Option<&'a Marks>,
     pub leg: &'a Leg,
+    /// The last packet that carried something of it.
+    pub end: Option<(VantageId, Timestamp)>,
 }
 
 impl Seen<'_> {
@@ -82,6 +85,8 @@ pub(super) struct Passage {
     pub request: SmallVec<[Timestamp; 4]>,
     /// Of the answer's payload.
     pub reply: SmallVec<[Timestamp; 4]>,
+    /// The last of the answer, at any capture point; the end of time while there is no answer.
+    pub end: Timestamp,
     /// They were taken at the host's own edge.
     pub is_at_host: bool,
 }
@@ -100,7 +105,7 @@ impl Passage {
                 .sightings
                 .iter()
                 .filter(|sighting| sighting.way == way && is_wanted(sighting))
-                .map(|sighting| core_time(sighting, topology, ahead))
+                .map(|sighting| core_time(sighting.vantage, sighting.time, topology, ahead))
                 .collect();
             times.sort_unstable();
             times
@@ -120,16 +125,14 @@ impl Passage {
         if reply.is_empty() {
             reply = times(Way::Reply, &is_payload);
         }
-        (!request.is_empty()).then_some(Passage { request, reply, is_at_host })
+        let kept = reply.last().copied();
+        let last = seen.end.map(|(vantage, time)| core_time(vantage, time, topology, ahead));
+        let end = kept.map_or(Timestamp(i64::MAX), |kept| kept.max(last.unwrap_or(kept)));
+        (!request.is_empty()).then_some(Passage { request, reply, end, is_at_host })
     }
 
     pub(super) fn start(&self) -> Timestamp {
         self.request[0]
-    }
-
-    /// When the last of its answer went by; the end of time while there is none.
-    pub(super) fn end(&self) -> Timestamp {
-        self.reply.last().copied().unwrap_or(Timestamp(i64::MAX))
     }
 }
 
@@ -145,24 +148,24 @@ pub(super) fn within(inbound: &Passage, outbound: &Passage) -> Option<Delays> {
     let is_at_host = inbound.is_at_host && outbound.is_at_host;
     let slack = if is_at_host { SLACK_AT_HOST } else { SLACK_ELSEWHERE };
     let start = outbound.start();
-    if start.plus(slack) < inbound.start() || inbound.end().plus(slack) < start {
+    if start.plus(slack) < inbound.start() || inbound.end.plus(slack) < start {
         return None;
     }
     // The last of the request that had come in by then: a proxy may send on while more is coming.
     let asked = inbound.request.iter().rev().find(|&&time| time <= start).or(inbound.request.first());
     let request = asked.map(|&asked| start.since(asked).max(0));
-    let reply = match (outbound.reply.first(), inbound.reply.last()) {
-        (Some(&answer), Some(&last)) if last.plus(slack) < answer => return None,
-        (Some(&answer), Some(_)) => {
-            let passed_on = inbound.reply.iter().find(|&&time| time >= answer).or(inbound.reply.last());
-            passed_on.map(|&time| time.since(answer).max(0))
-        }
-        _ => None,
-    };
-    Some(Delays { request, reply })
+    let answer = outbound.reply.first().copied();
+    if answer.is_some_and(|answer| inbound.end.plus(slack) < answer) {
+        return None;
+    }
+    let passed_on = answer.and_then(|answer| {
+        let later = inbound.reply.iter().find(|time| time.plus(slack) >= answer);
+        later.map(|time| time.since(answer).max(0))
+    });
+    Some(Delays { request, reply: passed_on })
 }
 
-fn core_time(sighting: &Sighting, topology: &Topology, ahead: &[i64]) -> Timestamp {
-    let node = topology.vantage(sighting.vantage).node;
-    sighting.time.plus(-ahead.get(node.0 as usize).copied().unwrap_or_default())
+fn core_time(vantage: VantageId, time: Timestamp, topology: &Topology, ahead: &[i64]) -> Timestamp {
+    let node = topology.vantage(vantage).node;
+    time.plus(-ahead.get(node.0 as usize).copied().unwrap_or_default())
 }

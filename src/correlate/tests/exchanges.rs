@@ -133,3 +133,215 @@ fn each_of_two_answers_in_one_segment_is_read_by_its_own_request() {
     assert_eq!(marks(&trails[1]).reply_body, digest(b"no"));
     assert_eq!((marks(&trails[0]).ids.len(), marks(&trails[1]).ids.len()), (0, 1));
 }
+
+/// The connection's first bytes are a PROXY protocol header, then `request`, in segments of `size` bytes.
+fn announced(header: &[u8], request: &[u8], size: usize) -> Vec<Trail> {
+    exchange_in_pieces(&[header, request].concat(), OK, size)
+}
+
+#[test]
+fn a_proxy_header_announces_the_client_of_every_exchange() {
+    let client = Some(endpoint([203, 0, 113, 9], 54_321));
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x0a\0\0\x01\xd4\x31\0\x50";
+    for header in [&b"PROXY TCP4 203.0.113.9 10.0.0.1 54321 80\r\n"[..], v2] {
+        for size in [1, 3, header.len(), 4096] {
+            let trails = announced(header, GET, size);
+            assert_eq!(trails.len(), 1, "{size}");
+            assert_eq!(marks(&trails[0]).announced, client, "{size}");
+            assert_eq!(marks(&trails[0]).request_head, digest(GET), "{size}");
+            assert_eq!(trails[0].exchange.path.as_deref(), Some("/r/17"));
+            assert_eq!(trails[0].exchange.request_bytes, GET.len() as u64);
+            let heads = trails[0].sightings.iter().filter(|s| s.part == Part::Head && s.way == Way::Request);
+            assert_eq!(heads.count(), 4, "{size}");
+        }
+        let mut talk = Talk::open();
+        talk.ask(&[header, GET].concat());
+        talk.answer(OK);
+        talk.ask(GET);
+        talk.answer(OK);
+        let trails = talk.finish();
+        assert_eq!(trails.len(), 2);
+        assert!(trails.iter().all(|trail| marks(trail).announced == client));
+        let hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+        let trails = announced(header, hello, 9);
+        assert_eq!((marks(&trails[0]).announced, marks(&trails[0]).request_body), (client, digest(hello)));
+    }
+}
+
+#[test]
+fn a_proxy_header_that_speaks_for_nobody_announces_nobody() {
+    for header in [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"] {
+        let trails = announced(header, GET, 5);
+        assert_eq!(marks(&trails[0]).announced, None);
+        assert_eq!(trails[0].exchange.path.as_deref(), Some("/r/17"));
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_proxy_header_is_read_from_its_first_byte() {
+    let post = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    for request in [&post[..], b"PROXY-ISH bytes of another protocol", b"\r\n\r\n\0\r\nQUIT\n\x91\0\0\0"] {
+        for size in [1, 2, 4096] {
+            let trails = exchange_in_pieces(request, OK, size);
+            assert_eq!(trails.len(), 1);
+            assert_eq!(trails[0].exchange.request_bytes, request.len() as u64, "{size}");
+            assert_eq!(marks(&trails[0]).announced, None);
+        }
+    }
+}
+
+/// Method or path, and status of each trail.
+fn read_of(trails: &[Trail]) -> Vec<(&str, Option<u16>)> {
+    trails
+        .iter()
+        .map(|trail| (trail.exchange.path.as_deref().unwrap_or_default(), trail.exchange.status))
+        .collect()
+}
+
+fn heads(trail: &Trail, way: Way) -> usize {
+    trail.sightings.iter().filter(|s| s.part == Part::Head && s.way == way).count()
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order() {
+    let requests = [1, 2, 3].map(|at| format!("GET /{at} HTTP/1.1\r\nHost: a\r\n\r\n")).concat();
+    let replies = "HTTP/1.1 201 -\r\nContent-Length: 1\r\n\r\naHTTP/1.1 202 -\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   2\r\nbb\r\n0\r\n\r\nHTTP/1.1 204 -\r\n\r\n";
+    for size in [1, 5, 17, 4096] {
+        let trails = exchange_in_pieces(requests.as_bytes(), replies.as_bytes(), size);
+        assert_eq!(read_of(&trails), [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(204))], "{size}");
+        for trail in &trails {
+            assert_eq!((heads(trail, Way::Request), heads(trail, Way::Reply)), (4, 4), "{size} {trail:#?}");
+            assert!(trail.answer_is_whole);
+        }
+        assert_eq!(trails.iter().map(|trail| trail.exchange.reply_bytes).sum::<u64>(), replies.len() as u64);
+    }
+}
+
+#[test]
+fn interim_answers_are_not_the_answer() {
+    let mut talk = Talk::open();
+    talk.ask(b"POST /up HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    talk.answer(b"HTTP/1.1 100 Continue\r\n\r\n");
+    talk.ask(b"body");
+    talk.answer(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    let at = talk.down;
+    talk.answer(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok");
+    talk.ask(GET);
+    talk.answer(OK);
+    let trails = talk.finish();
+    assert_eq!(read_of(&trails), [("/up", Some(201)), ("/r/17", Some(200))]);
+    assert_eq!(trails[0].reply_seq, Some(at));
+    assert_eq!(marks(&trails[0]).request_body, digest(b"body"));
+    assert_eq!(marks(&trails[0]).reply_body, digest(b"ok"));
+    assert_eq!((heads(&trails[0], Way::Request), heads(&trails[0], Way::Reply)), (4, 4));
+    let interim = trails[0].sightings.iter().filter(|s| s.way == Way::Reply && s.part == Part::Body).count();
+    assert_eq!(interim, 8, "both interim answers at four points");
+}
+
+#[test]
+fn an_upgraded_connection_stays_one_exchange() {
+    let upgrade = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut talk = Talk::open();
+    talk.ask(upgrade);
+    talk.answer(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi",
+    );
+    // Masked bytes may look like anything.
+    for bytes in
+        [&b"\x81\x82abcd\0\0"[..], GET, b"\x16\x03\x01 no hello", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
+        talk.ask(bytes);
+        talk.answer(bytes);
+        talk.answer(OK);
+    }
+    let (up, down) = (u64::from(talk.up - 101), u64::from(talk.down - 9001));
+    let trails = talk.finish();
+    assert_eq!(read_of(&trails), [("/chat", Some(101))]);
+    assert_eq!((trails[0].exchange.request_bytes, trails[0].exchange.reply_bytes), (up, down));
+    assert_eq!(trails[0].phase, Phase::Answered);
+    assert!(trails[0].answer_is_whole);
+    assert_eq!(trails[0].exchange.application, Application::Http);
+    assert!(marks(&trails[0]).request_body.len > 0 && marks(&trails[0]).reply_body.len > 4);
+}
+
+#[test]
+fn a_refused_upgrade_leaves_http_as_it_was() {
+    let mut talk = Talk::open();
+    talk.ask(b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    talk.answer(b"HTTP/1.1 426 -\r\nContent-Length: 0\r\n\r\n");
+    talk.ask(GET);
+    talk.answer(OK);
+    assert_eq!(read_of(&talk.finish()), [("/chat", Some(426)), ("/r/17", Some(200))]);
+}
+
+#[test]
+fn connect_opens_a_tunnel_only_where_it_is_granted() {
+    let connect = b"CONNECT db.shop:5432 HTTP/1.1\r\nHost: db.shop:5432\r\n\r\n";
+    let mut talk = Talk::open();
+    talk.ask(connect);
+    talk.answer(b"HTTP/1.1 200 OK\r\n\r\n");
+    talk.ask(b"\0\0\0\x08\x04\xd2\x16\x2f");
+    talk.answer(b"S");
+    let trails = talk.finish();
+    assert_eq!(read_of(&trails), [("db.shop:5432", Some(200))]);
+    assert_eq!(trails[0].exchange.request_bytes, connect.len() as u64 + 8);
+    let mut talk = Talk::open();
+    talk.ask(connect);
+    talk.answer(b"HTTP/1.1 403 -\r\nContent-Length: 2\r\n\r\nno");
+    talk.ask(GET);
+    talk.answer(OK);
+    assert_eq!(read_of(&talk.finish()), [("db.shop:5432", Some(403)), ("/r/17", Some(200))]);
+}
+
+#[test]
+fn segments_that_come_again_and_out_of_order_are_read_once_and_in_order() {
+    let request = b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef".as_slice();
+    let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789".as_slice();
+    let pieces: Vec<(usize, &[u8])> = request.chunks(13).enumerate().collect();
+    for turn in 0..pieces.len() {
+        let mut order = pieces.clone();
+        order.rotate_left(turn);
+        let mut talk = Talk::open();
+        for &(at, piece) in order.iter().chain(&pieces[..2]) {
+            let seq = 101 + 13 * at as u32;
+            talk.cluster.request(PORT, segment(seq, 9001, TcpSegment::ACK, piece), piece);
+        }
+        talk.up = 101 + request.len() as u32;
+        for (at, piece) in reply.chunks(9).enumerate().collect::<Vec<_>>().into_iter().rev() {
+            talk.cluster.reply(PORT, segment(9001 + 9 * at as u32, talk.up, TcpSegment::ACK, piece), piece);
+        }
+        talk.down = 9001 + reply.len() as u32;
+        let trails = talk.finish();
+        assert_eq!(read_of(&trails), [("/up", Some(200))], "turn {turn}");
+        assert_eq!(marks(&trails[0]).request_body, digest(b"abcdef"), "turn {turn}");
+        assert_eq!(marks(&trails[0]).reply_body, digest(b"0123456789"), "turn {turn}");
+        assert!(heads(&trails[0], Way::Request) >= 4 && heads(&trails[0], Way::Reply) == 4);
+        assert!(trails[0].retransmissions > 0);
+    }
+}
+
+#[test]
+fn a_connection_caught_in_a_body_is_read_from_the_next_head() {
+    for size in [3, 20, 4096] {
+        let mut talk = Talk { cluster: Cluster::new(0), up: 5_000, down: 7_000 };
+        for piece in [&b"the rest of a body"[..], GET].concat().chunks(size) {
+            talk.ask(piece);
+        }
+        [&b"and of an answer\r\n"[..], OK].concat().chunks(size).for_each(|piece| talk.answer(piece));
+        for piece in GET.chunks(size) {
+            talk.ask(piece);
+        }
+        OK.chunks(size).for_each(|piece| talk.answer(piece));
+        let trails = talk.finish();
+        let last = trails.last().expect("trails");
+        assert_eq!(
+            (last.exchange.path.as_deref(), last.exchange.status),
+            (Some("/r/17"), Some(200)),
+            "{size}"
+        );
+        assert!(trails.iter().all(|trail| trail.is_mid_stream));
+        let methods = trails.iter().filter_map(|trail| trail.exchange.method.as_deref());
+        assert!(methods.into_iter().all(|method| method == "GET"), "no rest of a method is shown as one");
+    }
+}

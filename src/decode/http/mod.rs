@@ -130,6 +130,14 @@ pub fn looks_like_request(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether `bytes` begin with a registered method (RFC 9110 §9, RFC 5789). Other ones are rare enough to be taken
+/// for the rest of something where a connection was caught in the middle.
+pub fn begins_with_known_method(bytes: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE "];
+    METHODS.iter().any(|method| bytes.starts_with(method))
+}
+
 /// Every form of RFC 9112 §3.2, except for HTTP/2's preface, which imitates a request.
 fn looks_like_target(method: &[u8], target: &[u8]) -> bool {
     let begins = |form: &[u8]| target.iter().zip(form).all(|(a, b)| a.eq_ignore_ascii_case(b));

@@ -3,6 +3,7 @@
 mod faults;
 mod partial;
 mod properties;
+mod proxies;
 mod routes;
 mod templates;
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::model::{Direction, IcmpReason, Ip, Outcome, Part, Phase, Role, State, Way};
+use crate::model::{Direction, IcmpReason, Ip, Outcome, Part, Phase, Proxy, Role, State, Way};
 use crate::stages::testbed::{
     ALPHA_IP, BETA_IP, Builder, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at, trail,
 };
@@ -47,15 +47,33 @@ fn strange() -> impl Strategy<Value = Builder> {
         prop::collection::vec(prop::sample::select(&PLACES[..]), 1..5),
         0..2000_u32,
         any::<bool>(),
+        0..4_u8,
     );
     let ends = (address(), address(), prop::option::of(address()));
     let rest = (prop::sample::select(&PHASES[..]), any::<bool>(), any::<bool>(), any::<bool>());
-    (ends, prop::collection::vec(part, 1..8), rest).prop_map(
-        |((client, target, server), parts, (phase, is_dns, is_whole, has_notice))| {
-            let mut builder = trail(client, at(target, 80), server.map(|ip| at(ip, 8080)));
-            for (is_request, part, places, len, is_unknown) in parts {
+    let hop = (
+        0..4_u8,
+        address(),
+        address(),
+        any::<bool>(),
+        prop::option::of(prop::sample::select(&[200, 404, 503][..])),
+    );
+    let hops = prop::collection::vec(hop, 0..4);
+    (ends, prop::collection::vec(part, 1..8), hops, rest).prop_map(
+        |((client, target, server), parts, hops, (phase, is_dns, is_whole, has_notice))| {
+            let mut builder = trail(client, at(target, 80), server.map(|ip| at(ip, 8080))).phase(phase);
+            let legs = 1 + hops.len() as u8;
+            for (from, node, server, is_given_up, status) in hops {
+                builder = builder.handed_on(from, Proxy::Unknown, node, at(server, 8080));
+                builder = builder.with(|trail| {
+                    if let Some(hop) = trail.hops.last_mut() {
+                        (hop.is_given_up, hop.exchange.status) = (is_given_up, status);
+                    }
+                });
+            }
+            for (is_request, part, places, len, is_unknown, leg) in parts {
                 let way = if is_request { Way::Request } else { Way::Reply };
-                builder = builder.packet(way, part, &places.join(" "), len);
+                builder = builder.on_leg(leg % legs).packet(way, part, &places.join(" "), len);
                 builder = builder.with(|trail| {
                     if let Some(last) = trail.sightings.last_mut().filter(|_| is_unknown) {
                         last.direction = Direction::Unknown;

@@ -238,38 +238,6 @@ fn ingress_ends_at_the_proxy_while_nothing_joins_its_own_connections() {
 }
 
 #[test]
-fn an_ingress_with_its_proxies_joined_is_placed_leg_by_leg() {
-    let client = trail(VISITOR, at(VIP, 80), Some(at(VIP, 80))).ask(">bond1.alpha").answer("bond1.alpha>");
-    // HAProxy on alpha goes to Traefik on beta, and Traefik to a pod on alpha.
-    let leg = |builder: crate::stages::testbed::Builder, index: u8, text: &str, back: &str| {
-        let from = builder.build();
-        let first = from.sightings.len();
-        let after = crate::stages::testbed::resume(from).ask(text).answer(back);
-        after.with(|trail| trail.sightings[first..].iter_mut().for_each(|sighting| sighting.leg = index))
-    };
-    let built = leg(client, 1, "bond1.alpha> >bond1.beta", "bond1.beta> >bond1.alpha");
-    let built = leg(built, 2, "bond1.beta> >bond1.alpha >mill", "mill> bond1.alpha> >bond1.beta");
-    let journey = built
-        .with(|trail| {
-            let mut second = trail.legs[0].clone();
-            (second.client, second.target, second.server) =
-                (at(ALPHA_IP, 41_000), Some(at(BETA_IP, 80)), Some(at(BETA_IP, 80)));
-            let mut third = second.clone();
-            (third.client, third.target, third.server) =
-                (at(BETA_IP, 42_000), Some(at(MILL, 8080)), Some(at(MILL, 8080)));
-            trail.legs.push(second);
-            trail.legs.push(third);
-        })
-        .place(&Cluster::whole());
-    check(
-        &journey,
-        "ingress-to-pod other-node",
-        "①· ②α! ③α~ ④α~ ⑤α~ ⑮β! ④β~ ⑤β~ ⑥β~ ⑦β~ ⑧β~ ⑨β~ ⑫β! ⑬~ ⑭~ ⑮α! ④α~ ⑨α~ ⑩α! | (1)α! (2)α~ (3)α! (4)·",
-        "complete",
-    );
-}
-
-#[test]
 fn dns_lookups() {
     let journey = trail(CART, at(SHOP, 53), Some(at(STOCK, 53)))
         .dns(Some(0))

@@ -196,6 +196,7 @@ mod tests {
             state,
             label,
             sighting: None,
+            proxy: None,
         }
     }
 

@@ -10,7 +10,12 @@ ONE_WAY = via([KAPPA2], "stock-3")
 
 def alike(**more):
     """A request like all others: same path, same host, same length, no header that a proxy or a program knows."""
-    return visit(under="/same", alike=True, **more)
+    return visit(**{"under": "/same", "alike": True, **more})
+
+
+def patient(**more):
+    """The same, of an application that takes 150 ms: so many wait at once, and few are inside a proxy at once."""
+    return alike(under="/slow/same", **more)
 
 
 def distinct(to, count, **more):
@@ -18,8 +23,14 @@ def distinct(to, count, **more):
     return [http(to, *[visit(**more) for _ in range(1 + 2 * (i % 3 == 0))]) for i in range(count)]
 
 
-def kept_alive(to, connections, requests, **more):
-    return [http(to, *[alike(**more) for _ in range(requests)]) for _ in range(connections)]
+def kept_alive(to, connections, requests, request=alike):
+    return [http(to, *[request() for _ in range(requests)]) for _ in range(connections)]
+
+
+def thoughtful(to, connections, requests):
+    """Waits a little before each request, as clients that know nothing of each other do; 24 of 28 wait for answers."""
+    return [http(to, *[patient(pause_before=(29 * i + 17 * j) % 50 / 1000) for j in range(requests)])
+            for i in range(connections)]
 
 
 def load(name, purpose, ingress=EVERYWHERE, **more):
@@ -43,12 +54,18 @@ def _(lab):
 
 @load("-identical", "identical requests on 24 kept-alive connections at once, over pooled ones behind the proxies")
 def _(lab):
-    lab.run("client", *kept_alive(front("web"), 24, 20), together=24)
+    lab.run("client", *thoughtful(front("web"), 28, 9), together=28)
 
 
 @load("-identical-one", "the same with one Traefik and one pod, so that all share one pool", ingress=ONE_WAY)
 def _(lab):
-    lab.run("client", *kept_alive(front("web"), 24, 20), together=24)
+    lab.run("client", *thoughtful(front("web"), 28, 9), together=28)
+
+
+@load("-identical-busy", "identical requests as fast as they can be answered, so that the proxies mix their order",
+      ingress=ONE_WAY)
+def _(lab):
+    lab.run("client", *kept_alive(front("web"), 24, 10), together=24)
 
 
 @load("-identical-stream", "identical requests on 24 connections at once, HAProxy as a plain TCP proxy")
@@ -70,3 +87,26 @@ def _(lab):
 def _(lab):
     to = [(node.address, 443) for node in NODES]
     lab.run("client", *[http(to[i % 3], visit(), tls="stock.example.test") for i in range(90)], together=3)
+
+
+def accuracy(kind, at_once):
+    """A case of the accuracy table: about 300 requests of one kind, so many at once."""
+    count = max(64, at_once)
+    jobs = {
+        "distinct": lambda: distinct(front("web"), 180),
+        "identical": lambda: thoughtful(front("web"), count, 6) if at_once > 1 else kept_alive(front("web"), count, 6),
+        "identical-busy": lambda: kept_alive(front("web"), count, 6),
+        "stream": lambda: kept_alive(front("stream"), count, 6),
+        "proxy-protocol": lambda: kept_alive(front("stream_v2"), count, 6),
+        "tls": lambda: [http(front("tls"), visit(), tls="stock.example.test") for _ in range(150)],
+    }[kind]
+
+    @case(f"accuracy-{kind}-{at_once}", f"for the accuracy table: {kind}, {at_once} at once", store=None,
+          ingress=EVERYWHERE, loopback=True)
+    def _(lab):
+        lab.run("client", *jobs(), together=at_once)
+
+
+for kind in ("distinct", "identical", "identical-busy", "stream", "proxy-protocol", "tls"):
+    for at_once in (1, 16, 64):
+        accuracy(kind, at_once)

@@ -1,0 +1,117 @@
+//! How likely each pair of one host is, given its rivals.
+
+use hashbrown::HashMap;
+
+use super::Bench;
+use super::matching::{self, Edge};
+use super::order::{self, Place};
+use super::rival::{Pair, Rivals};
+use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
+
+/// Content that speaks at least so much for a join makes it sure where no rival fits.
+const TELLING: f64 = 3.0;
+/// The highest confidence of a join that time decided.
+pub(super) const TIMED: f64 = 0.89;
+/// How much the exchanges of two connections that look the same can say of each other.
+const MOST_IN_COMMON: f64 = 8.0;
+/// Rivals that are named; the others are counted.
+const MAX_NAMED: usize = 32;
+/// Less likely ones are not named.
+const NAMED: f64 = 0.005;
+
+pub(super) struct Odds {
+    /// By pair: given everything.
+    pub probable: Vec<f64>,
+    /// By pair: without what delays and order say, from content and from the one lying within the other.
+    by_content: Vec<f64>,
+    /// By exchange into the host: that nothing continues it.
+    pub alone: Vec<f64>,
+    /// By pair: how request and answer stand in their order.
+    pub places: Vec<[Option<Place>; 2]>,
+    /// The pairs of each exchange into the host; how many pairs each one out of it has.
+    pub by_row: Vec<Vec<u32>>,
+    by_col: Vec<u32>,
+}
+
+impl Odds {
+    pub(super) fn new(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Odds {
+        let row_null: Vec<f64> = (0..rivals.rows.len()).map(|row| rivals.inbound_alone(row)).collect();
+        let col_null: Vec<f64> = (0..rivals.cols.len()).map(|col| rivals.outbound_alone(col)).collect();
+        let (mut by_row, mut by_col) = (vec![Vec::new(); rivals.rows.len()], vec![0; rivals.cols.len()]);
+        for (index, pair) in pairs.iter().enumerate() {
+            by_row[pair.row as usize].push(index as u32);
+            by_col[pair.col as usize] += 1;
+        }
+        let edges = |weight: &dyn Fn(&Pair) -> f64| -> Vec<Edge> {
+            pairs.iter().map(|pair| Edge { row: pair.row, col: pair.col, weight: weight(pair) }).collect()
+        };
+        let probabilities = |edges: &[Edge]| matching::probabilities(edges, &row_null, &col_null);
+        let by_content = probabilities(&edges(&|pair| pair.content));
+        let mut timed = edges(&|pair| pair.content + pair.timing);
+        let mut probable = probabilities(&timed);
+        let places = order::places(rivals, pairs, &probable);
+        for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
+            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
+            edge.weight += order::weigh([bench.request_order, bench.reply_order], proxy, *place);
+        }
+        agree_on_connections(rivals, pairs, &probable, &mut timed);
+        probable = probabilities(&timed);
+        let mut alone = vec![1.0; rivals.rows.len()];
+        for (pair, probability) in pairs.iter().zip(&probable) {
+            alone[pair.row as usize] -= probability;
+        }
+        Odds { probable, by_content, alone, places, by_row, by_col }
+    }
+
+    /// See the room's rule on time.
+    pub(super) fn confidence(&self, index: usize, pair: &Pair) -> Confidence {
+        let telling = pair.clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
+        let telling: f64 = telling.map(|(_, weight)| weight).sum();
+        let is_sure = telling >= TELLING && self.by_content[index] >= Confidence::SURE.probability();
+        Confidence::of(self.probable[index].min(if is_sure { 1.0 } else { TIMED }))
+    }
+
+    /// How many other pairs have the same exchange on either side.
+    pub(super) fn rivals(&self, pair: &Pair) -> u32 {
+        self.by_row[pair.row as usize].len() as u32 + self.by_col[pair.col as usize] - 2
+    }
+
+    /// What else may continue the request of the pair at `index`, the likeliest first.
+    pub(super) fn others(&self, rivals: &Rivals<'_>, pairs: &[Pair], index: usize) -> Vec<Rival> {
+        let mut others: Vec<Rival> = Vec::new();
+        for &other in &self.by_row[pairs[index].row as usize] {
+            let probability = self.probable[other as usize];
+            if other as usize == index || probability < NAMED {
+                continue;
+            }
+            let client = rivals.cols[pairs[other as usize].col as usize].seen.leg.client;
+            others.push(Rival { client, confidence: Confidence::of(probability.min(TIMED)) });
+        }
+        others.sort_by(|a, b| b.confidence.cmp(&a.confidence).then(a.client.cmp(&b.client)));
+        others.truncate(MAX_NAMED);
+        others
+    }
+}
+
+/// Bytes that come through unread join connections, not requests: all exchanges of two connections speak for each
+/// other.
+fn agree_on_connections(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64], edges: &mut [Edge]) {
+    let legs = |pair: &Pair| {
+        let (before, after) = (&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
+        (before.seen.leg.faces[0], after.seen.leg.faces[0])
+    };
+    let says = |probability: f64| {
+        let bounded = probability.clamp(0.02, 0.98);
+        (bounded / (1.0 - bounded)).ln()
+    };
+    let mut common: HashMap<(Tuple, Tuple), f64> = HashMap::new();
+    for (pair, &probability) in pairs.iter().zip(probable).filter(|(pair, _)| pair.is_through) {
+        *common.entry(legs(pair)).or_default() += says(probability);
+    }
+    for ((pair, edge), &probability) in pairs.iter().zip(edges).zip(probable) {
+        if pair.is_through {
+            let others = common.get(&legs(pair)).copied().unwrap_or_default() - says(probability);
+            edge.weight += others.clamp(-MOST_IN_COMMON, MOST_IN_COMMON);
+        }
+    }
+}
