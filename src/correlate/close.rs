@@ -2,7 +2,7 @@
 
 use super::handoffs;
 use super::leg::LegState;
-use super::ongoing::Ongoing;
+use super::ongoing::{Ongoing, Token};
 use super::{AFTERLIFE, Correlator, Due, REVIEW};
 use crate::model::{Application, Change, Direction, Part, Phase, Role, Sighting, Timestamp, Trail, Way};
 
@@ -26,6 +26,7 @@ impl Correlator {
         let state = &mut self.trails[slot as usize];
         let leg = &self.legs[state.leg as usize];
         let waits = state.exchange.application == Application::Http
+            && state.token == Token::Whole
             && state.request_seq.is_some()
             && state.reply_seq.is_none();
         if waits && !leg.is_mid_stream && leg.live.last() == Some(&slot) {
@@ -307,7 +308,7 @@ impl Correlator {
 impl LegState {
     /// Payload bytes of a TCP exchange, from its first byte to its last or to where reading stands.
     fn count_bytes(&self, state: &Ongoing, exchange: &mut crate::model::Exchange) {
-        if self.protocol != crate::model::Protocol::Tcp {
+        if self.protocol != crate::model::Protocol::Tcp || matches!(state.token, Token::Stream(_)) {
             return;
         }
         let bytes = |start: Option<u32>, end: Option<u32>, way: Way| {

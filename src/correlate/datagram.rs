@@ -44,7 +44,7 @@ impl Correlator {
         });
         known.unwrap_or_else(|| {
             let application = match token {
-                Token::Whole => Application::Udp,
+                Token::Whole | Token::Stream(_) => Application::Udp,
                 Token::Dns(_) => Application::Dns,
                 Token::Echo(_) => Application::Icmp,
             };

@@ -89,6 +89,8 @@ pub(super) struct LegState {
     /// By way.
     pub streams: [Stream; 2],
     pub carries: Carries,
+    /// The highest number of an HTTP/2 request.
+    pub newest_stream: u32,
     /// The client that a PROXY protocol header in front of the connection announces.
     pub announced: Option<Endpoint>,
     /// Slots of the exchanges that are followed, oldest first.
@@ -113,6 +115,7 @@ impl LegState {
             left: [0; 2],
             streams: <[Stream; 2]>::default(),
             carries: Carries::Unknown,
+            newest_stream: 0,
             announced: None,
             live: SmallVec::new(),
             exchanges: 0,
@@ -221,6 +224,7 @@ impl LegState {
         if self.carries == Carries::Unknown {
             self.carries = other.carries;
         }
+        self.newest_stream = self.newest_stream.max(other.newest_stream);
         self.announced = self.announced.or(other.announced);
         for (way, from) in [(0, usize::from(is_turned)), (1, usize::from(!is_turned))] {
             self.entered[way] |= other.entered[from];

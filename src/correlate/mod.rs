@@ -23,9 +23,11 @@ mod datagram;
 mod errors;
 mod fingerprint;
 mod handoffs;
+mod http2;
 mod join;
 mod leg;
 mod limits;
+mod messages;
 mod ongoing;
 mod places;
 mod reader;
@@ -65,6 +67,8 @@ const REVIEW: i64 = 5 * SECONDS;
 const AFTERLIFE: i64 = 2 * SECONDS;
 /// Exchanges of one leg followed at once.
 const MAX_LIVE: usize = 32;
+/// Streams of one HTTP/2 connection followed at once; servers usually allow 100 to 250.
+const MAX_STREAMS: usize = 256;
 
 /// A packet with what the core knows of where it is.
 #[derive(Clone, Copy)]
@@ -264,7 +268,9 @@ impl Correlator {
 
     /// A leg follows a bounded number of exchanges: the oldest one is handed on early.
     fn make_room(&mut self, leg_slot: u32) {
-        if self.legs[leg_slot as usize].live.len() < MAX_LIVE {
+        let leg = &self.legs[leg_slot as usize];
+        let bound = if leg.carries == reader::Carries::Http2 { MAX_STREAMS } else { MAX_LIVE };
+        if leg.live.len() < bound {
             return;
         }
         let oldest = self.legs[leg_slot as usize].live[0];

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::model::{
     Application, Direction, Exchange, IcmpNotice, Marks, Part, Phase, Proxy, Sighting, TcpSegment, Timestamp,
-    VantageId, Way,
+    Tls, VantageId, Way,
 };
 
 use super::limits::Limits;
@@ -15,6 +15,8 @@ use super::stream::before;
 pub(super) enum Token {
     /// The connection or flow itself.
     Whole,
+    /// A stream of an HTTP/2 connection.
+    Stream(u32),
     /// A DNS transaction id.
     Dns(u16),
     /// An ICMP echo sequence number.
@@ -138,6 +140,10 @@ impl Ongoing {
         }
     }
 
+    pub(super) fn tls(&mut self) -> &mut Tls {
+        self.exchange.tls.get_or_insert_default()
+    }
+
     pub(super) fn marks(&mut self) -> &mut Marks {
         self.marks.get_or_insert_default()
     }
@@ -191,6 +197,15 @@ impl Ongoing {
         mine.host = mine.host.take().or(theirs.host);
         mine.status = mine.status.or(theirs.status);
         mine.dns = mine.dns.take().or(theirs.dns);
+        mine.grpc_status = mine.grpc_status.or(theirs.grpc_status);
+        if let Some(theirs) = theirs.tls {
+            let mine = mine.tls.get_or_insert_default();
+            mine.version = mine.version.or(theirs.version);
+            mine.agreed_alpn = mine.agreed_alpn.take().or(theirs.agreed_alpn);
+            if mine.alpn.is_empty() {
+                mine.alpn = theirs.alpn;
+            }
+        }
         if let Some(marks) = other.marks {
             self.add_marks(marks);
         }

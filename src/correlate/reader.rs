@@ -6,8 +6,10 @@
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
+use super::http2::Frames;
+use super::ongoing::Token;
 use crate::decode::proxy::{Preamble, preamble};
-use crate::decode::{clean, extend_digest, http, tls};
+use crate::decode::{clean, extend_digest, http, http2, tls};
 use crate::model::{Digest, Endpoint, Marks, Way};
 
 /// Bytes of one head that may be kept while it is incomplete; servers refuse longer ones.
@@ -15,7 +17,7 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Segments of a connection caught in the middle that are looked at for the begin of a head.
 const MAX_SEARCHED: u8 = 64;
 /// Bytes of a body that go into its digest: enough to tell bodies apart, and there at once.
-const MAX_DIGESTED: u32 = 1024;
+pub(super) const MAX_DIGESTED: u32 = 1024;
 /// Answers of one segment whose requests are known.
 pub(super) const MAX_ASKED: usize = 8;
 
@@ -25,6 +27,7 @@ pub(super) enum Carries {
     #[default]
     Unknown,
     Http,
+    Http2,
     Tls,
     /// HTTP gave way to something else: an upgrade, or CONNECT.
     Tunnel,
@@ -37,32 +40,48 @@ pub(super) enum Event {
     /// A PROXY protocol header stands in front of everything, and announces this client.
     Announced(Option<Endpoint>),
     RequestStart(u32),
-    RequestHead {
-        method: Box<str>,
-        target: Box<str>,
-        host: Option<Box<str>>,
-        marks: Box<Marks>,
-    },
-    RequestEnd(u32),
     ReplyStart(u32),
+    /// First payload byte of a way that is not HTTP.
+    OpaqueStart(u32),
+    /// More is known of an exchange that has begun.
+    Of(Fact),
+    /// The stream was ended before its time.
+    Reset,
+    /// The server takes no stream beyond this one.
+    GoAway(u32),
+}
+
+/// What a message tells of its exchange.
+#[derive(Debug)]
+pub(super) enum Fact {
+    RequestHead {
+        method: Option<Box<str>>,
+        target: Option<Box<str>>,
+        host: Option<Box<str>>,
+        marks: Option<Box<Marks>>,
+    },
     ReplyHead {
         status: u16,
     },
     /// An interim answer (1xx) ended here: the real one follows.
     Interim,
-    ReplyEnd(u32),
+    /// The message ended before this sequence number.
+    End(u32),
     /// More is known of the body, or of the bytes that are not understood.
     Body(Digest),
     /// The answer gives the connection over to another protocol.
     Tunnel,
-    /// First payload byte of a way that is not HTTP.
-    OpaqueStart(u32),
-    TlsHello {
-        server_name: Option<Box<str>>,
-    },
+    /// The answer goes on in HTTP/2, as stream 1.
+    Upgraded,
+    /// So many more bytes are of this stream.
+    Carried(u32),
+    GrpcStatus(u16),
+    ClientHello(tls::ClientHello),
+    ServerHello(tls::ServerHello),
 }
 
-pub(super) type Events = SmallVec<[Event; 4]>;
+/// With the exchange of the leg that each is about.
+pub(super) type Events = SmallVec<[(Token, Event); 4]>;
 
 /// What an answer's meaning depends on of its request (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +123,15 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
+    pub(super) fn tell(&mut self, token: Token, event: Event) {
+        self.events.push((token, event));
+    }
+
+    /// Tells a fact of the exchange that `token` names.
+    pub(super) fn learn(&mut self, token: Token, fact: Fact) {
+        self.tell(token, Event::Of(fact));
+    }
+
     fn start(&self, at: u32) -> Event {
         match self.way {
             Way::Request => Event::RequestStart(at),
@@ -135,6 +163,10 @@ enum Reading {
         left: u64,
     },
     Chunked(http::Chunks),
+    /// HTTP/2, to the connection's end.
+    Frames(Box<Frames>),
+    /// Inside the record of a TLS hello.
+    Hello(Vec<u8>),
     /// Bytes without an end of their own, understood or not.
     UntilClose,
 }
@@ -158,9 +190,19 @@ pub(super) struct Reader {
     /// How much of the digest was told.
     told: u32,
     searched: u8,
+    /// An HTTP/1 head was read to its end.
+    has_head: bool,
 }
 
 impl Reader {
+    /// The streams of HTTP/2 that the bytes from `start` to `end` are of.
+    pub(super) fn streams(&self, start: u32, end: u32) -> SmallVec<[u32; 2]> {
+        match &self.reading {
+            Reading::Frames(frames) => frames.streams(start, end),
+            _ => SmallVec::new(),
+        }
+    }
+
     /// Reads `len` bytes from sequence number `at`, of which `bytes` were captured.
     pub(super) fn read(&mut self, context: &mut Context<'_>, at: u32, len: u32, bytes: &[u8]) {
         let mut done = 0_u32;
@@ -180,7 +222,12 @@ impl Reader {
     /// Steps over bytes that were not captured, where it does not matter what they were.
     pub(super) fn cross_gap(&mut self, gap: u32) -> bool {
         let can_cross = match &mut self.reading {
+            Reading::Hello(_) => {
+                self.reading = Reading::UntilClose;
+                true
+            }
             Reading::UntilClose => true,
+            Reading::Frames(frames) => frames.cross_gap(gap),
             Reading::Body { left } if *left > u64::from(gap) => {
                 *left -= u64::from(gap);
                 true
@@ -199,9 +246,13 @@ impl Reader {
             && *context.carries == Carries::Http
             && !context.is_mid_stream
         {
-            context.events.push(context.start(at));
+            let start = context.start(at);
+            context.tell(Token::Whole, start);
         }
-        self.reading = Reading::Boundary;
+        match &mut self.reading {
+            Reading::Frames(frames) => frames.lose(),
+            reading => *reading = Reading::Boundary,
+        }
         self.searched = 0;
     }
 
@@ -223,6 +274,16 @@ impl Reader {
                 step
             }
             Reading::Chunked(chunks) => self.read_chunks(context, chunks, piece),
+            Reading::Frames(mut frames) => {
+                frames.read(context, piece.at, piece.len, piece.bytes);
+                self.reading = Reading::Frames(frames);
+                piece.len
+            }
+            Reading::Hello(kept) => {
+                self.digest(piece.bytes, piece.len);
+                self.read_hello(context, kept, piece);
+                piece.len
+            }
             Reading::UntilClose => {
                 self.digest(piece.bytes, piece.len);
                 self.reading = Reading::UntilClose;
@@ -247,7 +308,7 @@ impl Reader {
                 piece.len
             }
             Preamble::Header { len, client } => {
-                context.events.push(Event::Announced(client));
+                context.tell(Token::Whole, Event::Announced(client));
                 (len as u32).saturating_sub(before).clamp(1, piece.len)
             }
             Preamble::Partial | Preamble::Absent => {
@@ -259,6 +320,12 @@ impl Reader {
 
     /// At a boundary: decides what begins here.
     fn begin(&mut self, context: &mut Context<'_>, piece: Piece<'_>) -> u32 {
+        if let Some(mut frames) = self.http2(context, piece.bytes) {
+            *context.carries = Carries::Http2;
+            frames.read(context, piece.at, piece.len, piece.bytes);
+            self.reading = Reading::Frames(Box::new(frames));
+            return piece.len;
+        }
         let is_lost = context.is_mid_stream && *context.carries == Carries::Unknown;
         let looks_like_head = match context.way {
             Way::Request if is_lost => http::begins_with_known_method(piece.bytes),
@@ -268,17 +335,40 @@ impl Reader {
         match *context.carries {
             Carries::Unknown | Carries::Http if looks_like_head => {
                 *context.carries = Carries::Http;
-                context.events.push(context.start(piece.at));
+                let start = context.start(piece.at);
+                context.tell(Token::Whole, start);
                 self.go_on_with_head(context, Vec::new(), piece)
             }
             // Empty lines before a head are ignored (RFC 9112 §2.2).
             Carries::Http if matches!(piece.bytes, [b'\r' | b'\n', ..]) => 1,
             Carries::Http => piece.len,
             Carries::Unknown if is_lost && self.searched < MAX_SEARCHED => piece.len,
-            Carries::Unknown | Carries::Tls | Carries::Tunnel | Carries::Other => {
+            Carries::Unknown | Carries::Http2 | Carries::Tls | Carries::Tunnel | Carries::Other => {
                 self.begin_opaque(context, piece);
                 piece.len
             }
+        }
+    }
+
+    /// A reader of HTTP/2 where that begins here, or goes on.
+    fn http2(&self, context: &Context<'_>, bytes: &[u8]) -> Option<Frames> {
+        const TELLING: usize = 3;
+        let is_known = *context.carries == Carries::Http2;
+        if !matches!(*context.carries, Carries::Unknown | Carries::Http | Carries::Http2) {
+            return None;
+        }
+        let is_lost = context.is_mid_stream && (is_known || *context.carries == Carries::Unknown);
+        let begun = bytes.iter().zip(http2::PREFACE).take_while(|(a, b)| a == b).count();
+        match context.way {
+            Way::Request if begun >= TELLING && begun == bytes.len().min(http2::PREFACE.len()) => {
+                Some(Frames::of_client(u32::from(self.has_head)))
+            }
+            _ if is_lost && http2::looks_like_frames(bytes) => Some(Frames::in_the_middle()),
+            Way::Reply if is_known && !context.is_mid_stream => Some(Frames::of_server()),
+            Way::Reply if *context.carries == Carries::Unknown && !context.is_mid_stream => {
+                http2::looks_like_server_preface(bytes).then(Frames::of_server)
+            }
+            _ => is_known.then(Frames::in_the_middle),
         }
     }
 
@@ -288,16 +378,39 @@ impl Reader {
         if *context.carries == Carries::Tunnel {
             return;
         }
-        context.events.push(Event::OpaqueStart(piece.at));
-        if *context.carries != Carries::Unknown {
+        context.tell(Token::Whole, Event::OpaqueStart(piece.at));
+        match (context.way, *context.carries) {
+            (Way::Request, Carries::Unknown) if tls::looks_like_hello(piece.bytes) => {
+                *context.carries = Carries::Tls;
+                self.read_hello(context, Vec::new(), piece);
+            }
+            (Way::Reply, Carries::Tls) => self.read_hello(context, Vec::new(), piece),
+            (_, Carries::Unknown) => *context.carries = Carries::Other,
+            _ => {}
+        }
+    }
+
+    /// Reads a hello of which `kept` was there before, once its record is whole; one that the capture cut, as far
+    /// as it goes.
+    fn read_hello(&mut self, context: &mut Context<'_>, mut kept: Vec<u8>, piece: Piece<'_>) {
+        kept.extend_from_slice(&piece.bytes[..piece.bytes.len().min(MAX_HEAD - kept.len())]);
+        let is_cut = (piece.bytes.len() as u32) < piece.len || kept.len() >= MAX_HEAD;
+        let is_whole = tls::record_len(&kept).is_some_and(|len| kept.len() >= len);
+        if tls::looks_like_hello(&kept) && !is_whole && !is_cut {
+            self.reading = Reading::Hello(kept);
             return;
         }
-        *context.carries = Carries::Other;
-        if context.way == Way::Request
-            && let Some(hello) = tls::client_hello(piece.bytes)
-        {
-            *context.carries = Carries::Tls;
-            context.events.push(Event::TlsHello { server_name: hello.sni });
+        self.reading = Reading::UntilClose;
+        match context.way {
+            Way::Request => match tls::client_hello(&kept) {
+                Some(hello) => context.learn(Token::Whole, Fact::ClientHello(hello)),
+                None => *context.carries = Carries::Other,
+            },
+            Way::Reply => {
+                if let Some(hello) = tls::server_hello(&kept) {
+                    context.learn(Token::Whole, Fact::ServerHello(hello));
+                }
+            }
         }
     }
 
@@ -319,6 +432,7 @@ impl Reader {
             }
             HeadEnd::Whole { len, framing } => {
                 let taken = (len.saturating_sub(before) as u32).clamp(1, piece.len);
+                self.has_head |= framing.is_some();
                 let reading = match framing {
                     None => Reading::Boundary,
                     Some(http::Framing::Length(left)) => Reading::Body { left },
@@ -370,20 +484,17 @@ impl Reader {
     fn tell_body(&mut self, context: &mut Context<'_>) {
         if self.body.len > self.told {
             self.told = self.body.len;
-            context.events.push(Event::Body(self.body));
+            context.learn(Token::Whole, Fact::Body(self.body));
         }
     }
 
     fn end_message(&mut self, context: &mut Context<'_>, end: u32) {
         self.tell_body(context);
         self.reading = Reading::Boundary;
-        context.events.push(match context.way {
-            Way::Request => Event::RequestEnd(end),
-            Way::Reply => {
-                context.asked.pop_at(0);
-                Event::ReplyEnd(end)
-            }
-        });
+        context.learn(Token::Whole, Fact::End(end));
+        if context.way == Way::Reply {
+            context.asked.pop_at(0);
+        }
     }
 }
 
@@ -402,24 +513,32 @@ fn read_head(context: &mut Context<'_>, bytes: &[u8], is_cut: bool) -> HeadEnd {
             if is_whole {
                 extend_digest(&mut marks.request_head, &bytes[..head.head_len]);
             }
-            context.events.push(Event::RequestHead {
-                method: clean(head.method),
-                target: clean(head.target),
-                host: head.host.map(clean),
-                marks,
-            });
+            context.learn(
+                Token::Whole,
+                Fact::RequestHead {
+                    method: Some(clean(head.method)),
+                    target: Some(clean(head.target)),
+                    host: head.host.map(clean),
+                    marks: Some(marks),
+                },
+            );
             HeadEnd::Whole { len: head.head_len, framing }
         }
         http::Head::Response(head) if head.is_interim() => {
-            context.events.push(Event::Interim);
+            context.learn(Token::Whole, Fact::Interim);
+            HeadEnd::Whole { len: head.head_len, framing: None }
+        }
+        http::Head::Response(head) if head.status == 101 && head.names_http2 => {
+            *context.carries = Carries::Http2;
+            context.learn(Token::Whole, Fact::Upgraded);
             HeadEnd::Whole { len: head.head_len, framing: None }
         }
         http::Head::Response(head) => {
-            context.events.push(Event::ReplyHead { status: head.status });
+            context.learn(Token::Whole, Fact::ReplyHead { status: head.status });
             let asked = context.asked.first().copied().unwrap_or(Asked::Content);
             if head.is_tunnel(asked.method()) {
                 *context.carries = Carries::Tunnel;
-                context.events.push(Event::Tunnel);
+                context.learn(Token::Whole, Fact::Tunnel);
             }
             HeadEnd::Whole { len: head.head_len, framing: is_whole.then(|| head.framing(asked.method())) }
         }

@@ -2,6 +2,8 @@
 //!
 //! Bytes come from whichever capture point shows them first; later sightings of the same bytes are skipped.
 
+use smallvec::SmallVec;
+
 use super::reader::{Context, MAX_HEAD, Reader};
 
 /// Segments kept while an earlier one is missing.
@@ -97,6 +99,11 @@ impl Stream {
         while let Some((seq, len, bytes)) = self.take_ready() {
             self.read(context, seq, len, &bytes);
         }
+    }
+
+    /// The streams of HTTP/2 that the bytes from `start` to `end` are of.
+    pub(super) fn streams(&self, start: u32, end: u32) -> SmallVec<[u32; 2]> {
+        self.reader.streams(start, end)
     }
 
     fn position(&self) -> u32 {

@@ -6,17 +6,15 @@ use smallvec::SmallVec;
 use super::join::{Located, can_be_followed, sender_is_client};
 use super::leg::{LegState, key_of};
 use super::ongoing::{Ongoing, Token};
-use super::reader::{Asked, Carries, Context, Event, MAX_ASKED};
+use super::reader::{Asked, Carries, Context, MAX_ASKED};
 use super::stream::before;
 use super::{Correlator, Crossing};
-use crate::decode::dns;
-use crate::model::{Application, Endpoint, Part, Phase, Sighting, TcpSegment, Way};
+use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
 
 /// How far a SYN may lie before the first byte known of its connection, when records come out of order.
 const SYN_SLACK: u32 = 1 << 20;
 /// A segment this far from where its connection stands belongs to an older one with the same addresses.
 const FAR: u32 = 1 << 26;
-const DNS_PORT: u16 = 53;
 
 impl Correlator {
     pub(super) fn handle_tcp(&mut self, crossing: Crossing<'_>, segment: TcpSegment) {
@@ -88,8 +86,8 @@ impl Correlator {
         };
         leg.stream(way).feed(&mut context, segment.seq, segment.len, payload);
         leg.carries = carries;
-        for event in events.drain(..) {
-            self.apply(located, event, payload);
+        for (token, event) in events.drain(..) {
+            self.apply(located, token, event, payload);
         }
         self.events = events;
     }
@@ -103,160 +101,6 @@ impl Correlator {
             .map(|trail| Asked::by(trail.exchange.method.as_deref()))
             .take(MAX_ASKED)
             .collect()
-    }
-
-    fn apply(&mut self, located: Located, event: Event, payload: &[u8]) {
-        let leg = located.leg;
-        match event {
-            Event::Announced(client) => self.announce(leg, client),
-            Event::RequestStart(seq) => self.start_request(leg, seq),
-            Event::ReplyStart(seq) => self.start_reply(leg, seq),
-            Event::RequestHead { method, target, host, marks } => self.with_newest(leg, |trail| {
-                trail.exchange.method = Some(method);
-                trail.exchange.path = Some(target);
-                trail.exchange.host = host;
-                trail.add_marks(marks);
-            }),
-            Event::ReplyHead { status } => {
-                self.with_answered(leg, |trail| trail.exchange.status = Some(status));
-            }
-            Event::Interim => self.with_answered(leg, |trail| trail.reply_seq = None),
-            Event::RequestEnd(seq) => self.with_newest(leg, |trail| trail.request_end = Some(seq)),
-            Event::ReplyEnd(seq) => self.with_answered(leg, |trail| trail.reply_end = Some(seq)),
-            Event::Body(digest) => match located.way {
-                Way::Request => self.with_newest(leg, |trail| trail.marks().request_body = digest),
-                Way::Reply => self.with_answered(leg, |trail| trail.marks().reply_body = digest),
-            },
-            Event::Tunnel => self.with_answered(leg, |trail| trail.request_end = None),
-            Event::OpaqueStart(seq) => self.start_opaque(located, seq, payload),
-            Event::TlsHello { server_name } => self.with_newest(leg, |trail| {
-                trail.exchange.application = Application::Tls;
-                trail.exchange.host = server_name;
-            }),
-        }
-    }
-
-    /// The whole connection is for `client`, its exchange that is there already as well as those to come.
-    fn announce(&mut self, leg_slot: u32, client: Option<Endpoint>) {
-        let leg = &mut self.legs[leg_slot as usize];
-        leg.announced = client;
-        if let (Some(_), Some(&slot)) = (client, leg.live.first()) {
-            self.trails[slot as usize].marks().announced = client;
-        }
-    }
-
-    /// A request begins: on the exchange that waits for one, or on a new one.
-    fn start_request(&mut self, leg_slot: u32, seq: u32) {
-        let leg = &self.legs[leg_slot as usize];
-        let is_mid_stream = leg.is_mid_stream;
-        let waiting = leg.live.iter().copied().find(|&slot| {
-            let trail = &self.trails[slot as usize];
-            trail.request_seq.is_none() && !trail.was_answered_before(seq)
-        });
-        let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
-        let leg = &self.legs[leg_slot as usize];
-        let trail = &mut self.trails[slot as usize];
-        trail.request_seq = Some(seq);
-        trail.exchange.application = Application::Http;
-        if leg.announced.is_some() {
-            trail.marks().announced = leg.announced;
-        }
-        if is_mid_stream && trail.reply_seq.is_none() {
-            // What came before belongs to an exchange that began before the recording.
-            trail.log.retain(|old| old.way == Way::Request && old.len > 0 && !before(old.seq, seq));
-        }
-        self.claim(leg_slot, slot, Way::Request, seq);
-    }
-
-    /// An answer begins: to the oldest request without one.
-    fn start_reply(&mut self, leg_slot: u32, seq: u32) {
-        let leg = &self.legs[leg_slot as usize];
-        let waiting = leg.live.iter().copied().find(|&slot| {
-            let trail = &self.trails[slot as usize];
-            trail.reply_seq.is_none()
-        });
-        let slot = waiting.unwrap_or_else(|| self.begin(leg_slot, Token::Whole, Application::Http));
-        let trail = &mut self.trails[slot as usize];
-        trail.reply_seq = Some(seq);
-        trail.exchange.application = Application::Http;
-        self.claim(leg_slot, slot, Way::Reply, seq);
-    }
-
-    /// Sightings from `seq` on that were noted on an earlier exchange, because the bytes could not be read
-    /// yet, belong to the one that begins there.
-    fn claim(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
-        self.end_earlier(leg_slot, slot, way, seq);
-        let is_claimed =
-            |old: &Sighting| old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len));
-        let live = self.legs[leg_slot as usize].live.clone();
-        for other in live.into_iter().filter(|&other| other != slot) {
-            let log = &mut self.trails[other as usize].log;
-            if !log.iter().any(is_claimed) {
-                continue;
-            }
-            let claimed: Vec<Sighting> = log.iter().copied().filter(is_claimed).collect();
-            log.retain(|old| !is_claimed(old));
-            for mut sighting in claimed {
-                sighting.part = part_of_data(Some(seq), sighting.seq, sighting.len);
-                self.trails[slot as usize].note(sighting, &self.limits);
-            }
-        }
-        for old in &mut self.trails[slot as usize].log {
-            if is_claimed(old) && old.part == Part::Body {
-                old.part = part_of_data(Some(seq), old.seq, old.len);
-            }
-        }
-    }
-
-    /// A message whose end could not be told, since the capture cut its head, ends where the next one begins.
-    fn end_earlier(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
-        let live = &self.legs[leg_slot as usize].live;
-        let earlier = live.iter().take_while(|&&other| other != slot).last();
-        let Some(trail) = earlier.map(|&earlier| &mut self.trails[earlier as usize]) else { return };
-        let (start, end) = match way {
-            Way::Request => (trail.request_seq, &mut trail.request_end),
-            Way::Reply => (trail.reply_seq, &mut trail.reply_end),
-        };
-        if start.is_some() {
-            end.get_or_insert(seq);
-        }
-    }
-
-    fn start_opaque(&mut self, located: Located, seq: u32, payload: &[u8]) {
-        let leg = &self.legs[located.leg as usize];
-        let is_dns = leg.faces[0].tuple.dst.port == DNS_PORT;
-        let Some(slot) = leg.live.first().copied() else { return };
-        let trail = &mut self.trails[slot as usize];
-        let start = match located.way {
-            Way::Request => &mut trail.request_seq,
-            Way::Reply => &mut trail.reply_seq,
-        };
-        if start.is_none() {
-            *start = Some(seq);
-            self.claim(located.leg, slot, located.way, seq);
-        }
-        if is_dns && let Some(message) = dns::tcp_message(payload) {
-            self.trails[slot as usize].exchange.application = Application::Dns;
-            self.note_lookup(slot, &message);
-        }
-    }
-
-    fn with_newest(&mut self, leg: u32, change: impl FnOnce(&mut Ongoing)) {
-        let live = &self.legs[leg as usize].live;
-        let newest = live.iter().rev().find(|&&slot| self.trails[slot as usize].request_seq.is_some());
-        if let Some(&slot) = newest.or(live.last()) {
-            change(&mut self.trails[slot as usize]);
-        }
-    }
-
-    fn with_answered(&mut self, leg: u32, change: impl FnOnce(&mut Ongoing)) {
-        let live = &self.legs[leg as usize].live;
-        // Answers come in order: the one being read is the latest that began.
-        let answered =
-            live.iter().rev().copied().find(|&slot| self.trails[slot as usize].reply_seq.is_some());
-        if let Some(slot) = answered {
-            change(&mut self.trails[slot as usize]);
-        }
     }
 
     fn note_segment(
@@ -298,6 +142,18 @@ impl Correlator {
             return leg.live.last().copied().into_iter().collect();
         }
         let segment_end = segment.seq.wrapping_add(segment.len);
+        if leg.carries == Carries::Http2 {
+            let streams = leg.streams[located.way as usize].streams(segment.seq, segment_end);
+            let owners: SmallVec<[u32; 2]> = streams
+                .iter()
+                .filter_map(|&stream| self.live_with(located.leg, Token::Stream(stream)))
+                .collect();
+            if !owners.is_empty() {
+                return owners;
+            }
+            // The preface and the settings belong to the connection, as long as there is nothing else.
+            return self.live_with(located.leg, Token::Whole).into_iter().collect();
+        }
         let mut owners = SmallVec::new();
         for &slot in leg.live.iter().rev() {
             let (start, end) = self.trails[slot as usize].range(located.way);
@@ -392,6 +248,7 @@ impl LegState {
         let reply = &self.streams[Way::Reply as usize];
         match (trail.reply_end, self.carries) {
             (Some(end), _) => reply.has_acked(end) || self.reached_everywhere(Way::Reply, end),
+            (None, Carries::Http2) => false,
             (None, Carries::Http) if trail.reply_seq.is_none() => false,
             (None, _) => reply.fin.is_some_and(|fin| reply.has_acked(fin)) && !self.is_reset,
         }
@@ -414,7 +271,7 @@ fn part_of(trail: &Ongoing, way: Way, segment: TcpSegment) -> Part {
 }
 
 /// Whether data from `seq` carries the first byte, `start`.
-fn part_of_data(start: Option<u32>, seq: u32, len: u32) -> Part {
+pub(super) fn part_of_data(start: Option<u32>, seq: u32, len: u32) -> Part {
     match start {
         Some(start) if start.wrapping_sub(seq) < len => Part::Head,
         _ => Part::Body,

@@ -1,6 +1,7 @@
 //! Scenarios: a small cluster that plays packets, and what the core must make of them.
 
 mod exchanges;
+mod http2;
 
 use super::*;
 use crate::model::{

@@ -12,6 +12,7 @@ mod clean;
 mod digest;
 pub mod dns;
 pub mod http;
+pub mod http2;
 mod icmp;
 mod neighbour;
 mod network;

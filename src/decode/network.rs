@@ -8,9 +8,9 @@ use etherparse::{
 use super::{Layer, Reason, Stop, icmp, neighbour, transport, usual};
 use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, Tuple};
 
-/// The most payload bytes of one packet that are kept, in bytes. Heads fit; a larger segment is followed by its
-/// length.
-pub const MAX_PAYLOAD: u16 = 16 * 1024;
+/// The most payload bytes of one packet that are kept, in bytes: what a segment can have that segmentation offload
+/// leaves whole. The heads of HTTP/2 may lie anywhere in it.
+pub const MAX_PAYLOAD: u16 = u16::MAX;
 
 /// The protocol of a tuple that has none, such as ARP's: a number that IANA keeps reserved.
 pub const NO_PROTOCOL: Protocol = Protocol::Other(255);

@@ -1,5 +1,7 @@
 //! What was asked and answered.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Ip, Timestamp};
@@ -42,6 +44,9 @@ pub struct Exchange {
     pub request_bytes: u64,
     pub reply_bytes: u64,
     pub dns: Option<Box<Lookup>>,
+    pub tls: Option<Box<Tls>>,
+    /// How a gRPC call ended, by its trailers: 0 OK, 5 NOT_FOUND, 14 UNAVAILABLE.
+    pub grpc_status: Option<u16>,
 }
 
 impl Exchange {
@@ -55,6 +60,34 @@ impl Exchange {
             request_bytes: 0,
             reply_bytes: 0,
             dns: None,
+            tls: None,
+            grpc_status: None,
+        }
+    }
+}
+
+/// What a TLS connection's hellos say in clear text (RFC 8446 §4.1). The name asked for is [`Exchange::host`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// The version agreed on, once the server's hello was seen.
+    pub version: Option<TlsVersion>,
+    /// Application protocols that the client offers, the one it likes best first (RFC 7301).
+    pub alpn: Vec<Box<str>>,
+    /// The one agreed on, where the server says it in clear text: up to TLS 1.2.
+    pub agreed_alpn: Option<Box<str>>,
+}
+
+/// A protocol version as it is on the wire: 0x0304 is TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TlsVersion(pub u16);
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0x0300 => f.write_str("SSL 3.0"),
+            known @ 0x0301..=0x0304 => write!(f, "TLS 1.{}", known - 0x0301),
+            other => write!(f, "TLS {other:#06x}"),
         }
     }
 }

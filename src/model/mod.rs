@@ -35,7 +35,7 @@ pub mod sample;
 
 pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use clock::{ClockFit, Clocks};
-pub use exchange::{Application, Exchange, Lookup, Resolution};
+pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,

@@ -179,6 +179,18 @@ struct ExchangeRow<'a> {
     status: Option<u16>,
     request_bytes: u64,
     reply_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grpc_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsRow<'a>>,
+}
+
+/// `version` and `agreed_alpn` are null where the server's hello was not seen or does not say.
+#[derive(serde::Serialize)]
+struct TlsRow<'a> {
+    version: Option<String>,
+    alpn: &'a [Box<str>],
+    agreed_alpn: Option<&'a str>,
 }
 
 impl<'a> ExchangeRow<'a> {
@@ -191,6 +203,12 @@ impl<'a> ExchangeRow<'a> {
             status: exchange.status,
             request_bytes: exchange.request_bytes,
             reply_bytes: exchange.reply_bytes,
+            grpc_status: exchange.grpc_status,
+            tls: exchange.tls.as_deref().map(|tls| TlsRow {
+                version: tls.version.map(|version| version.to_string()),
+                alpn: &tls.alpn,
+                agreed_alpn: tls.agreed_alpn.as_deref(),
+            }),
         }
     }
 }
@@ -449,6 +467,19 @@ mod tests {
     }
 
     #[test]
+    fn journeys_through_proxies() {
+        let written = sample::with_context(Manner::default(), |context| {
+            let mut out = Vec::new();
+            for (id, journey) in (1..).zip(&sample::proxies::all()) {
+                super::journey(&mut out, id, journey, context);
+                out.push(b'\n');
+            }
+            String::from_utf8(out).expect("text")
+        });
+        insta::assert_snapshot!(written);
+    }
+
+    #[test]
     fn it_is_json_and_the_same_in_every_language() {
         let document_in_english = document(Manner::default());
         assert_eq!(document(Manner::new(crate::timeline::Language::Zh)), document_in_english);
@@ -465,7 +496,10 @@ mod tests {
             evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
             confidence: Confidence::of(0.87),
             rivals: 2,
-            others: Vec::new(),
+            others: vec![Rival {
+                client: Endpoint::new(Ip::v4([10, 0, 0, 2]), 4000),
+                confidence: Confidence::of(0.12),
+            }],
             request_delay_ns: Some(640_000),
             is_given_up: true,
             ..crate::model::sample::hop(0, Proxy::Traefik)
@@ -476,7 +510,7 @@ mod tests {
         });
         assert_eq!(
             String::from_utf8(out).expect("text"),
-            r#"{"from_leg":1,"to_leg":2,"node":"kappa2","proxy":"traefik","evidence":["trace-id","timing"],"confidence":0.87,"request_delay_ns":640000,"reply_delay_ns":null,"rivals":2,"given_up":true}"#
+            r#"{"from_leg":1,"to_leg":2,"node":"kappa2","proxy":"traefik","evidence":["trace-id","timing"],"confidence":0.87,"request_delay_ns":640000,"reply_delay_ns":null,"rivals":2,"others":[{"client":"10.0.0.2:4000","confidence":0.12}],"given_up":true}"#
         );
     }
 

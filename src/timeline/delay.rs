@@ -1,8 +1,10 @@
 //! How long each stage took.
 
 use crate::model::{Clocks, Journey, NodeId, State, Timestamp, Visit};
+use crate::timeline::proxies::own_time;
 
-/// A stage's delay: from the sighting before it on the way; for a stage between two sightings, the interval.
+/// A stage's delay: from the sighting before it on the way; for a stage between two sightings, the interval; at a
+/// proxy, how long it kept what it took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Took {
     /// Negative where two nodes' clocks disagree by more than the way took.
@@ -30,7 +32,10 @@ pub fn delays<'a>(
                     is_uncertain: error.is_none_or(|error| error > 0 && error >= nanos.abs()),
                 }
             }),
-            State::Bounded { after, before } => interval(after, before),
+            State::Bounded { after, before } => match own_time(journey, visit) {
+                Some(nanos) => Some(Took { nanos, is_at_most: false, is_uncertain: false }),
+                None => interval(after, before),
+            },
             _ => None,
         };
         if let State::Seen { time } = visit.state {

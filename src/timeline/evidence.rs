@@ -2,18 +2,21 @@
 //! capture point shows.
 
 use crate::model::{
-    ClockFit, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, State, Translation, TranslationEvidence,
-    TranslationKind, Visit,
+    ClockFit, EvidenceKind, Grade, Hop, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, State,
+    Translation, TranslationEvidence, TranslationKind, Visit,
 };
+use crate::timeline::headline::exchange_summary;
 use crate::timeline::points::with_points;
+use crate::timeline::proxies::{join_symbol, percent};
 use crate::timeline::units::{Unit, duration};
 use crate::timeline::waterfall::origin;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Line, Tone};
+use crate::timeline::{Context, Line, Tone, proxy_name};
 
 /// The evidence in sections, each a head line and its facts, at most `width` cells wide.
 pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line> {
     let mut sheet = Sheet { context, lines: Vec::new() };
+    sheet.handoffs(journey);
     sheet.translations(journey);
     sheet.resolution(journey);
     sheet.notices(journey);
@@ -55,6 +58,77 @@ impl Sheet<'_> {
             line.space(1).push(*tone, text);
         }
         self.lines.push(line);
+    }
+
+    /// Each leg with what was exchanged on it, and under those that a proxy opened what joins them to the one before.
+    fn handoffs(&mut self, journey: &Journey) {
+        let trail = &*journey.trail;
+        if trail.hops.is_empty() {
+            return;
+        }
+        self.section(Word::Handoffs);
+        for (index, leg) in trail.legs.iter().enumerate() {
+            let hop = trail.hop_to(index);
+            if let Some(hop) = hop {
+                self.handoff(hop);
+            }
+            let number = format!("{} {}", self.word(Word::Leg), index + 1);
+            let server = leg.server.or(leg.target).map_or_else(|| "?".into(), |end| self.context.short(end));
+            let exchange =
+                exchange_summary(hop.map_or(&trail.exchange, |hop| &hop.exchange), self.context.manner);
+            let ends = format!("{} {} {server}", self.context.short(leg.client), self.context.manner.dials());
+            let mut parts =
+                vec![(Tone::Strong, number.as_str()), (Tone::Plain, ends.as_str()), (Tone::Dim, &exchange)];
+            if hop.is_some_and(|hop| hop.is_given_up) {
+                parts.push((Tone::Bad, self.word(Word::GivenUp)));
+            }
+            self.fact(&parts);
+        }
+    }
+
+    fn handoff(&mut self, hop: &Hop) {
+        let context = self.context;
+        let manner = context.manner;
+        let symbol = String::from(join_symbol(hop.confidence.grade(), manner)).repeat(2);
+        let (grade, tone) = match hop.confidence.grade() {
+            Grade::Sure => (Word::SureJoin, Tone::Good),
+            Grade::Likely => (Word::LikelyJoin, Tone::Plain),
+            Grade::Ambiguous => (Word::AmbiguousJoin, Tone::Bad),
+        };
+        let sure = format!("{} {}", manner.word(grade), percent(hop));
+        let rivals = match hop.rivals {
+            0 => manner.word(Word::NoRivalExchange).to_owned(),
+            count => format!("{} {count}", manner.word(Word::RivalExchanges)),
+        };
+        let rivals_tone = if hop.rivals > 0 && tone == Tone::Bad { Tone::Bad } else { Tone::Dim };
+        let dot = manner.dot();
+        self.fact(&[
+            (Tone::Own, &symbol),
+            (Tone::Own, proxy_name(hop.proxy, manner)),
+            (Tone::Dim, hop.node.map_or("?", |node| context.node(node))),
+            (Tone::Dim, dot),
+            (tone, &sure),
+            (Tone::Dim, dot),
+            (rivals_tone, &rivals),
+        ]);
+        for evidence in &hop.evidence {
+            self.fact(&[
+                (Tone::Dim, "   "),
+                (Tone::Plain, manner.word(evidence_word(evidence.kind))),
+                (Tone::Dim, &manner.text(&*evidence.detail)),
+            ]);
+        }
+        let kept = |nanos: Option<i64>| nanos.map_or_else(|| "?".to_owned(), |nanos| duration(nanos, manner));
+        if hop.request_delay_ns.is_some() || hop.reply_delay_ns.is_some() {
+            let times = format!(
+                "{} {} {dot} {} {}",
+                manner.word(Word::KeptRequest),
+                kept(hop.request_delay_ns),
+                manner.word(Word::KeptReply),
+                kept(hop.reply_delay_ns)
+            );
+            self.fact(&[(Tone::Dim, "   "), (Tone::Own, &times)]);
+        }
     }
 
     fn translations(&mut self, journey: &Journey) {
@@ -242,6 +316,19 @@ pub fn clock_text(node: NodeId, context: &Context<'_>) -> String {
     format!("{} {side} {reference} {error}", duration(offset_ns.saturating_abs(), manner))
 }
 
+const fn evidence_word(kind: EvidenceKind) -> Word {
+    match kind {
+        EvidenceKind::ProxyHeader => Word::ByProxyHeader,
+        EvidenceKind::TraceId => Word::ByTraceId,
+        EvidenceKind::ForwardedFor => Word::ByForwardedFor,
+        EvidenceKind::Payload => Word::ByPayload,
+        EvidenceKind::ResponsePayload => Word::ByResponsePayload,
+        EvidenceKind::RequestLine => Word::ByRequestLine,
+        EvidenceKind::SocketOwner => Word::BySocketOwner,
+        EvidenceKind::Timing => Word::ByTiming,
+    }
+}
+
 const fn reason_name(reason: IcmpReason) -> &'static str {
     match reason {
         IcmpReason::NetUnreachable => "net unreachable",
@@ -276,5 +363,19 @@ mod tests {
                 .collect();
             insta::assert_snapshot!("evidence", told.join("----\n"));
         });
+    }
+
+    #[test]
+    fn each_join_with_what_speaks_for_it() {
+        let told = |manner: Manner| {
+            sample::with_context(manner, |context| {
+                let retried = sample::proxies::retried(1, sample::START);
+                let text = |line: &Line| line.text().trim_end().to_owned() + "\n";
+                lines(&retried, context, 140).iter().map(text).collect::<String>()
+            })
+        };
+        insta::assert_snapshot!("evidence_proxies", told(Manner::default()));
+        insta::assert_snapshot!("evidence_proxies_zh", told(Manner::new(crate::timeline::Language::Zh)));
+        assert!(told(Manner::ascii()).is_ascii());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Application, Endpoint, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way,
+    Application, Endpoint, Exchange, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way,
 };
 use crate::timeline::units::{bytes, duration};
 use crate::timeline::words::Word;
@@ -51,7 +51,15 @@ pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Li
 
 /// What was asked and answered: `GET /r/17  200`, `A stock.shop  NXDOMAIN`, `SYN ×3`.
 pub fn exchange_text(trail: &Trail, manner: Manner) -> String {
-    let exchange = &trail.exchange;
+    let is_handshake = trail.exchange.application == Application::Tcp && is_only_handshake(trail);
+    if is_handshake && trail.retransmissions > 0 {
+        return format!("SYN {}{}", manner.times(), trail.retransmissions + 1);
+    }
+    if is_handshake { "SYN".to_owned() } else { exchange_summary(&trail.exchange, manner) }
+}
+
+/// What was asked and answered on one leg.
+pub fn exchange_summary(exchange: &Exchange, manner: Manner) -> String {
     let mut out = String::with_capacity(32);
     match exchange.application {
         Application::Http => {
@@ -64,21 +72,21 @@ pub fn exchange_text(trail: &Trail, manner: Manner) -> String {
             if let Some(status) = exchange.status {
                 let _ = write!(out, "  {status}");
             }
+            if let Some(status) = exchange.grpc_status {
+                let _ = write!(out, "  grpc {status}");
+            }
         }
         Application::Dns => match exchange.dns.as_deref() {
             Some(lookup) => write_lookup(&mut out, lookup, manner),
             None => out.push_str("dns"),
         },
-        Application::Tcp if is_only_handshake(trail) => {
-            out.push_str("SYN");
-            if trail.retransmissions > 0 {
-                let _ = write!(out, " {}{}", manner.times(), trail.retransmissions + 1);
-            }
-        }
         Application::Tls => {
             out.push_str("tls");
             if let Some(host) = exchange.host.as_deref() {
                 let _ = write!(out, " {host}");
+            }
+            if let Some(version) = exchange.tls.as_ref().and_then(|tls| tls.version) {
+                let _ = write!(out, "  {version}");
             }
         }
         Application::Icmp => out.push_str("echo"),
@@ -249,7 +257,8 @@ fn places_sentence(verdict: &Verdict, context: &Context<'_>) -> String {
 pub fn search_text(journey: &Journey, context: &Context<'_>) -> String {
     let ends = ends(&journey.trail);
     let mut out = String::with_capacity(160);
-    for endpoint in [ends.client, ends.target, ends.server].into_iter().flatten() {
+    let behind = journey.trail.legs.iter().skip(1).filter_map(|leg| leg.server.or(leg.target));
+    for endpoint in [ends.client, ends.target, ends.server].into_iter().flatten().chain(behind) {
         let _ = write!(out, "{endpoint} {} ", context.name(endpoint.ip).unwrap_or(""));
     }
     let exchange = &journey.trail.exchange;

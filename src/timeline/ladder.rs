@@ -6,23 +6,36 @@
 //!  ④ to the Service    │───── ④ ──►│       │       │        │        │       │         │        │     530 µs
 //!  ⑤ DNAT              │           │┄ ⑤ ┄►│       │        │        │       │         │        │
 //! ```
+//! A proxy has two columns, one for each of its sides, and what joins them is drawn between: `═` for a sure join,
+//! `─` for a likely one, `┄` with its percentage for an ambiguous one.
 
 mod frame;
+mod slim;
 
-use crate::model::{Direction, Journey, NodeId, State, VantageId, Visit, Way};
+use crate::model::{Direction, Grade, Journey, NodeId, Proxy, State, VantageId, Visit, Way};
 use crate::timeline::headline::state_tone;
 use crate::timeline::points::with_points;
+use crate::timeline::proxies::{depths, hop, percent};
 use crate::timeline::units::Unit;
 use crate::timeline::waterfall::{PointKind, Waterfall, point_kind};
 use crate::timeline::{Context, Tone};
 
-/// What a column stands for.
+/// What a column stands for. A point that is passed on several legs has a column for each, told apart by how many
+/// proxies lie before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     Client,
-    Interface(VantageId),
-    Kernel(NodeId),
-    Switch,
+    Interface(VantageId, usize),
+    Kernel(NodeId, usize),
+    Switch(usize),
+    /// A proxy's side towards the client, and the one towards the server.
+    Proxy(Proxy, usize, Side),
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Client,
     Server,
 }
 
@@ -48,6 +61,18 @@ pub struct Step {
     pub tone: Tone,
     /// Nanoseconds from the start.
     pub at: Option<i64>,
+    /// At a proxy, how it goes on.
+    pub join: Option<Join>,
+}
+
+/// A proxy's two sides, joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The column of the far side.
+    pub to: usize,
+    pub grade: Grade,
+    /// How sure it is, where it is not sure.
+    pub percent: String,
 }
 
 /// Columns and steps, independent of any width.
@@ -63,15 +88,16 @@ impl Ladder {
         let journey = &*with_points(journey, context);
         let columns = columns(journey, context);
         let waterfall = Waterfall::new(journey, context, false);
-        let shown = journey.visits().enumerate().filter(|(_, visit)| !matches!(visit.state, State::Skipped));
         let mut place = 0;
-        let steps = shown
+        let steps = shown(journey)
             .zip(&waterfall.rows)
-            .map(|((index, visit), row)| {
-                let to =
-                    point(journey, index, visit).and_then(|point| column(&columns, point)).unwrap_or(place);
+            .map(|((index, visit, depth), row)| {
+                let to = point(journey, index, visit, depth)
+                    .and_then(|point| column(&columns, point))
+                    .unwrap_or(place);
                 let from = origin(&columns, to, visit).unwrap_or(place);
-                place = to;
+                let join = join(journey, visit, &columns, depth);
+                place = join.as_ref().map_or(to, |join| join.to);
                 Step {
                     mark: row.mark.to_string(),
                     label: row.label.to_string(),
@@ -80,6 +106,7 @@ impl Ladder {
                     stroke: stroke(&visit.state),
                     tone: state_tone(&visit.state, visit.stage.way),
                     at: row.at,
+                    join,
                 }
             })
             .collect();
@@ -92,6 +119,14 @@ impl Ladder {
     }
 }
 
+/// The visits that the route passes: place, visit, and how many proxies lie before it.
+fn shown(journey: &Journey) -> impl Iterator<Item = (usize, &Visit, usize)> {
+    let visits = journey.visits().zip(depths(journey)).enumerate();
+    visits
+        .filter(|(_, (visit, _))| !matches!(visit.state, State::Skipped))
+        .map(|(index, (visit, depth))| (index, visit, depth))
+}
+
 const fn stroke(state: &State) -> Stroke {
     match state {
         State::Seen { .. } => Stroke::Seen,
@@ -102,13 +137,20 @@ const fn stroke(state: &State) -> Stroke {
     }
 }
 
-fn point(journey: &Journey, index: usize, visit: &Visit) -> Option<Point> {
+fn point(journey: &Journey, index: usize, visit: &Visit, depth: usize) -> Option<Point> {
+    if let Some(proxy) = visit.proxy {
+        return Some(match visit.stage.way {
+            Way::Request => Point::Proxy(proxy.kind, depth, Side::Client),
+            // The answer comes in on the far side of the proxy that opened the leg.
+            Way::Reply => Point::Proxy(proxy.kind, depth.saturating_sub(1), Side::Server),
+        });
+    }
     match (visit.vantage, point_kind(journey, index, visit), visit.node) {
-        (Some(vantage), _, _) => Some(Point::Interface(vantage)),
-        (None, PointKind::Kernel, Some(node)) => Some(Point::Kernel(node)),
+        (Some(vantage), _, _) => Some(Point::Interface(vantage, depth)),
+        (None, PointKind::Kernel, Some(node)) => Some(Point::Kernel(node, depth)),
         (None, PointKind::Server, _) => Some(Point::Server),
         (None, PointKind::Client, _) => Some(Point::Client),
-        (None, PointKind::Switch, _) => Some(Point::Switch),
+        (None, PointKind::Switch, _) => Some(Point::Switch(depth)),
         (None, _, _) => None,
     }
 }
@@ -117,36 +159,55 @@ fn column(columns: &[Point], point: Point) -> Option<usize> {
     columns.iter().position(|&column| column == point)
 }
 
+/// The proxy's step to its other side.
+fn join(journey: &Journey, visit: &Visit, columns: &[Point], depth: usize) -> Option<Join> {
+    let hop = hop(journey, visit).filter(|_| matches!(visit.state, State::Bounded { .. }))?;
+    let far = match visit.stage.way {
+        Way::Request => Point::Proxy(hop.proxy, depth, Side::Server),
+        Way::Reply => Point::Proxy(hop.proxy, depth.saturating_sub(1), Side::Client),
+    };
+    let grade = hop.confidence.grade();
+    let percent = if grade == Grade::Sure { String::new() } else { percent(hop) };
+    Some(Join { to: column(columns, far)?, grade, percent })
+}
+
 /// The columns in the order the request meets them; between two interfaces of a node its kernel, between two
 /// nodes the switch.
 fn columns(journey: &Journey, context: &Context<'_>) -> Vec<Point> {
     let mut columns = vec![Point::Client];
     let mut last_node = None;
-    for (index, visit) in journey.visits().enumerate() {
-        if matches!(visit.state, State::Skipped) {
-            continue;
-        }
-        let Some(point) = point(journey, index, visit) else { continue };
+    let mut ends_at_proxy = false;
+    for (index, visit, depth) in shown(journey) {
+        let Some(point) = point(journey, index, visit, depth) else { continue };
         let node = match point {
-            Point::Interface(vantage) => context.node_of(vantage),
-            Point::Kernel(node) => Some(node),
+            Point::Interface(vantage, _) => context.node_of(vantage),
+            Point::Kernel(node, _) => Some(node),
+            Point::Proxy(..) => visit.node,
             _ => None,
         };
         if column(&columns, point).is_none() && point != Point::Server {
             match (last_node, node, columns.last()) {
-                (Some(last), Some(node), Some(Point::Interface(_)))
-                    if last == node && point != Point::Kernel(node) =>
+                (Some(last), Some(node), Some(Point::Interface(..)))
+                    if last == node && !matches!(point, Point::Kernel(..) | Point::Proxy(..)) =>
                 {
-                    add(&mut columns, Point::Kernel(node));
+                    add(&mut columns, Point::Kernel(node, depth));
                 }
-                (Some(last), Some(node), _) if last != node => add(&mut columns, Point::Switch),
+                (Some(last), Some(node), _) if last != node => add(&mut columns, Point::Switch(depth)),
                 _ => {}
             }
             add(&mut columns, point);
         }
+        if let Point::Proxy(kind, depth, Side::Client) = point {
+            ends_at_proxy = visit.proxy.is_some_and(|proxy| proxy.hop.is_none());
+            if !ends_at_proxy {
+                add(&mut columns, Point::Proxy(kind, depth, Side::Server));
+            }
+        }
         last_node = node.or(last_node);
     }
-    columns.push(Point::Server);
+    if !ends_at_proxy {
+        columns.push(Point::Server);
+    }
     columns
 }
 
@@ -163,7 +224,9 @@ fn origin(columns: &[Point], to: usize, visit: &Visit) -> Option<usize> {
     }
     match visit.stage.way {
         Way::Request if to == 1 => Some(0),
-        Way::Reply if to + 2 == columns.len() => Some(columns.len() - 1),
+        Way::Reply if to + 2 == columns.len() && columns.last() == Some(&Point::Server) => {
+            Some(columns.len() - 1)
+        }
         _ => None,
     }
 }
@@ -188,17 +251,17 @@ mod tests {
             let of = |journey: &Journey| Ladder::new(journey, context).columns;
             let across = [
                 Client,
-                Interface(CART),
-                Kernel(A),
-                Interface(BOND_A),
-                Switch,
-                Interface(BOND_B),
-                Kernel(B),
-                Interface(STOCK),
+                Interface(CART, 0),
+                Kernel(A, 0),
+                Interface(BOND_A, 0),
+                Switch(0),
+                Interface(BOND_B, 0),
+                Kernel(B, 0),
+                Interface(STOCK, 0),
                 Server,
             ];
             assert_eq!(of(&sample::other_node(1, sample::START)), across);
-            let within = [Client, Interface(CART), Kernel(A), Interface(DNS), Server];
+            let within = [Client, Interface(CART, 0), Kernel(A, 0), Interface(DNS, 0), Server];
             assert_eq!(of(&sample::same_node(1, sample::START)), within);
         });
     }
@@ -232,12 +295,24 @@ mod tests {
         insta::assert_snapshot!("ladder_ascii", ascii);
     }
 
+    #[test]
+    fn proxies_have_two_sides_and_joins_a_look_of_their_own() {
+        let all = sample::proxies::all();
+        let wide: Vec<String> = all.iter().map(|journey| drawn(journey, Manner::default(), 150)).collect();
+        insta::assert_snapshot!("ladders_proxies", wide.join("\n"));
+        insta::assert_snapshot!("ladder_proxies_narrow", drawn(&all[0], Manner::default(), 78));
+        insta::assert_snapshot!("ladder_proxies_zh", drawn(&all[0], Manner::new(Language::Zh), 158));
+        let ascii = drawn(&all[0], Manner::ascii(), 150);
+        assert!(ascii.is_ascii(), "{ascii}");
+        insta::assert_snapshot!("ladder_proxies_ascii", ascii);
+    }
+
     proptest::proptest! {
         #[test]
         fn no_line_is_wider_than_asked(width in 0usize..260) {
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {
                 sample::with_context(manner, |context| {
-                    for journey in sample::all() {
+                    for journey in sample::all().into_iter().chain(sample::proxies::all()) {
                         let (head, steps) = Ladder::new(&journey, context).lines(&journey, context, width);
                         assert!(head.iter().chain(&steps).all(|line| line.width() <= width));
                     }

@@ -17,6 +17,7 @@ pub mod moment;
 mod naming;
 pub mod packets;
 pub mod points;
+pub mod proxies;
 pub mod stats;
 pub mod store;
 pub mod tables;

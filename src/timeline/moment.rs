@@ -57,6 +57,18 @@ fn cut_trail(trail: &mut Trail, moment: Timestamp, context: &Context<'_>) -> Vec
     if trail.resolution.as_ref().is_some_and(|lookup| !is_past(lookup.answer.time, lookup.answer.vantage)) {
         trail.resolution = None;
     }
+    let legs = trail.sightings.iter().map(|sighting| usize::from(sighting.leg) + 1).max().unwrap_or(1);
+    trail.legs.truncate(legs);
+    trail.hops.truncate(legs - 1);
+    for index in 0..trail.hops.len() {
+        let Some((hop, later)) = trail.hops[index..].split_first_mut() else { break };
+        // That a try was given up shows when there is another.
+        hop.is_given_up &= later.iter().any(|other| other.from_leg == hop.from_leg);
+        hop.exchange.status = None;
+        hop.exchange.reply_bytes = 0;
+        hop.reply_delay_ns = None;
+        (hop.phase, hop.answer_is_whole) = (Phase::Open, false);
+    }
     let first = trail.sightings.first().map(|first| first.vantage);
     let repeats = trail
         .sightings
@@ -113,6 +125,21 @@ mod tests {
             }
             let whole = at_moment(&journey, sample::START.plus(1_838 * MICROS), context);
             assert!(Arc::ptr_eq(&whole, &journey));
+        });
+    }
+
+    #[test]
+    fn a_try_is_not_given_up_before_there_is_another() {
+        sample::with_context(Manner::ascii(), |context| {
+            let journey = Arc::new(sample::proxies::retried(1, sample::START));
+            let at = |micros: i64| at_moment(&journey, sample::START.plus(micros * MICROS), context);
+            let tries =
+                |journey: &Journey| journey.trail.hops.iter().map(|hop| hop.is_given_up).collect::<Vec<_>>();
+            assert_eq!((at(500).trail.legs.len(), tries(&at(500))), (1, vec![]));
+            assert_eq!(tries(&at(1_200)), [false, false]);
+            assert_eq!(at(1_200).trail.server().map(|server| server.port), Some(8080));
+            assert_eq!(tries(&at(1_600)), [false, true, false]);
+            assert_eq!(at(1_600).trail.hops[2].exchange.status, None);
         });
     }
 

@@ -14,6 +14,8 @@ use crate::timeline::{Context, Line, Manner, Tone};
 pub struct Row {
     /// The stage it is followed for, where it is.
     pub stage: String,
+    /// Which leg it is of, from 1, where there are several.
+    pub leg: String,
     /// Nanoseconds from the journey's [`origin`], on the reference clock.
     pub at: i64,
     pub node: String,
@@ -55,8 +57,10 @@ fn row(journey: &Journey, index: usize, time: Timestamp, context: &Context<'_>) 
     let stage = journey.visits().find(|visit| visit.sighting == Some(index as u32));
     let node = context.node_of(sighting.vantage).map_or("?", |node| context.node(node));
     let (seq, ack) = relative(trail, sighting);
+    let leg = if trail.legs.len() > 1 { (sighting.leg + 1).to_string() } else { String::new() };
     Row {
         stage: stage.map_or_else(String::new, |visit| manner.stage(visit.stage)),
+        leg,
         at: time.since(origin(journey)),
         node: manner.text(node).into_owned(),
         interface: manner.text(context.interface(sighting.vantage)).into_owned(),
@@ -122,9 +126,13 @@ fn relative(trail: &Trail, sighting: &Sighting) -> (String, String) {
         Some(Protocol::Icmp | Protocol::Icmp6) => return (sighting.seq.to_string(), String::new()),
         _ => return (String::new(), String::new()),
     }
+    let (request, reply) = match trail.hop_to(usize::from(sighting.leg)) {
+        Some(hop) => (hop.request_seq, hop.reply_seq),
+        None => (trail.request_seq, trail.reply_seq),
+    };
     let (own, other) = match sighting.way {
-        Way::Request => (trail.request_seq, trail.reply_seq),
-        Way::Reply => (trail.reply_seq, trail.request_seq),
+        Way::Request => (request, reply),
+        Way::Reply => (reply, request),
     };
     let count = |number: u32, base: Option<u32>| match base {
         Some(base) => (number.wrapping_sub(base) as i32).to_string(),
@@ -156,6 +164,7 @@ pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> (Line, V
 /// Widths of the columns; 0 leaves one out.
 struct Table {
     stage: usize,
+    leg: usize,
     node: usize,
     interface: usize,
     direction: usize,
@@ -174,6 +183,7 @@ impl Table {
         let column = |text: fn(&Row) -> &str, word: Word| widest(text).max(text_width(manner.word(word)));
         let mut table = Table {
             stage: widest(|row| &row.stage).max(2),
+            leg: if widest(|row| &row.leg) > 0 { column(|row| &row.leg, Word::LegColumn) } else { 0 },
             node: column(|row| &row.node, Word::Node),
             interface: column(|row| &row.interface, Word::Interface),
             direction: widest(|row| row.direction),
@@ -193,9 +203,10 @@ impl Table {
         table
     }
 
-    fn columns(&self) -> [usize; 9] {
+    fn columns(&self) -> [usize; 10] {
         [
             self.stage,
+            self.leg,
             self.node,
             self.interface,
             self.direction,
@@ -222,6 +233,7 @@ impl Table {
                 line.column(Tone::Head, manner.word(word), wide, ellipsis).space(1);
             }
         };
+        text(Word::LegColumn, self.leg);
         text(Word::Node, self.node);
         text(Word::Interface, self.interface + 1 + self.direction);
         text(Word::Addresses, self.addresses);
@@ -245,6 +257,9 @@ impl Table {
         let _ = write!(len, "{}", row.len);
         line.space(1).column(row.tone, &row.stage, self.stage, ellipsis);
         line.number(Tone::Plain, &unit.number(row.at), AT_WIDTH).space(2);
+        if self.leg > 0 {
+            line.column(Tone::Own, &row.leg, self.leg, ellipsis).space(1);
+        }
         if self.node > 0 {
             line.column(Tone::Dim, &row.node, self.node, ellipsis).space(1);
         }
@@ -283,6 +298,31 @@ mod tests {
             assert_eq!(at(1), ("⑦", 604_000, "10.244.1.17:45700 > 10.244.2.33:8080"));
             assert_eq!(at(4), ("(1)", 1_400_000, "10.244.2.33:8080 > 10.244.1.17:45700"));
             assert_eq!((rows[4].seq.as_str(), rows[4].ack.as_str()), ("0", "128"));
+        });
+    }
+
+    #[test]
+    fn packets_of_several_legs_name_theirs_and_count_from_its_first_byte() {
+        sample::with_context(Manner::default(), |context| {
+            let mut journey = sample::proxies::ingress(1, sample::START);
+            std::sync::Arc::make_mut(&mut journey.trail).hops[1].request_seq = Some(900);
+            let rows = rows(&journey, context);
+            let told: Vec<_> = rows
+                .iter()
+                .take(6)
+                .map(|row| (row.leg.as_str(), row.stage.as_str(), row.seq.as_str()))
+                .collect();
+            assert_eq!(
+                told,
+                [
+                    ("1", "②", "0"),
+                    ("2", "", "0"),
+                    ("2", "⑮", "0"),
+                    ("3", "⑫", "100"),
+                    ("3", "⑮", "100"),
+                    ("3", "⑩", "100")
+                ]
+            );
         });
     }
 

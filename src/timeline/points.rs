@@ -1,13 +1,14 @@
 //! Sightings of the followed packet that no stage has a number for: points on the way.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::Context;
 use crate::timeline::Language;
+use crate::timeline::proxies::is_given_up;
 use crate::timeline::words::Word;
 
 /// The number of a visit that is no stage of the path.
@@ -18,9 +19,7 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
     let followed = followed(journey);
     let points: Vec<u32> = (0_u32..)
         .zip(&journey.trail.sightings)
-        .filter(|&(index, sighting)| {
-            !sighting.is_repeat && followed.contains(&bytes_of(sighting)) && !is_visited(journey, index)
-        })
+        .filter(|(_, sighting)| is_point(journey, sighting, &followed))
         .map(|(index, _)| index)
         .collect();
     if points.is_empty() {
@@ -33,17 +32,18 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         let time = context.clocks.align(node, sighting.time);
         let visits = if sighting.way == Way::Request { &mut whole.request } else { &mut whole.reply };
         if let Some(place) = place_of(visits, node, sighting.direction, time) {
-            visits.insert(place, point(sighting, index, node, time));
+            let word = if is_given_up(journey, sighting) { Word::GivenUpTry } else { Word::OnTheWay };
+            visits.insert(place, point(sighting, index, node, time, word));
         }
     }
     Cow::Owned(whole)
 }
 
 /// What tells a packet from the others of a trail, wherever it is seen.
-type Bytes = (Way, Part, u32, u8);
+type Bytes = (Way, u8, Part, u32);
 
 fn bytes_of(sighting: &Sighting) -> Bytes {
-    (sighting.way, sighting.part, sighting.seq, sighting.leg)
+    (sighting.way, sighting.leg, sighting.part, sighting.seq)
 }
 
 /// The packets that stages follow.
@@ -59,25 +59,51 @@ fn followed(journey: &Journey) -> SmallVec<[Bytes; 4]> {
     followed
 }
 
-/// Whether a stage names the place of a sighting.
-fn is_visited(journey: &Journey, index: u32) -> bool {
-    let sighting = &journey.trail.sightings[index as usize];
-    journey.visits().any(|visit| {
-        visit.sighting == Some(index)
-            || (visit.vantage == Some(sighting.vantage)
-                && visit.direction == Some(sighting.direction)
-                && visit.stage.way == sighting.way)
-    })
+/// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
+fn is_point(journey: &Journey, sighting: &Sighting, followed: &[Bytes]) -> bool {
+    let is_followed = if followed.iter().any(|&(way, leg, ..)| (way, leg) == (sighting.way, sighting.leg)) {
+        followed.contains(&bytes_of(sighting))
+    } else {
+        // A leg of which no place has a number: between two proxies, or of a try that was given up.
+        is_of_proxys_leg(journey, sighting)
+    };
+    let sightings = &journey.trail.sightings;
+    let is_there = |visit: &Visit| {
+        let seen = visit.sighting.and_then(|seen| sightings.get(seen as usize));
+        visit.vantage == Some(sighting.vantage)
+            && visit.direction == Some(sighting.direction)
+            && visit.stage.way == sighting.way
+            && seen.is_none_or(|seen| seen.leg == sighting.leg)
+    };
+    is_followed && !sighting.is_repeat && !journey.visits().any(is_there)
 }
 
-/// Where among the visits of one way a point belongs: behind what was seen earlier; among what is only bounded
-/// there, before its own node's stages when it enters the node, and behind them when it leaves.
+fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
+    if sighting.leg == 0 {
+        return false;
+    }
+    let of_leg = journey.trail.sightings.iter().filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
+    let part = [Part::Head, Part::Reset, Part::IcmpError, Part::Handshake]
+        .into_iter()
+        .find(|&part| of_leg.clone().any(|it| it.part == part));
+    part == Some(sighting.part)
+}
+
+/// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is
+/// only bounded there, before its own node's stages when it enters the node, and behind them when it leaves.
 fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestamp) -> Option<usize> {
-    let is_before = |visit: &Visit| matches!(visit.state, State::Seen { time: seen } if seen <= time);
+    let is_before = |visit: &Visit| match visit.state {
+        State::Seen { time: seen } => seen <= time,
+        State::Bounded { before, .. } => before <= time,
+        _ => false,
+    };
+    let is_after = |visit: &Visit| match visit.state {
+        State::Bounded { after, .. } => after >= time,
+        _ => true,
+    };
     let start = visits.iter().rposition(is_before).map_or(0, |last| last + 1);
     let gap = &visits[start..];
-    let length =
-        gap.iter().position(|visit| !matches!(visit.state, State::Bounded { .. })).unwrap_or(gap.len());
+    let length = gap.iter().position(is_after).unwrap_or(gap.len());
     let is_own = |visit: &Visit| visit.node == Some(node);
     let offset = match direction {
         Direction::Out => gap[..length].iter().rposition(is_own).map_or(0, |last| last + 1),
@@ -86,19 +112,16 @@ fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestam
     (start + offset <= visits.len()).then_some(start + offset)
 }
 
-fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp) -> Visit {
-    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
-    let label = LABEL.get_or_init(|| {
-        let text = |language| Word::OnTheWay.text(language).to_owned();
-        Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
-    });
+fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp, word: Word) -> Visit {
+    let text = |language| word.text(language).to_owned();
+    let label = Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) });
     Visit {
         stage: Stage { way: sighting.way, number: UNNUMBERED },
         node: Some(node),
         vantage: Some(sighting.vantage),
         direction: Some(sighting.direction),
         state: State::Seen { time },
-        label: Arc::clone(label),
+        label,
         sighting: Some(index),
         proxy: None,
     }

@@ -1,5 +1,7 @@
 //! Journeys built by hand, for the tests of this room and of those that draw it.
 
+pub mod proxies;
+
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -25,8 +27,14 @@ pub const CART: VantageId = VantageId(1);
 pub const DNS: VantageId = VantageId(2);
 pub const BOND_B: VantageId = VantageId(3);
 pub const STOCK: VantageId = VantageId(4);
+/// A third node, which only what goes through proxies reaches.
+pub const C: NodeId = NodeId(2);
+pub const BOND_C: VantageId = VantageId(5);
+pub const PRICE: VantageId = VantageId(6);
 /// How far kappa2's clock is ahead.
 pub const B_AHEAD: i64 = 2 * MILLIS;
+/// And kappa3's.
+pub const C_AHEAD: i64 = -MILLIS;
 
 pub fn ip(text: &str) -> Ip {
     text.parse().expect("an address")
@@ -46,26 +54,36 @@ pub fn topology() -> Topology {
     let named =
         |pairs: &[(&str, &str)]| pairs.iter().map(|&(addr, name)| (ip(addr), name.to_owned())).collect();
     Topology {
-        nodes: vec!["kappa1".into(), "kappa2".into()],
+        nodes: vec!["kappa1".into(), "kappa2".into(), "kappa3".into()],
         vantages: vec![
             vantage(A, "bond1", Role::Uplink),
             vantage(A, "cali6f1d2a9c0e1", Role::Workload),
             vantage(A, "cali0d5c11aa7b2", Role::Workload),
             vantage(B, "bond1", Role::Uplink),
             vantage(B, "cali90aa3e4f5d6", Role::Workload),
+            vantage(C, "bond1", Role::Uplink),
+            vantage(C, "cali77b1d0e9a35", Role::Workload),
         ],
         pods: [
             (ip("10.244.1.17"), CART),
             (ip("10.244.1.2"), DNS),
             (ip("10.244.2.33"), STOCK),
             (ip("fd00:10:244:2::33"), STOCK),
+            (ip("10.244.3.5"), PRICE),
         ]
         .into(),
-        node_addresses: [(ip("192.0.2.11"), A), (ip("192.0.2.12"), B)].into(),
+        node_addresses: [
+            (ip("192.0.2.11"), A),
+            (ip("192.0.2.12"), B),
+            (ip("192.0.2.13"), C),
+            (ip("192.0.2.100"), A),
+        ]
+        .into(),
         services: named(&[("10.43.7.7", "shop/stock"), ("10.43.0.10", "kube-system/kube-dns")]),
         names: named(&[
             ("10.244.1.17", "cart"),
             ("10.244.2.33", "stock-7d9c"),
+            ("10.244.3.5", "price-5f6b"),
             ("fd00:10:244:2::33", "一个名字很长很长的订单服务-a-rather-long-deployment-name-7d9c5b6f4-xk2lp"),
         ]),
         ..Topology::default()
@@ -74,7 +92,8 @@ pub fn topology() -> Topology {
 
 pub fn clocks() -> Clocks {
     let ahead = ClockFit { offset_ns: B_AHEAD, drift_ppb: 0, anchor: START, error_ns: Some(18 * MICROS) };
-    Clocks { fits: vec![ClockFit { error_ns: Some(0), ..ClockFit::default() }, ahead] }
+    let behind = ClockFit { offset_ns: C_AHEAD, error_ns: Some(7 * MICROS), ..ahead };
+    Clocks { fits: vec![ClockFit { error_ns: Some(0), ..ClockFit::default() }, ahead, behind] }
 }
 
 pub fn sources() -> Vec<SourceSummary> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::model::{
-    Direction, Journey, NodeId, Outcome, Part, Protocol, SECONDS, Sighting, Stage, Trail, Way,
+    Direction, Journey, NodeId, Outcome, Part, Protocol, Proxy, SECONDS, Sighting, Stage, Trail, Way,
 };
 use crate::timeline::Context;
 use crate::timeline::delay::delays;
@@ -87,6 +87,14 @@ pub enum Packets {
     Later,
 }
 
+/// A proxy on a node, and what it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProxyKey {
+    pub node: Option<NodeId>,
+    pub kind: Proxy,
+    pub way: Way,
+}
+
 /// Everything that is counted over a recording; bounded.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
@@ -94,6 +102,8 @@ pub struct Statistics {
     pub paths: BTreeMap<(Arc<str>, Arc<str>), PathSeries>,
     /// From the sighting before a node's chains to the one after.
     pub chains: BTreeMap<(NodeId, Packets), Series>,
+    /// How long each proxy kept requests, and answers.
+    pub proxies: BTreeMap<ProxyKey, Series>,
     /// Delays that found no place under the bound.
     pub uncounted: u64,
 }
@@ -118,6 +128,7 @@ impl Statistics {
             }
         }
         self.add_chains(&journey.trail, context);
+        self.add_proxies(&journey.trail);
     }
 
     /// Counts everything that `other` counted.
@@ -131,6 +142,11 @@ impl Statistics {
         }
         for (key, more) in &other.chains {
             if let Some(series) = series(&mut self.chains, key, PATH_BOUND) {
+                series.merge(more);
+            }
+        }
+        for (key, more) in &other.proxies {
+            if let Some(series) = series(&mut self.proxies, key, PATH_BOUND) {
                 series.merge(more);
             }
         }
@@ -162,6 +178,19 @@ impl Statistics {
         path.bad += u64::from(is_bad(journey.verdict.outcome));
         if journey.verdict.outcome == Outcome::Complete {
             path.durations.add(journey.ended.since(journey.started));
+        }
+    }
+
+    fn add_proxies(&mut self, trail: &Trail) {
+        for hop in trail.hops.iter().filter(|hop| !hop.is_given_up) {
+            for (way, kept) in [(Way::Request, hop.request_delay_ns), (Way::Reply, hop.reply_delay_ns)] {
+                let key = ProxyKey { node: hop.node, kind: hop.proxy, way };
+                if let Some(kept) = kept
+                    && let Some(series) = series(&mut self.proxies, &key, PATH_BOUND)
+                {
+                    series.add(kept);
+                }
+            }
         }
     }
 
@@ -209,8 +238,9 @@ fn is_same_packet(one: &Sighting, other: &Sighting) -> bool {
 fn which_packets(trail: &Trail, entry: &Sighting) -> Packets {
     let is_tcp = trail.legs.get(entry.leg as usize).is_some_and(|leg| leg.protocol == Protocol::Tcp);
     let opens = if is_tcp { Part::Handshake } else { Part::Head };
-    let is_first =
-        entry.way == Way::Request && entry.part == opens && trail.is_first_of_leg && !trail.is_mid_stream;
+    // A handshake on a proxy's leg is that leg's own.
+    let is_own = entry.leg > 0 || (trail.is_first_of_leg && !trail.is_mid_stream);
+    let is_first = entry.way == Way::Request && entry.part == opens && is_own;
     if is_first { Packets::First } else { Packets::Later }
 }
 
@@ -270,6 +300,34 @@ mod tests {
         assert_eq!(series.count(), 3, "two across and the refused one");
         assert!((50 * MICROS..52 * MICROS).contains(&series.percentile(50.0)), "{}", series.percentile(50.0));
         assert!(!statistics.stages.contains_key(&key(10, None)), "skipped stages have no delay");
+    }
+
+    #[test]
+    fn proxies_are_counted_by_node_kind_and_way() {
+        let statistics = sample::with_context(Manner::default(), |context| {
+            let mut whole = Statistics::default();
+            for journey in sample::proxies::all() {
+                let mut part = Statistics::default();
+                part.add(&journey, context);
+                whole.merge(&part);
+            }
+            whole
+        });
+        let counted: Vec<_> = statistics
+            .proxies
+            .iter()
+            .map(|(key, series)| (key.node, key.kind, key.way, series.count(), series.max() / MICROS))
+            .collect();
+        assert_eq!(
+            counted,
+            [
+                (Some(sample::A), Proxy::Haproxy, Way::Request, 4, 620),
+                (Some(sample::A), Proxy::Haproxy, Way::Reply, 4, 90),
+                // The try that was given up does not count.
+                (Some(sample::B), Proxy::Traefik, Way::Request, 3, 1_410),
+                (Some(sample::B), Proxy::Traefik, Way::Reply, 2, 380),
+            ]
+        );
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Statistics and sources as tables of lines.
 
-use crate::model::{NodeId, SourceSummary};
+use crate::model::{NodeId, SourceSummary, Way};
 use crate::timeline::evidence::clock_text;
 use crate::timeline::headline::path_name;
 use crate::timeline::line::text_width;
 use crate::timeline::stats::{Packets, Series, Statistics};
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Line, Manner, Tone};
+use crate::timeline::{Context, Line, Manner, Tone, proxy_name};
 
 /// A table with a title; columns are as wide as their widest cell.
 struct Table {
@@ -89,6 +89,7 @@ pub fn statistics(statistics: &Statistics, context: &Context<'_>, width: usize) 
     let mut out = Vec::new();
     paths(statistics, context).lines(manner, width, &mut out);
     chains(statistics, context).lines(manner, width, &mut out);
+    proxies(statistics, context).lines(manner, width, &mut out);
     stages(statistics, context).lines(manner, width, &mut out);
     pods(context).lines(manner, width, &mut out);
     if statistics.uncounted > 0 {
@@ -141,6 +142,21 @@ fn chains(statistics: &Statistics, context: &Context<'_>) -> Table {
         row
     });
     Table { title: Word::ChainCosts, columns, rows: rows.collect() }
+}
+
+fn proxies(statistics: &Statistics, context: &Context<'_>) -> Table {
+    let manner = context.manner;
+    let unit = spread(statistics.proxies.values());
+    let mut columns = text_columns(manner, &[Word::Node, Word::ProxyColumn, Word::Way]);
+    columns.extend(figure_columns(manner, unit));
+    let rows = statistics.proxies.iter().map(|(key, series)| {
+        let node = key.node.map_or("", |node| context.node(node));
+        let way = if key.way == Way::Request { Word::RequestWay } else { Word::ReplyWay };
+        let mut row = vec![plain(node), plain(proxy_name(key.kind, manner)), plain(manner.word(way))];
+        row.extend(figures(series, unit));
+        row
+    });
+    Table { title: Word::ProxyTimes, columns, rows: rows.collect() }
 }
 
 fn stages(statistics: &Statistics, context: &Context<'_>) -> Table {

@@ -16,9 +16,10 @@ use crate::model::{Direction, Journey, NodeId, Outcome, State, Timestamp, Vantag
 use crate::timeline::bar::{Bar, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
+use crate::timeline::proxies::{hop, own_time};
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Tone, ends, fill_label};
+use crate::timeline::{Context, Tone, ends, fill_label, proxy_name};
 use extent::Extent;
 
 /// A visit, ready to be drawn at any width.
@@ -36,6 +37,8 @@ pub struct Row<'a> {
     pub took: Option<Took>,
     pub bar: Option<Bar>,
     pub tone: Tone,
+    /// Whose own time it is: the pod's or a proxy's; empty for time on the way.
+    pub owner: &'static str,
     /// Where the journey stopped.
     pub is_stop: bool,
 }
@@ -150,6 +153,11 @@ impl<'a> Course<'a> {
             took,
             bar,
             tone: if is_own { Tone::Own } else { state_tone(&visit.state, visit.stage.way) },
+            owner: match (is_own, visit.proxy) {
+                (false, _) => "",
+                (true, Some(proxy)) => proxy_name(proxy.kind, manner),
+                (true, None) => manner.word(Word::Pod),
+            },
             is_stop: self.is_stop(visit),
         }
     }
@@ -170,6 +178,8 @@ impl<'a> Course<'a> {
             State::Bounded { after, before } => {
                 let after = if after == State::OPEN_START { before } else { after };
                 let (after, before) = (after.since(self.start), before.since(self.start).min(self.span));
+                // A proxy's own time ends with what it sends.
+                let after = own_time(self.journey, visit).map_or(after, |own| after.max(before - own));
                 (after.min(before), before, if is_own { Texture::Own } else { Texture::Bounded })
             }
             State::Outside => (self.last, self.last, Texture::Outside),
@@ -180,9 +190,13 @@ impl<'a> Course<'a> {
         Some(Bar { start, end, texture, tone })
     }
 
+    /// A proxy's own time is at the proxy.
     /// Where the request turns into the answer, the server's own time is between the last sighting of the one and
     /// the first of the other: on the row of the server where the path has one, else on the answer's first.
     fn is_own_time(&self, index: usize, visit: &Visit) -> bool {
+        if let (Some(_), State::Bounded { .. }) = (hop(self.journey, visit), visit.state) {
+            return true;
+        }
         let turn = self.journey.request.len();
         let answers = |visit: &Visit| matches!(visit.state, State::Seen { .. });
         match visit.state {
@@ -225,6 +239,9 @@ fn place<'a>(
     if let Some(vantage) = visit.vantage {
         let node = visit.node.or_else(|| context.node_of(vantage));
         return (node_text(node), manner.text(context.interface(vantage)));
+    }
+    if let Some(proxy) = visit.proxy {
+        return (node_text(visit.node), proxy_name(proxy.kind, manner).into());
     }
     let kind = point_kind(journey, index, visit);
     if kind == PointKind::Kernel && matches!(visit.state, State::Missing | State::Waiting) {
@@ -280,7 +297,8 @@ mod tests {
 
     fn drawn(journey: &Journey, manner: Manner, width: usize) -> String {
         sample::with_context(manner, |context| {
-            let (head, rows) = Waterfall::new(journey, context, false).lines(context, width, 0);
+            let whole = crate::timeline::with_points(journey, context);
+            let (head, rows) = Waterfall::new(&whole, context, false).lines(context, width, 0);
             let mut out = head.text().to_owned();
             for row in &rows {
                 assert!(row.width() <= width);
@@ -296,6 +314,32 @@ mod tests {
         let all: Vec<String> =
             sample::all().iter().map(|journey| drawn(journey, Manner::default(), 130)).collect();
         insta::assert_snapshot!("waterfalls", all.join("\n\n"));
+    }
+
+    #[test]
+    fn what_proxies_take_is_their_own_time() {
+        let all: Vec<String> =
+            sample::proxies::all().iter().map(|journey| drawn(journey, Manner::default(), 140)).collect();
+        insta::assert_snapshot!("waterfalls_proxies", all.join("\n\n"));
+        sample::with_context(Manner::default(), |context| {
+            let ingress = sample::proxies::ingress(1, sample::START);
+            let waterfall = Waterfall::new(&ingress, context, false);
+            let own = waterfall.rows.iter().filter(|row| !row.owner.is_empty());
+            let told: Vec<_> = own
+                .map(|row| (row.owner, row.took.map(|took| (took.nanos / 1000, took.is_at_most))))
+                .collect();
+            let exactly = |micros| Some((micros, false));
+            assert_eq!(
+                told,
+                [
+                    ("HAProxy", exactly(620)),
+                    ("Traefik", exactly(1_410)),
+                    ("pod", exactly(1_845)),
+                    ("Traefik", exactly(380)),
+                    ("HAProxy", exactly(90)),
+                ]
+            );
+        });
     }
 
     #[test]
@@ -354,7 +398,7 @@ mod tests {
         fn no_row_is_wider_than_asked(width in 0usize..260, beat in 0usize..9) {
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {
                 sample::with_context(manner, |context| {
-                    for journey in sample::all() {
+                    for journey in sample::all().into_iter().chain(sample::proxies::all()) {
                         let (head, rows) = Waterfall::new(&journey, context, true).lines(context, width, beat);
                         assert!(head.width() <= width && rows.iter().all(|row| row.width() <= width));
                     }

@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    GivenUpTry: "a try that was given up", "已放弃的尝试";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -81,7 +82,7 @@ words! {
     Statistics: "statistics", "统计";
     Help: "keys", "按键";
     SkippedHidden: "skipped, hidden", "个未经过的阶段已隐藏";
-    OwnTime: "pod's own time", "容器自身用时";
+    OwnTime: "'s own time", "自身用时";
     // packets and evidence
     Repeat: "again", "重复";
     LeftOut: "sightings left out by the bound", "条观测因上限未保留";
@@ -107,6 +108,30 @@ words! {
     After: "after", "晚于";
     Before: "before", "早于";
     SeenByServer: "the server sees the client as", "服务端所见的客户端为";
+    Handoffs: "legs, and what joins them", "各段连接及其关联";
+    Leg: "leg", "段";
+    LegColumn: "leg", "段";
+    GivenUp: "given up", "已放弃";
+    SureJoin: "sure", "确定";
+    LikelyJoin: "likely", "很可能";
+    AmbiguousJoin: "ambiguous", "不明确";
+    NoRivalExchange: "no other exchange fits", "没有其他请求符合";
+    RivalExchanges: "other exchanges that fit as well:", "其他也符合的请求：";
+    KeptRequest: "kept the request", "处理请求用时";
+    KeptReply: "the answer", "处理应答用时";
+    ByProxyHeader: "a PROXY header names the client", "PROXY 协议头指明客户端";
+    ByTraceId: "a header names this request", "请求头中的标识相同";
+    ByForwardedFor: "a header names the client", "请求头指明客户端";
+    ByPayload: "the same bytes of the request", "请求字节相同";
+    ByResponsePayload: "the same bytes of the answer", "应答字节相同";
+    ByRequestLine: "the same method, path and host", "方法、路径与主机相同";
+    BySocketOwner: "one process has both sockets", "同一进程持有两个套接字";
+    ByTiming: "one lies within the other in time", "时间上一个在另一个之内";
+    ProxyTimes: "what proxies take", "代理自身用时";
+    ProxyColumn: "proxy", "代理";
+    RequestWay: "request", "请求";
+    ReplyWay: "answer", "应答";
+    SignJoin: "a join: sure, likely, ambiguous", "关联：确定、很可能、不明确";
     Retransmissions: "sent again", "重传";
     MidStream: "the connection began before the recording", "连接早于录制开始";
     NothingMore: "nothing beyond the packets themselves", "除数据包外没有更多依据";

@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::{MILLIS, SECONDS};
+use crate::model::{Journey, MILLIS, SECONDS};
 use crate::timeline::{Language, Manner, sample};
 use crate::tui::{Effect, News, Screen, Settings, Speed, draw, picture, render};
 
@@ -19,10 +19,14 @@ const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
 
 fn screen(manner: Manner, speed: Speed) -> Screen {
+    screen_of(sample::all(), manner, speed)
+}
+
+fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
     let mut screen = Screen::new(Settings { manner, is_coloured: true, speed });
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
-    for journey in sample::all() {
+    for journey in journeys {
         screen.take(News::Journey(Arc::new(journey)));
     }
     screen.take(News::Read(sample::START, sample::START.plus(6 * SECONDS)));
@@ -109,6 +113,37 @@ fn screens() {
     ];
     for (name, size, manner, keys) in cases {
         let shown = shown(&mut screen(manner, Speed::Max), size, keys);
+        if manner.is_ascii() {
+            assert!(shown.is_ascii(), "{name}: {shown}");
+        }
+        insta::assert_snapshot!(name, shown);
+    }
+}
+
+/// The same for journeys through proxies.
+#[test]
+fn screens_of_proxies() {
+    let (en, zh, ascii) = (Manner::default(), Manner::new(Language::Zh), Manner::ascii());
+    let cases = [
+        ("proxies_list", NARROW, en, ""),
+        ("proxies_waterfall", NARROW, en, "⏎"),
+        ("proxies_ladder", NARROW, en, "⇥"),
+        ("proxies_evidence", NARROW, en, "e"),
+        ("proxies_wide", WIDE, en, ""),
+        ("proxies_wide_ladder", WIDE, en, "⇥"),
+        ("proxies_wide_ladder_retried", WIDE, en, "↓⇥"),
+        ("proxies_wide_evidence", WIDE, en, "↓e"),
+        ("proxies_wide_packets", WIDE, en, "p"),
+        ("proxies_wide_no_route", WIDE, en, "↓↓"),
+        ("proxies_wide_lost", WIDE, en, "↓↓↓⇥"),
+        ("proxies_wide_statistics", WIDE, en, "s"),
+        ("proxies_zh_wide", WIDE, zh, ""),
+        ("proxies_zh_wide_ladder", WIDE, zh, "⇥"),
+        ("proxies_ascii_wide_ladder", WIDE, ascii, "⇥"),
+    ];
+    for (name, size, manner, keys) in cases {
+        let mut screen = screen_of(sample::proxies::all(), manner, Speed::Max);
+        let shown = shown(&mut screen, size, keys);
         if manner.is_ascii() {
             assert!(shown.is_ascii(), "{name}: {shown}");
         }

@@ -83,7 +83,9 @@ def legs(done, client, target, proxies, served):
 
     Each is told by the one that took it; `None` for what no log has.
     """
-    found = [{"client": client, "target": target, "nth": done.get("number_on_connection")}]
+    # What is encrypted counts as one exchange, however many requests are inside.
+    number = 1 if done.get("tls") else done.get("number_on_connection")
+    found = [{"client": client, "target": target, "nth": number}]
     for before, proxy in zip([None, *proxies], proxies):
         if before:
             sent = before.get("from")

@@ -1,11 +1,15 @@
 """A client of HTTP/2, in clear with prior knowledge (RFC 9113 §3.3) or inside TLS, and of gRPC's unary calls."""
 
+import sys
 import time
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.events import (ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset,
-                       TrailersReceived)
+try:
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import (ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset,
+                           TrailersReceived)
+except ModuleNotFoundError:
+    sys.exit("Python's h2 is missing; install it with: pip install h2")
 
 from http1 import begin, describe, headers
 from wire import connect, reason, secure

@@ -39,8 +39,6 @@ FRONTS = (
     Front("gone", 8086, "http", dead="only", backend=("retries 1",)),
     Front("h2", 8087, "http", bind="proto h2", rules=("option forwardfor",)),
     Front("h2_through", 8089, "http", bind="proto h2", server="proto h2", rules=("option forwardfor",)),
-    # Holds each request for a while before it goes on.
-    Front("late", 8090, "http", rules=("tcp-request inspect-delay 120ms", "tcp-request content accept if WAIT_END")),
     Front("http_v2", 8091, "http", "stream", server="send-proxy-v2"),
 )
 PORT = {front.name: front.port for front in FRONTS}

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::ingress;
+
 /// What a recording leaves to be seen of the truth.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coverage {
@@ -31,6 +33,7 @@ pub(crate) fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tall
     let mut tally = Tally::default();
     let journeys: Vec<&Value> = list(report, "journeys").iter().collect();
     let mut used = vec![false; journeys.len()];
+    let connections = ingress::connections(report);
     for exchange in list(truth, "exchanges").iter().filter(|exchange| exchange["captured"] == true) {
         tally.expected += 1;
         // A flow of datagrams is one journey, and so is an encrypted connection, whatever went to and fro.
@@ -41,7 +44,10 @@ pub(crate) fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tall
             continue;
         };
         used[at] = true;
-        let differences = differences(journeys[at], exchange, coverage);
+        let mut differences = differences(journeys[at], exchange, coverage);
+        if coverage == Coverage::Full && exchange["legs"].is_array() {
+            differences.extend(ingress::differences(journeys[at], exchange, &connections));
+        }
         if differences.is_empty() {
             tally.right += 1;
         }
@@ -51,7 +57,7 @@ pub(crate) fn compare(truth: &Value, report: &Value, coverage: Coverage) -> Tall
     tally
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -75,7 +81,8 @@ fn is_of(journey: &Value, exchange: &Value) -> bool {
     match truth["protocol"].as_str() {
         Some("http") => {
             if seen["protocol"] == "http" && !seen["path"].is_null() {
-                return seen["path"] == truth["path"];
+                // Through proxies several may ask for the same; each client's come in its own order.
+                return seen["path"] == truth["path"] && (same_client || exchange["legs"].is_null());
             }
             // A connection that never carried its request.
             same_client && seen["path"].is_null() && exchange["connection_request"].as_u64().unwrap_or(1) == 1
@@ -104,12 +111,12 @@ fn differences(journey: &Value, exchange: &Value, coverage: Coverage) -> Vec<Str
     } else {
         hold("client", &journey["client"], &exchange["client"]);
         hold("path", &journey["path"], &exchange["path"]);
-        if !exchange["route"].is_null() {
+        if !exchange["route"].is_null() && ingress::is_sure(journey) {
             hold("route", &journey["route"], &exchange["route"]);
         }
         hold("target", &journey["target"], &exchange["target"]);
         // Where no server was reached, the truth has none.
-        if !exchange["server"].is_null() {
+        if !exchange["server"].is_null() && ingress::is_sure(journey) {
             hold("server", &journey["server"], &exchange["server"]);
             hold("translations", &translations(journey), &Value::from(due_translations(exchange)));
         }

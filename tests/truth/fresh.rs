@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::compare::{Coverage, compare};
+use crate::joins::{Joins, joins};
 
 const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
@@ -65,8 +66,7 @@ fn truth(case: &Path) -> Value {
 fn holds(words: &[&str]) {
     let (_directory, cases) = record(words);
     let mut failures = Vec::new();
-    // What goes through a proxy is joined by evidence that is not read yet.
-    for case in cases.iter().filter(|case| !file_name(case).starts_with("ingress-")) {
+    for case in &cases {
         let tally = compare(&truth(case), &report(&files(case, &NODES)), Coverage::Full);
         assert!(tally.expected > 0, "{}: the truth is empty", case.display());
         let lines =
@@ -83,28 +83,91 @@ fn file_name(path: &Path) -> String {
 
 #[test]
 fn pods_call_services() {
-    holds(&["pod-to-service", "port-reuse", "keep-alive", "segmented-heads", "http-bodies", "offloads"]);
+    holds(&[
+        "^pod-to-service",
+        "^port-reuse",
+        "^keep-alive",
+        "^segmented-heads",
+        "^http-bodies",
+        "^offloads",
+    ]);
 }
 
 #[test]
 fn pods_call_pods_and_the_outside() {
-    holds(&["pod-to-pod", "icmp-echo", "pod-to-external", "host-to-pod", "nodeport"]);
+    holds(&["^pod-to-pod", "^icmp-echo", "^pod-to-external", "^host-to-pod", "^nodeport"]);
 }
 
 #[test]
 fn clients_outside_call_pods_and_services() {
-    holds(&["external-to-pod", "external-to-service"]);
+    holds(&["^external-to-pod", "^external-to-service"]);
 }
 
 #[test]
 fn every_fault_is_placed() {
-    holds(&["fault-", "icmp-errors", "icmp-host", "dns-"]);
+    holds(&["^fault-", "^icmp-errors", "^icmp-host", "^dns-"]);
+}
+
+#[test]
+#[ignore = "not all of it holds yet"]
+fn every_way_through_the_proxies_is_followed() {
+    holds(&["^ingress-(?!load|fault|slow)"]);
+}
+
+#[test]
+#[ignore = "not all of it holds yet"]
+fn every_fault_at_the_proxies_is_placed() {
+    holds(&["^ingress-(fault|slow)"]);
+}
+
+/// The joins of the cases that `word` chooses, each with its name.
+fn joined(word: &str) -> Vec<(String, Joins)> {
+    let (_directory, cases) = record(&[word]);
+    let joined = cases.iter().map(|case| {
+        let found = joins(&truth(case), &report(&files(case, &NODES)));
+        let name = file_name(case);
+        assert!(found.due >= 90, "{name}: {} joins only", found.due);
+        assert!(found.unseen.is_empty(), "{name}: no journey has {:?}", found.unseen);
+        assert!(found.wrong_and_sure().is_empty(), "{name}: wrong and sure: {:#?}", found.wrong_and_sure());
+        println!("{name}: {} joins, {:.4} found, {} ambiguous", found.due, found.recall(), found.ambiguous());
+        (name, found)
+    });
+    joined.collect()
+}
+
+/// Each request has a path of its own, 64 are on their way at once.
+#[test]
+#[ignore = "not all of it holds yet"]
+fn distinct_requests_are_all_joined() {
+    for (name, found) in joined("^ingress-load(-64|-64-plain)?$") {
+        assert!(found.wrong().is_empty(), "{name}: {:#?}", found.wrong());
+        assert!(found.missed.is_empty(), "{name}: {:#?}", found.missed);
+        assert_eq!(found.right(), found.due, "{name}");
+    }
+}
+
+/// Nothing but time tells these apart, so what cannot be known must not be said to be sure.
+#[test]
+#[ignore = "not all of it holds yet"]
+fn identical_requests_are_joined_where_time_tells_and_never_wrongly_sure() {
+    for (name, found) in joined("^ingress-load-identical") {
+        let least = if name.ends_with("identical") { 0.99 } else { 0.0 };
+        assert!(found.recall() >= least, "{name}: {} of {}: {:#?}", found.right(), found.due, found.wrong());
+    }
+}
+
+#[test]
+#[ignore = "not all of it holds yet"]
+fn encrypted_requests_are_joined_a_few_at_once() {
+    for (name, found) in joined("^ingress-load-tls") {
+        assert!(found.recall() >= 0.95, "{name}: {} of {}: {:#?}", found.right(), found.due, found.wrong());
+    }
 }
 
 /// One node, two, and all three tell the same story, as far as each can see.
 #[test]
 fn fewer_nodes_see_less_and_nothing_else() {
-    let (_directory, cases) = record(&["mixed-paths"]);
+    let (_directory, cases) = record(&["^mixed-paths"]);
     let case = cases.iter().find(|case| file_name(case) == "mixed-paths").expect("the case was recorded");
     let truth = truth(case);
     for nodes in [&NODES[..1], &NODES[1..2], &NODES[2..], &NODES[..2], &NODES[1..], &[NODES[0], NODES[2]]] {
@@ -118,7 +181,7 @@ fn fewer_nodes_see_less_and_nothing_else() {
 /// Nodes' clocks may be seconds apart: the journeys are the same, and the offsets are found.
 #[test]
 fn clocks_that_differ_change_nothing_but_the_offsets() {
-    let (directory, cases) = record(&["pod-to-service-load", "pod-to-pod-load"]);
+    let (directory, cases) = record(&["^pod-to-service-load", "^pod-to-pod-load"]);
     for case in &cases {
         let shifted = directory.path().join("shifted");
         std::fs::create_dir_all(&shifted).expect("a directory");
@@ -143,7 +206,7 @@ fn clocks_that_differ_change_nothing_but_the_offsets() {
 /// A capture that lost packets at random still tells the truth, and never something false.
 #[test]
 fn packets_that_the_capture_lost_do_not_make_it_lie() {
-    let (directory, cases) = record(&["pod-to-service-load", "external-to-service-load"]);
+    let (directory, cases) = record(&["^pod-to-service-load", "^external-to-service-load"]);
     for case in &cases {
         let thin = directory.path().join("thin");
         std::fs::create_dir_all(&thin).expect("a directory");

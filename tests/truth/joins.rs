@@ -4,13 +4,14 @@
 //! truth has both by the proxies' and servers' logs, the report by its legs and where on them the request begins.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{Display, Formatter};
 
 use serde_json::Value;
 
 /// From this confidence on a join is called sure.
 pub(crate) const SURE: f64 = 0.9;
 /// Below this one it is called ambiguous.
-pub(crate) const LIKELY: f64 = 0.6;
+const LIKELY: f64 = 0.6;
 
 /// A join that the report made.
 pub(crate) struct Join {
@@ -26,6 +27,8 @@ pub(crate) struct Joins {
     /// How many there should be, as far as both sides of them were captured.
     pub(crate) due: usize,
     pub(crate) made: Vec<Join>,
+    /// Those that are due and were not made.
+    pub(crate) missed: Vec<String>,
     /// Legs of the truth that no journey has.
     pub(crate) unseen: BTreeSet<String>,
 }
@@ -39,6 +42,10 @@ impl Joins {
         self.made.iter().filter(|join| join.confidence >= SURE)
     }
 
+    pub(crate) fn ambiguous(&self) -> usize {
+        self.made.iter().filter(|join| join.confidence < LIKELY).count()
+    }
+
     pub(crate) fn wrong_and_sure(&self) -> Vec<&str> {
         self.sure().filter(|join| !join.is_right).map(|join| join.what.as_str()).collect()
     }
@@ -47,15 +54,8 @@ impl Joins {
         self.made.iter().filter(|join| !join.is_right).map(|join| join.what.as_str()).collect()
     }
 
-    #[allow(dead_code, reason = "the table prints shares itself")]
     pub(crate) fn recall(&self) -> f64 {
         self.right() as f64 / self.due.max(1) as f64
-    }
-
-    pub(crate) fn add(&mut self, other: Joins) {
-        self.due += other.due;
-        self.made.extend(other.made);
-        self.unseen.extend(other.unseen);
     }
 }
 
@@ -63,7 +63,7 @@ impl Joins {
 type Ends = (String, String);
 
 /// One exchange on a connection. Without a number only the connection is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     ends: Ends,
     nth: Option<usize>,
@@ -75,17 +75,33 @@ impl Place {
     }
 }
 
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} > {}", self.ends.0, self.ends.1)?;
+        self.nth.map_or(Ok(()), |nth| write!(f, " #{}", nth + 1))
+    }
+}
+
 /// Counts the joins of `report` that `truth` can judge.
 pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
     let report = Report::new(report);
     let exchanges = chains(truth);
     let mut found = Joins::default();
+    // Several requests inside one encrypted connection have its first joins in common.
+    let mut due: BTreeSet<(&Place, &Place)> = BTreeSet::new();
     for exchange in exchanges.iter().filter(|exchange| exchange.is_whole) {
         let (seen, unseen): (Vec<&Place>, Vec<&Place>) =
             exchange.legs.iter().partition(|leg| report.ends.contains(&leg.ends));
         found.unseen.extend(unseen.iter().map(|leg| format!("{} > {}", leg.ends.0, leg.ends.1)));
-        found.due += seen.len().saturating_sub(1) + exchange.given_up.len();
+        due.extend(seen.windows(2).map(|pair| (pair[0], pair[1])));
+        found.due += exchange.given_up.len();
     }
+    found.due += due.len();
+    let is_made =
+        |pair: &(&Place, &Place)| report.joins.iter().any(|(from, to, _)| pair.0.is(from) && pair.1.is(to));
+    found
+        .missed
+        .extend(due.iter().filter(|pair| !is_made(pair)).map(|pair| format!("{} to {}", pair.0, pair.1)));
     let mut by_connection: HashMap<&Ends, Vec<&Chain>> = HashMap::new();
     for exchange in &exchanges {
         for leg in &exchange.legs {
@@ -102,8 +118,7 @@ pub(crate) fn joins(truth: &Value, report: &Value) -> Joins {
         // What the truth knows nothing of cannot be judged.
         let is_known = owners.iter().any(|one| one.is_whole) || owner(to).iter().any(|one| one.is_whole);
         if is_known {
-            let name = |place: &Place| format!("{} > {} #{:?}", place.ends.0, place.ends.1, place.nth);
-            let what = format!("{confidence:.3} {} to {}", name(from), name(to));
+            let what = format!("{confidence:.3} {from} to {to}");
             found.made.push(Join { is_right, confidence: *confidence, what });
         }
     }

@@ -2,4 +2,6 @@
 
 mod compare;
 mod fresh;
+mod ingress;
+mod joins;
 mod stored;

@@ -37,16 +37,28 @@ fn interface_map(truth: &Value) -> Vec<String> {
 
 #[test]
 fn every_stored_recording_agrees_with_its_truth() {
+    let exchanges = agree(|name| !name.starts_with("ingress-"));
+    assert!(exchanges > 200, "the stored truths hold {exchanges} exchanges only");
+}
+
+#[test]
+#[ignore = "not all of it holds yet"]
+fn every_stored_recording_of_proxies_agrees_with_its_truth() {
+    let exchanges = agree(|name| name.starts_with("ingress-"));
+    assert!(exchanges > 200, "the stored truths hold {exchanges} exchanges only");
+}
+
+/// Holds the recordings with these names against their truth; gives how many exchanges there were.
+fn agree(is_meant: impl Fn(&str) -> bool) -> usize {
     let mut failures = Vec::new();
     let mut exchanges = 0;
     for case in stored() {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
-        let truth: Value = serde_json::from_slice(&std::fs::read(case.join("truth.json")).expect("readable"))
-            .expect("the truth is JSON");
-        // What goes through a proxy is joined by evidence that is not read yet.
-        if name.starts_with("ingress-") {
+        if !is_meant(&name) {
             continue;
         }
+        let truth: Value = serde_json::from_slice(&std::fs::read(case.join("truth.json")).expect("readable"))
+            .expect("the truth is JSON");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
         command.args(["report", "--format", "json"]).arg(&case);
         if name.ends_with("-sll2") {
@@ -62,6 +74,6 @@ fn every_stored_recording_agrees_with_its_truth() {
         let lines = tally.wrong.into_iter().chain(absent.map(|line| format!("{line}: no journey")));
         failures.extend(lines.map(|line| format!("{name}: {line}")));
     }
-    assert!(exchanges > 200, "the stored truths hold {exchanges} exchanges only");
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
+    exchanges
 }

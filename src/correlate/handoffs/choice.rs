@@ -53,7 +53,9 @@ pub(super) fn decide(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Deci
     choice.match_the_rest();
     choice.take_matched();
     choice.take_further(&|pair| pair.tried, true);
-    choice.take_further(&|pair| rivals.is_another_request(pair).then_some(pair.content + pair.timing), false);
+    let paces = [bench.request_pace, bench.reply_pace];
+    let timed = |pair: &Pair| pair.content + pair.timing(paces);
+    choice.take_further(&|pair| rivals.is_another_request(pair).then(|| timed(pair)), false);
     choice.let_go();
     choice.decisions
 }

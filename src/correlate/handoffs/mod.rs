@@ -203,7 +203,7 @@ impl Handoffs {
         })
     }
 
-    /// Takes a decided chain out. Each exchange comes earlier than what continues it, so this ends.
+    /// Takes a decided chain out.
     fn assemble(&mut self, slot: u32, changes: &mut VecDeque<Change>) -> Trail {
         let Held { trail: mut head, mut next, .. } = self.held.remove(slot as usize);
         next.sort_by_key(|(slot, _)| self.held[*slot as usize].trail.id);
@@ -223,6 +223,16 @@ impl Handoffs {
     }
 }
 
+/// Whether the trail in `first` comes somewhere before the one in `then`, or is it: stamps that lie too near each other
+/// to tell which came first must not close a circle.
+fn is_before(held: &Slab<Held>, first: u32, then: u32) -> bool {
+    let mut at = Some(then);
+    while let Some(slot) = at.filter(|&slot| slot != first) {
+        at = held[slot as usize].previous;
+    }
+    at.is_some()
+}
+
 /// Writes down what was decided at one host; `settled` gets the trails it concerns.
 fn apply(
     decisions: Decisions,
@@ -232,6 +242,9 @@ fn apply(
     settled: &mut Vec<u32>,
 ) {
     for decision in decisions.joins {
+        if is_before(held, decision.outbound, decision.inbound) {
+            continue;
+        }
         let (delays, probability) = (decision.delays, decision.join.confidence.probability());
         delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay, probability));
         delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay, probability));

@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::Bench;
 use super::matching::{self, Edge};
 use super::order::{self, Place};
+use super::pace::Pace;
 use super::rival::{Pair, Rivals};
 use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
 
@@ -47,8 +48,12 @@ impl Odds {
         };
         let probabilities = |edges: &[Edge]| matching::probabilities(edges, &row_null, &col_null);
         let by_content = probabilities(&edges(&|pair| pair.content));
-        let mut timed = edges(&|pair| pair.content + pair.timing);
-        let mut probable = probabilities(&timed);
+        let mut timed = edges(&|pair| pair.content + pair.timing([bench.request_pace, bench.reply_pace]));
+        let mut probable = matching::beliefs(&timed, &row_null, &col_null);
+        let paces = learned(bench, pairs, &probable);
+        for (pair, edge) in pairs.iter().zip(&mut timed) {
+            edge.weight = pair.content + pair.timing(paces);
+        }
         let places = order::places(rivals, pairs, &probable);
         for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
             let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
@@ -91,6 +96,19 @@ impl Odds {
         others.truncate(MAX_NAMED);
         others
     }
+}
+
+/// The paces of request and answer, with what the pairs at hand teach that are likely by themselves.
+fn learned(bench: &Bench, pairs: &[Pair], probable: &[f64]) -> [Pace; 2] {
+    let mut paces = [bench.request_pace, bench.reply_pace];
+    for (pair, &probability) in pairs.iter().zip(probable).filter(|(_, probability)| **probability > 0.5) {
+        for (pace, delay) in paces.iter_mut().zip([pair.delays.request, pair.delays.reply]) {
+            if let Some(delay) = delay {
+                pace.learn(delay, probability);
+            }
+        }
+    }
+    paces
 }
 
 /// Bytes that come through unread join connections, not requests: all exchanges of two connections speak for each

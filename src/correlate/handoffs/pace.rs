@@ -9,6 +9,8 @@ const NARROWEST: f64 = 0.5;
 const MEMORY: f64 = 64.0;
 /// Stamps are no finer than this when two interfaces are compared.
 const GRAIN_NS: f64 = 5_000.0;
+/// What holds one request up holds its neighbours up too, so that their delays do not speak for themselves alone.
+const OWN_SHARE: f64 = 0.5;
 /// Time is a weak witness either way.
 const STRONGEST_AGAINST: f64 = -2.0;
 const STRONGEST_FOR: f64 = 6.0;
@@ -44,7 +46,7 @@ impl Pace {
         let value = logarithm(delay_ns);
         let off = (value - self.mean) / spread;
         let density = -off * off / 2.0 - value - (spread * std::f64::consts::TAU.sqrt()).ln();
-        (density + logarithm(window_ns)).clamp(STRONGEST_AGAINST, STRONGEST_FOR)
+        ((density + logarithm(window_ns)) * OWN_SHARE).clamp(STRONGEST_AGAINST, STRONGEST_FOR)
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
         for delay in [80_000, 100_000, 120_000, 90_000, 110_000, 95_000].repeat(10) {
             pace.learn(delay, 1.0);
         }
-        assert!(pace.weigh(100_000, 10_000_000) > 3.0);
+        assert!(pace.weigh(100_000, 10_000_000) > 1.5);
         assert!(pace.weigh(9_000_000, 10_000_000) < 0.0);
     }
 }

@@ -118,6 +118,11 @@ impl Passage {
             |it: &Sighting, way: Way| host.is_at_edge(it, is_inbound == (way == Way::Request), topology);
         let mut request = times(Way::Request, &|it| begins(it) && is_edge(it, Way::Request));
         let mut reply = times(Way::Reply, &|it| is_payload(it) && is_edge(it, Way::Reply));
+        // What comes before a request's first byte announces the connection, not the request.
+        let head = |it: &Sighting| it.part == Part::Head && is_edge(it, Way::Request);
+        if let Some(&first) = times(Way::Request, &head).first() {
+            request.retain(|time| *time >= first);
+        }
         let is_at_host = !request.is_empty();
         if request.is_empty() {
             request = times(Way::Request, &begins);

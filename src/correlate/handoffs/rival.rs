@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use slab::Slab;
 
 use super::evidence::{self, Clues};
+use super::pace::Pace;
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
 use crate::model::{EvidenceKind, NodeId, Proxy, Timestamp, Tuple};
@@ -42,11 +43,21 @@ pub(super) struct Pair {
     pub delays: Delays,
     pub clues: Clues,
     pub content: f64,
-    pub timing: f64,
+    /// How long the exchange into the host took, in nanoseconds: the time in which others could have begun.
+    window: i64,
     /// Its weight as a try that the proxy gave up.
     pub tried: Option<f64>,
     /// The bytes came through unread.
     pub is_through: bool,
+}
+
+impl Pair {
+    /// What the delays of request and answer say, given how long the proxy usually takes.
+    pub(super) fn timing(&self, paces: [Pace; 2]) -> f64 {
+        let weigh =
+            |(pace, delay): (Pace, Option<i64>)| delay.map_or(0.0, |delay| pace.weigh(delay, self.window));
+        paces.into_iter().zip([self.delays.request, self.delays.reply]).map(weigh).sum()
+    }
 }
 
 /// What the sides of a host are decided from.
@@ -144,7 +155,8 @@ impl<'a> Rivals<'a> {
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
                     let pair = self.pair((row, before), (col, after), delays, bench, through, world);
-                    let best = pair.tried.unwrap_or(FLOOR).max(pair.content + pair.timing);
+                    let timing = pair.timing([bench.request_pace, bench.reply_pace]);
+                    let best = pair.tried.unwrap_or(FLOOR).max(pair.content + timing);
                     if best > FLOOR {
                         pairs.push(pair);
                     }
@@ -164,9 +176,7 @@ impl<'a> Rivals<'a> {
         world: World<'_>,
     ) -> Pair {
         let window = before.passage.end.since(before.passage.start()).clamp(10_000, 1_000_000_000);
-        let pace = |delay: Option<i64>, pace: &super::Pace| delay.map_or(0.0, |it| pace.weigh(it, window));
-        let request = pace(delays.request, &bench.request_pace);
-        let timing = request + pace(delays.reply, &bench.reply_pace);
+        let request = delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
         let mut clues =
             evidence::clues(before.seen, after.seen, self.host, world.topology, self.rarity(after.seen));
         if after.slot.is_none() || before.slot.is_none() {
@@ -184,7 +194,7 @@ impl<'a> Rivals<'a> {
             let is_known = *known == after.seen.leg.faces[0];
             content += if is_known { evidence::SAME_CONNECTION } else { -evidence::SAME_CONNECTION };
         }
-        Pair { row: row as u32, col: col as u32, delays, clues, content, timing, tried, is_through }
+        Pair { row: row as u32, col: col as u32, delays, clues, content, window, tried, is_through }
     }
 
     /// The logarithm of how rare a request line is among what goes out of the host now.

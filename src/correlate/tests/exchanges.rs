@@ -4,36 +4,36 @@ use super::*;
 use crate::model::{Digest, Marks};
 
 /// One connection, of which both sides' bytes are played in order.
-struct Talk {
-    cluster: Cluster,
-    up: u32,
-    down: u32,
+pub(super) struct Talk {
+    pub(super) cluster: Cluster,
+    pub(super) up: u32,
+    pub(super) down: u32,
 }
 
 const PORT: u16 = 45_700;
 
 impl Talk {
     /// A connection whose handshake was seen.
-    fn open() -> Talk {
+    pub(super) fn open() -> Talk {
         let mut cluster = Cluster::new(0);
         converse(&mut cluster, PORT, 100, 0);
         Talk { cluster, up: 101, down: 9001 }
     }
 
     /// The client sends `bytes` in one segment.
-    fn ask(&mut self, bytes: &[u8]) {
+    pub(super) fn ask(&mut self, bytes: &[u8]) {
         self.cluster.request(PORT, segment(self.up, self.down, TcpSegment::ACK, bytes), bytes);
         self.up = self.up.wrapping_add(bytes.len() as u32);
     }
 
     /// The server sends `bytes` in one segment.
-    fn answer(&mut self, bytes: &[u8]) {
+    pub(super) fn answer(&mut self, bytes: &[u8]) {
         self.cluster.reply(PORT, segment(self.down, self.up, TcpSegment::ACK, bytes), bytes);
         self.down = self.down.wrapping_add(bytes.len() as u32);
     }
 
     /// Both sides close, and the trails are handed on.
-    fn finish(mut self) -> Vec<Trail> {
+    pub(super) fn finish(mut self) -> Vec<Trail> {
         self.cluster.request(PORT, segment(self.up, self.down, 17, b""), b"");
         self.cluster.reply(PORT, segment(self.down, self.up + 1, 17, b""), b"");
         self.cluster.request(PORT, segment(self.up + 1, self.down + 1, TcpSegment::ACK, b""), b"");
@@ -49,11 +49,11 @@ fn exchange_in_pieces(request: &[u8], reply: &[u8], size: usize) -> Vec<Trail> {
     talk.finish()
 }
 
-fn marks(trail: &Trail) -> &Marks {
+pub(super) fn marks(trail: &Trail) -> &Marks {
     trail.marks.as_deref().expect("marks")
 }
 
-fn digest(bytes: &[u8]) -> Digest {
+pub(super) fn digest(bytes: &[u8]) -> Digest {
     let mut digest = Digest::default();
     crate::decode::extend_digest(&mut digest, bytes);
     digest
@@ -191,14 +191,14 @@ fn what_only_begins_like_a_proxy_header_is_read_from_its_first_byte() {
 }
 
 /// Method or path, and status of each trail.
-fn read_of(trails: &[Trail]) -> Vec<(&str, Option<u16>)> {
+pub(super) fn read_of(trails: &[Trail]) -> Vec<(&str, Option<u16>)> {
     trails
         .iter()
         .map(|trail| (trail.exchange.path.as_deref().unwrap_or_default(), trail.exchange.status))
         .collect()
 }
 
-fn heads(trail: &Trail, way: Way) -> usize {
+pub(super) fn heads(trail: &Trail, way: Way) -> usize {
     trail.sightings.iter().filter(|s| s.part == Part::Head && s.way == way).count()
 }
 
@@ -343,5 +343,56 @@ fn a_connection_caught_in_a_body_is_read_from_the_next_head() {
         assert!(trails.iter().all(|trail| trail.is_mid_stream));
         let methods = trails.iter().filter_map(|trail| trail.exchange.method.as_deref());
         assert!(methods.into_iter().all(|method| method == "GET"), "no rest of a method is shown as one");
+    }
+}
+
+/// A TLS 1.3 hello with a key share as large as hybrid ones are, so that it takes two segments.
+fn client_hello() -> Vec<u8> {
+    let extension =
+        |kind: u16, body: &[u8]| [&kind.to_be_bytes(), &(body.len() as u16).to_be_bytes(), body].concat();
+    let extensions = [
+        extension(51, &[7; 1300]),
+        extension(0, b"\x00\x0b\x00\x00\x08mix.shop"),
+        extension(16, b"\x00\x0c\x02h2\x08http/1.1"),
+    ]
+    .concat();
+    let mut body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0]].concat();
+    body.extend((extensions.len() as u16).to_be_bytes());
+    body.extend(extensions);
+    record(1, &body)
+}
+
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u32).to_be_bytes();
+    [&[0x16, 3, 1][..], &(body.len() as u16 + 4).to_be_bytes(), &[kind], &len[1..], body].concat()
+}
+
+#[test]
+fn hellos_are_read_over_several_segments() {
+    let hello = client_hello();
+    let answer = record(2, &[&[3, 3][..], &[9; 32], &[0, 0x13, 1, 0], &[0, 6, 0, 43, 0, 2, 3, 4]].concat());
+    let answer = [&answer[..], b"\x14\x03\x03\0\x01\x01\x17\x03\x03\0\x05hello"].concat();
+    for size in [1, 600, 1448, 4096] {
+        let trails = exchange_in_pieces(&hello, &answer, size);
+        assert_eq!(trails.len(), 1);
+        let exchange = &trails[0].exchange;
+        assert_eq!((exchange.application, exchange.host.as_deref()), (Application::Tls, Some("mix.shop")));
+        let tls = exchange.tls.as_deref().expect("tls");
+        assert_eq!(tls.version.map(|version| version.to_string()).as_deref(), Some("TLS 1.3"), "{size}");
+        assert_eq!(*tls.alpn, ["h2".into(), "http/1.1".into()]);
+        assert_eq!(tls.agreed_alpn, None);
+        assert_eq!(marks(&trails[0]).request_body, digest(&hello[..1024]), "{size}");
+        assert_eq!(marks(&trails[0]).reply_body, digest(&answer), "{size}");
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_hello_is_not_called_tls() {
+    for request in [&b"\x16\x03\x01"[..], b"\x16\x03\x01\0\x04\x0e\0\0\0", b"\x16\x03\x99 something else"] {
+        for size in [1, 4096] {
+            let trails = exchange_in_pieces(request, b"\x15\x03\x03\0\x02\x02\x28", size);
+            assert_eq!(trails[0].exchange.tls, None);
+            assert_eq!(trails[0].exchange.application, Application::Tcp, "{}", request.escape_ascii());
+        }
     }
 }

@@ -53,7 +53,7 @@ const IDS: [(&str, Kept); 19] = [
 
 /// Marks while a head's fields are gone through.
 #[derive(Debug, Default)]
-pub(super) struct Marking {
+pub(in crate::decode) struct Marking {
     /// Allocated where there is something to say.
     marks: Option<Box<Marks>>,
     has_forwarded_server: bool,
@@ -62,7 +62,7 @@ pub(super) struct Marking {
 
 impl Marking {
     /// Takes what a header field says.
-    pub(super) fn note(&mut self, name: &str, value: &[u8]) {
+    pub(in crate::decode) fn note(&mut self, name: &str, value: &[u8]) {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         if is("x-forwarded-for") {
             value.split(|&byte| byte == b',').for_each(|node| self.forward(address(node)));
@@ -87,7 +87,7 @@ impl Marking {
         }
     }
 
-    pub(super) fn finish(mut self) -> Option<Box<Marks>> {
+    pub(in crate::decode) fn finish(mut self) -> Option<Box<Marks>> {
         // Other proxies write one or the other of these; Traefik writes all three, if there was none before.
         let real_ip = self.marks.as_ref().is_some_and(|marks| marks.real_ip.is_some());
         if real_ip && self.has_forwarded_server && self.has_forwarded_port {

@@ -9,7 +9,7 @@ mod marks;
 pub use chunks::Chunks;
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use self::marks::Marking;
+pub(super) use self::marks::Marking;
 use crate::model::Marks;
 
 /// A head larger than this is not waited for, in bytes.
@@ -56,6 +56,8 @@ pub struct Response {
     pub is_chunked: bool,
     /// The server will send nothing after this answer.
     pub is_close: bool,
+    /// It names HTTP/2 in clear text as the protocol to go on with (RFC 7540 §3.2).
+    pub names_http2: bool,
     /// Length of the head with its empty line, in bytes; the body begins there.
     pub head_len: usize,
 }
@@ -201,6 +203,7 @@ fn read_response(bytes: &[u8], is_cut: bool) -> Head<'_> {
         content_length: fields.content_length,
         is_chunked: fields.is_chunked,
         is_close: fields.is_close,
+        names_http2: tokens(fields.protocols).any(|protocol| is_token(protocol, "h2c")),
         head_len,
     })
 }
@@ -231,6 +234,8 @@ struct Fields<'a> {
     is_chunked: bool,
     is_close: bool,
     is_upgrade: bool,
+    /// Of the Upgrade field.
+    protocols: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -248,6 +253,8 @@ impl<'a> Fields<'a> {
                 fields.is_chunked = tokens(header.value).last().is_some_and(|last| is_token(last, "chunked"));
             } else if is("connection") {
                 fields.add_connection(header.value);
+            } else if is("upgrade") {
+                fields.protocols = header.value;
             }
         }
         Some(fields)

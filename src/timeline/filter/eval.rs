@@ -1,6 +1,8 @@
 //! Whether a journey fits an expression.
 
-use crate::model::{Application, Clocks, Endpoint, Ip, Journey, Protocol, Stage, State, Topology, Trail};
+use crate::model::{
+    Application, Clocks, Endpoint, Exchange, Ip, Journey, Protocol, Stage, State, Topology, Trail,
+};
 use crate::timeline::delay;
 
 use super::{Expr, Field, Op, Value};
@@ -35,19 +37,18 @@ impl Subject<'_> {
     }
 
     fn holds(&self, field: Field, op: Op, value: &Value) -> bool {
-        let exchange = &self.trail.exchange;
         let text = |known: Option<&str>| known.is_some_and(|known| text_fits(known, op, value));
         match field {
             Field::Client => {
                 self.trail.legs.first().is_some_and(|leg| self.address_fits(leg.client, op, value))
             }
             Field::Target => self.target().is_some_and(|target| self.address_fits(target, op, value)),
-            Field::Server => self.server().is_some_and(|server| self.address_fits(server, op, value)),
+            Field::Server => self.servers().any(|server| self.address_fits(server, op, value)),
             Field::Addr => self.endpoints().any(|endpoint| self.address_fits(endpoint, op, value)),
             Field::Port => self.endpoints().any(|endpoint| number_fits(endpoint.port.into(), op, value)),
             Field::Proto => {
                 self.trail.legs.iter().any(|leg| text(Some(transport(leg.protocol))))
-                    || text(Some(exchange.application.name()))
+                    || self.exchanges().any(|exchange| text(Some(exchange.application.name())))
             }
             Field::Path => text(Some(&self.journey.path)),
             Field::Route => text(Some(&self.journey.route)),
@@ -56,10 +57,15 @@ impl Subject<'_> {
             Field::Where => self.journey.verdict.place.is_some_and(|place| {
                 text(Some(place.kind.name())) || text(place.node.map(|node| self.topology.node_name(node)))
             }),
-            Field::Method => text(exchange.method.as_deref()),
-            Field::Status => exchange.status.is_some_and(|status| number_fits(status.into(), op, value)),
-            Field::Host => text(exchange.host.as_deref()),
-            Field::Url => exchange.application != Application::Dns && text(exchange.path.as_deref()),
+            Field::Method => self.exchanges().any(|exchange| text(exchange.method.as_deref())),
+            Field::Status => {
+                let mut statuses = self.exchanges().filter_map(|exchange| exchange.status);
+                statuses.any(|status| number_fits(status.into(), op, value))
+            }
+            Field::Host => self.exchanges().any(|exchange| text(exchange.host.as_deref())),
+            Field::Url => self
+                .exchanges()
+                .any(|exchange| exchange.application != Application::Dns && text(exchange.path.as_deref())),
             Field::Dns => self.looked_up().any(|name| text(Some(name))),
             Field::Name => self.names().any(|name| text(Some(name))),
             Field::Delay(None) => nanos_fit(self.journey.ended.since(self.journey.started), op, value),
@@ -72,9 +78,16 @@ impl Subject<'_> {
         self.trail.legs.first().and_then(|leg| leg.target)
     }
 
-    /// Who served it in the end: the last leg's server.
-    fn server(&self) -> Option<Endpoint> {
-        self.trail.server()
+    /// Who served it in the end, and the servers that proxies tried before.
+    fn servers(&self) -> impl Iterator<Item = Endpoint> {
+        let tried = self.trail.hops.iter().zip(self.trail.legs.iter().skip(1));
+        let tried = tried.filter(|(hop, _)| hop.is_given_up).filter_map(|(_, leg)| leg.server);
+        self.trail.server().into_iter().chain(tried)
+    }
+
+    /// What was asked and answered on the client's leg, and on those that proxies opened.
+    fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
+        std::iter::once(&self.trail.exchange).chain(self.trail.hops.iter().map(|hop| &hop.exchange))
     }
 
     /// Client, target and server of every leg.
@@ -124,10 +137,10 @@ impl Subject<'_> {
     }
 
     fn has_word(&self, word: &str) -> bool {
-        let exchange = &self.trail.exchange;
         let has = |text: &str| text.to_lowercase().contains(word);
-        let texts = [Some(&*self.journey.path), exchange.host.as_deref(), exchange.path.as_deref()];
-        texts.into_iter().flatten().any(has)
+        let texts = self.exchanges().flat_map(|it| [it.host.as_deref(), it.path.as_deref()]);
+        texts.flatten().any(has)
+            || has(&self.journey.path)
             || self.names().any(has)
             || self.looked_up().any(has)
             || self.nodes().any(has)
@@ -176,9 +189,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{
-        Exchange, Label, NodeId, Outcome, Place, PlaceKind, Timestamp, Verdict, Visit, Way, sample,
-    };
+    use crate::model::{Label, NodeId, Outcome, Place, PlaceKind, Timestamp, Verdict, Visit, Way, sample};
 
     fn endpoint(text: &str) -> Endpoint {
         let socket: std::net::SocketAddr = text.parse().expect(text);
@@ -277,6 +288,27 @@ mod tests {
             ("10.244.2.33", true),
             ("STOCK and kappa1 and /r/", true),
             ("nowhere or other-node", false),
+        ] {
+            let expr = Expr::parse(text).expect(text);
+            assert_eq!(expr.matches(&journey, &topology), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn legs_behind_proxies_are_compared_too() {
+        let topology = crate::timeline::sample::topology();
+        let journey = crate::timeline::sample::proxies::retried(1, crate::timeline::sample::START);
+        for (text, fits) in [
+            ("target == 192.0.2.100:80 and client == 172.31.9.77", true),
+            ("server == stock-7d9c", true),
+            ("server == price-5f6b", true),
+            ("server == 192.0.2.12", false),
+            ("addr == 192.0.2.12:80 and port == 8080", true),
+            ("node == kappa2 and node == kappa1", true),
+            ("status == 200 and status < 500", true),
+            ("proto == tcp", true),
+            ("192.0.2.12", true),
+            ("delay(5) == 620us", true),
         ] {
             let expr = Expr::parse(text).expect(text);
             assert_eq!(expr.matches(&journey, &topology), fits, "{text}");

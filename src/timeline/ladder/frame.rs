@@ -1,11 +1,12 @@
 //! A ladder at a certain width: where its rails stand, and a line a step.
 
-use super::{Ladder, Point, Step, Stroke};
+use super::{Join, Ladder, Point, Side, Step, Stroke};
 use crate::model::Journey;
 use crate::timeline::line::text_width;
+use crate::timeline::proxies::join_symbol;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Line, Manner, Tone, ends};
+use crate::timeline::{Context, Line, Manner, Tone, ends, proxy_name};
 
 /// A row of cells that parts are put into.
 struct Canvas {
@@ -85,13 +86,8 @@ const AT_WIDTH: usize = 9;
 impl Ladder {
     /// Two head lines and a line a step, for `width` cells. Where it is narrow the kernel columns go first.
     pub fn lines(&self, journey: &Journey, context: &Context<'_>, width: usize) -> (Vec<Line>, Vec<Line>) {
-        let slim;
-        let ladder = if width < 12 * self.columns.len() {
-            slim = self.without_kernels();
-            &slim
-        } else {
-            self
-        };
+        let slim = self.slimmed(width, Frame::new(self, context, width).canvas);
+        let ladder = slim.as_ref().unwrap_or(self);
         let frame = Frame::new(ladder, context, width);
         let mut head = frame.head(ladder, journey);
         let mut steps: Vec<Line> = ladder.steps.iter().map(|step| frame.step(step, ladder.unit)).collect();
@@ -100,27 +96,11 @@ impl Ladder {
         }
         (head, steps)
     }
+}
 
-    /// The same steps with the kernel columns left out: what happens there is drawn at the interface before it.
-    fn without_kernels(&self) -> Ladder {
-        let mut kept = Vec::new();
-        let moved: Vec<usize> = self
-            .columns
-            .iter()
-            .map(|&point| {
-                if !matches!(point, Point::Kernel(_)) {
-                    kept.push(point);
-                }
-                kept.len().saturating_sub(1)
-            })
-            .collect();
-        let steps = self
-            .steps
-            .iter()
-            .map(|step| Step { from: moved[step.from], to: moved[step.to], ..step.clone() })
-            .collect();
-        Ladder { columns: kept, steps, unit: self.unit }
-    }
+/// Whether the proxy has a column for each of its sides.
+fn is_wide_proxy(ladder: &Ladder, depth: usize) -> bool {
+    ladder.columns.iter().any(|point| matches!(point, Point::Proxy(_, of, Side::Server) if *of == depth))
 }
 
 impl<'a> Frame<'a> {
@@ -144,15 +124,24 @@ impl<'a> Frame<'a> {
         let mut last_node = None;
         for (index, &point) in ladder.columns.iter().enumerate() {
             let node = match point {
-                Point::Interface(vantage) => self.context.node_of(vantage),
-                Point::Kernel(node) => Some(node),
+                Point::Interface(vantage, _) => self.context.node_of(vantage),
+                Point::Kernel(node, _) => Some(node),
                 _ => None,
             };
             if let Some(node) = node.filter(|&node| last_node != Some(node)) {
                 self.put_centred(&mut nodes, index, self.context.node(node), Tone::Dim);
             }
             last_node = node.or(last_node);
-            self.put_centred(&mut points, index, &self.name(point, journey), Tone::Head);
+            match point {
+                // A proxy's name stands over both of its sides.
+                Point::Proxy(_, _, Side::Server) => {}
+                Point::Proxy(_, depth, _) if is_wide_proxy(ladder, depth) => {
+                    let name = self.name(point, journey);
+                    let middle = usize::midpoint(self.rails[index], self.rails[index + 1]);
+                    points.put(middle.saturating_sub(text_width(&name) / 2), &name, Tone::Own);
+                }
+                _ => self.put_centred(&mut points, index, &self.name(point, journey), Tone::Head),
+            }
         }
         let unit = ladder.unit.name(self.context.manner);
         let at = format!("{} {unit}", self.context.manner.word(Word::At));
@@ -182,9 +171,10 @@ impl<'a> Frame<'a> {
         match point {
             Point::Client => end(ends.client, Word::Client),
             Point::Server => end(ends.server, Word::Endpoint),
-            Point::Interface(vantage) => manner.text(self.context.interface(vantage)).into_owned(),
-            Point::Kernel(_) => manner.word(Word::Kernel).to_owned(),
-            Point::Switch => manner.word(Word::Switch).to_owned(),
+            Point::Interface(vantage, _) => manner.text(self.context.interface(vantage)).into_owned(),
+            Point::Proxy(kind, ..) => proxy_name(kind, manner).to_owned(),
+            Point::Kernel(..) => manner.word(Word::Kernel).to_owned(),
+            Point::Switch(_) => manner.word(Word::Switch).to_owned(),
         }
     }
 
@@ -219,8 +209,40 @@ impl<'a> Frame<'a> {
     fn draw(&self, canvas: &mut Canvas, step: &Step) {
         let (from, to) = (self.rails[step.from], self.rails[step.to]);
         if from == to {
-            return self.draw_stay(canvas, step, to);
+            self.draw_stay(canvas, step, to);
+        } else {
+            self.draw_arrow(canvas, step, from, to);
         }
+        if let Some(join) = &step.join {
+            self.draw_join(canvas, join, to);
+        }
+    }
+
+    /// From one side of a proxy to the other; on its only rail where it has but one.
+    fn draw_join(&self, canvas: &mut Canvas, join: &Join, rail: usize) {
+        let far = self.rails[join.to];
+        let symbol = join_symbol(join.grade, self.context.manner);
+        if far == rail {
+            canvas.fill(rail, rail + 1, symbol, Tone::Own);
+            if text_width(&join.percent) + 2 < self.pitch() {
+                canvas.put(rail + 1, &join.percent, Tone::Own);
+            }
+            return;
+        }
+        let (low, high) = (rail.min(far) + 1, rail.max(far));
+        canvas.fill(low, high, symbol, Tone::Own);
+        let percent = join.percent.as_str();
+        let room = (high - low).saturating_sub(1);
+        let shown = if text_width(percent) > room { percent.trim_end_matches(" %") } else { percent };
+        if !shown.is_empty() && text_width(shown) <= room {
+            let x = if far > rail { low } else { high - text_width(shown) };
+            canvas.put(x, shown, Tone::Own);
+        }
+        let (x, head) = if far > rail { (high - 1, self.pen.right) } else { (low, self.pen.left) };
+        canvas.fill(x, x + 1, head, Tone::Own);
+    }
+
+    fn draw_arrow(&self, canvas: &mut Canvas, step: &Step, from: usize, to: usize) {
         let (low, high) = (from.min(to) + 1, from.max(to));
         let symbol = match step.stroke {
             Stroke::Seen => self.pen.solid,

@@ -80,6 +80,7 @@ fn around(context: &Context<'_>, word: Word, nanos: i64, bar: Option<(i64, i64)>
         took: None,
         bar: bar.map(|(start, end)| Bar { start, end, texture: Texture::Around, tone: Tone::Dim }),
         tone: Tone::Dim,
+        owner: "",
         is_stop: false,
     }
 }

@@ -160,10 +160,10 @@ impl Waterfall<'_> {
             line.space(2);
             let origin = line.width();
             scale.draw(line, bar, context.manner, *beat);
-            let hint = context.manner.word(Word::OwnTime);
-            let is_fit = line.width() + 1 + text_width(hint) <= origin + columns.bar;
+            let hint = format!("{}{}", row.owner, context.manner.word(Word::OwnTime));
+            let is_fit = line.width() + 1 + text_width(&hint) <= origin + columns.bar;
             if bar.texture == Texture::Own && is_fit {
-                line.space(1).push(Tone::Own, hint);
+                line.space(1).push(Tone::Own, &hint);
             }
         }
         line.truncate(*width, ellipsis);

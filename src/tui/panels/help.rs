@@ -10,10 +10,11 @@ use crate::tui::paint::Canvas;
 use crate::tui::screen::Screen;
 
 /// Sign, its ASCII form, its tone and what it means.
-const SIGNS: [(&str, &str, Tone, Word); 8] = [
+const SIGNS: [(&str, &str, Tone, Word); 9] = [
     ("█", "#", Tone::Request, Word::SignSeen),
     ("░", "~", Tone::Dim, Word::SignBounded),
     ("▓", "=", Tone::Own, Word::SignOwn),
+    ("═ ─ ┄", "= - .", Tone::Own, Word::SignJoin),
     ("·", ".", Tone::Faint, Word::SignOutside),
     ("▒", "..", Tone::Accent, Word::SignWaiting),
     ("✗", "x", Tone::Bad, Word::SignMissing),

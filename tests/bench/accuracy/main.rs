@@ -15,10 +15,10 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use serde_json::Value;
 
-use crate::joins::{Join, Joins, LIKELY, SURE, joins};
+use crate::joins::{Join, Joins, SURE, joins};
 
 /// The upper ends of the bins of confidence.
-const BINS: [f64; 7] = [0.2, 0.4, LIKELY, 0.75, SURE, 0.99, f64::INFINITY];
+const BINS: [f64; 7] = [0.2, 0.4, 0.6, 0.75, SURE, 0.99, f64::INFINITY];
 const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
 /// What to measure.
@@ -32,7 +32,7 @@ struct Arguments {
     /// The program that reports.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/hopline"))]
     hopline: PathBuf,
-    /// Also print each wrong join.
+    /// Also print each join that is wrong or missed, and each connection that no journey has.
     #[arg(long)]
     wrong: bool,
 }
@@ -50,10 +50,17 @@ fn main() -> Result<()> {
         for (name, nodes) in [("all nodes", &NODES[..]), ("HAProxy's", &NODES[..1])] {
             let found = joins(&truth, &report(&arguments, &case, nodes)?);
             println!("| {} | {name} | {}", case_name(&case), row(&found));
+            for what in found.unseen.iter().filter(|_| arguments.wrong && nodes.len() == NODES.len()) {
+                println!("  in no journey: {what}");
+            }
+            for what in found.missed.iter().filter(|_| arguments.wrong) {
+                println!("  missed: {what}");
+            }
             for what in found.wrong().iter().filter(|_| arguments.wrong) {
                 println!("  wrong: {what}");
             }
-            all.add(found);
+            all.due += found.due;
+            all.made.extend(found.made);
         }
     }
     println!("| all | | {}", row(&all));
@@ -105,14 +112,13 @@ fn report(arguments: &Arguments, case: &Path, nodes: &[&str]) -> Result<Value> {
 fn row(found: &Joins) -> String {
     let sure = found.sure().count();
     let sure_and_right = found.sure().filter(|join| join.is_right).count();
-    let ambiguous = found.made.iter().filter(|join| join.confidence < LIKELY).count();
     format!(
         "{} | {} | {} | {} | {} | {} |",
         found.due,
-        share(found.right(), found.due),
+        if found.due == 0 { share(0, 0) } else { percent(found.recall()) },
         share(sure, found.made.len()),
         share(sure_and_right, sure),
-        share(ambiguous, found.made.len()),
+        share(found.ambiguous(), found.made.len()),
         found.wrong_and_sure().len()
     )
 }

@@ -5,4 +5,5 @@ says what of it belongs in captures/: "ethernet", "sll2", or None for what is to
 """
 
 from cases.words import CASES                                   # noqa: F401
-from cases import paths, ingress, ingress_load, ingress_kinds, ingress_faults, unusual, faults, variants     # noqa: F401, in this order they fill CASES
+from cases import (paths, ingress, ingress_load, ingress_kinds,  # noqa: F401, in this order they fill CASES
+                   ingress_faults, unusual, faults, variants)

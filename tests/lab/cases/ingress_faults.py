@@ -85,16 +85,21 @@ def _(lab):
     suffer(lab, expect("failed", "reply", "workload", "kappa3"), host="break.example.test")
 
 
-@case("ingress-slow-haproxy", "HAProxy holds each request for 120 ms; pod and Traefik are quick", ingress=ONE_WAY)
+def held_up(lab, node, kind):
+    """Requests come while this proxy does not get to run."""
+    healthy(lab)
+    slow = {"proxy": kind, "node": node.name, "way": "request"}
+    with lab.standstill(node, kind):
+        lab.start("client", *[http(front("web"), visit(slow=slow)) for _ in range(2)], together=2)
+        lab.settle(0.5)
+
+
+@case("ingress-slow-haproxy", "HAProxy stands still for some hundred ms when requests come; pod and Traefik are quick",
+      ingress=ONE_WAY)
 def _(lab):
-    lab.run("client", *[http(front("late"), visit(slow={"proxy": "haproxy", "node": "kappa1", "way": "request"}))
-                        for _ in range(4)], together=2)
+    held_up(lab, KAPPA1, "haproxy")
 
 
 @case("ingress-slow-traefik", "Traefik stands still for some hundred ms when requests come", ingress=ONE_WAY)
 def _(lab):
-    healthy(lab)
-    with lab.standstill(KAPPA2, "traefik"):
-        slow = {"proxy": "traefik", "node": "kappa2", "way": "request"}
-        lab.start("client", *[http(front("web"), visit(slow=slow)) for _ in range(2)], together=2)
-        lab.settle(0.5)
+    held_up(lab, KAPPA2, "traefik")

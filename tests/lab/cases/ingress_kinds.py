@@ -25,6 +25,13 @@ def _(lab):
     lab.run("client", *[http(front("tls"), visit(), tls=TLS_NAME) for _ in range(12)], together=3)
 
 
+@case("ingress-tls-keep-alive", "several requests on each TLS connection: what is asked is seen at the pod only",
+      ingress=ONE_WAY)
+def _(lab):
+    lab.run("client", *[http(front("tls"), *[visit(pause_before=0.05) for _ in range(3)], tls=TLS_NAME)
+                        for _ in range(3)])
+
+
 @case("ingress-tls-same-node", "TLS through HAProxy to the Traefik on its own node, lo captured", loopback=True,
       ingress=via([KAPPA1], "stock-3"))
 def _(lab):
