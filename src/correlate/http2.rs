@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
+use super::body::Body;
+use super::found::{Context, Event, Fact};
 use super::ongoing::Token;
-use super::reader::{Context, Event, Fact, MAX_DIGESTED, MAX_HEAD};
+use super::reader::MAX_HEAD;
 use super::stream::before;
-use crate::decode::extend_digest;
 use crate::decode::http2::{self, Fields, Frame, HEADER_LEN, Kind, PREFACE};
-use crate::model::{Digest, Way};
+use crate::model::Way;
 
 /// Frames of which it is known later on which segments carried them.
 const MAX_RECENT: usize = 256;
@@ -38,20 +39,21 @@ struct Block {
     is_broken: bool,
 }
 
-#[derive(Debug)]
-struct Body {
-    stream: u32,
-    digest: Digest,
-    told: u32,
-    is_broken: bool,
-}
-
 /// A frame of a stream, by sequence numbers.
 #[derive(Clone, Copy, Debug)]
 struct Range {
     start: u32,
     end: u32,
     stream: u32,
+    is_reset: bool,
+}
+
+/// That some bytes are of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub stream: u32,
+    /// Among them is what ends the stream before its time.
+    pub has_reset: bool,
 }
 
 /// See the module.
@@ -64,7 +66,8 @@ pub(super) struct Frames {
     block: Option<Block>,
     /// The request with the highest number: clients number them upwards (RFC 9113 §5.1.1).
     newest: u32,
-    bodies: Vec<Body>,
+    /// By stream.
+    bodies: Vec<(u32, Body)>,
     recent: VecDeque<Range>,
 }
 
@@ -93,14 +96,15 @@ impl Frames {
     }
 
     /// The streams that the bytes from `start` to `end` are of.
-    pub(super) fn streams(&self, start: u32, end: u32) -> SmallVec<[u32; 2]> {
-        let mut streams = SmallVec::new();
-        for range in &self.recent {
-            if before(range.start, end) && before(start, range.end) && !streams.contains(&range.stream) {
-                streams.push(range.stream);
+    pub(super) fn shares(&self, start: u32, end: u32) -> SmallVec<[Share; 2]> {
+        let mut shares: SmallVec<[Share; 2]> = SmallVec::new();
+        for range in self.recent.iter().filter(|range| before(range.start, end) && before(start, range.end)) {
+            match shares.iter_mut().find(|share| share.stream == range.stream) {
+                Some(share) => share.has_reset |= range.is_reset,
+                None => shares.push(Share { stream: range.stream, has_reset: range.is_reset }),
             }
         }
-        streams
+        shares
     }
 
     /// Reads `len` bytes from sequence number `at`, of which `bytes` were captured.
@@ -139,7 +143,7 @@ impl Frames {
         }
         *left -= gap;
         let stream = frame.stream;
-        self.bodies.iter_mut().filter(|body| body.stream == stream).for_each(|body| body.is_broken = true);
+        self.body(stream).break_off();
         true
     }
 
@@ -149,7 +153,7 @@ impl Frames {
         self.fields.forget();
         self.kept.clear();
         self.block = None;
-        self.bodies.iter_mut().for_each(|body| body.is_broken = true);
+        self.bodies.iter_mut().for_each(|(_, body)| body.break_off());
     }
 
     fn read_preface(&mut self, seen: usize, bytes: &[u8]) -> usize {
@@ -173,7 +177,12 @@ impl Frames {
         let Some(frame) = self.kept.first_chunk().map(http2::frame) else { return taken };
         self.kept.clear();
         let payload = at.wrapping_add(taken as u32);
-        let range = Range { start: at, end: payload.wrapping_add(frame.len), stream: frame.stream };
+        let range = Range {
+            start: at,
+            end: payload.wrapping_add(frame.len),
+            stream: frame.stream,
+            is_reset: frame.kind == Kind::ResetStream,
+        };
         if frame.stream % 2 == 1 {
             self.remember(range);
             if frame.kind == Kind::Headers {
@@ -189,7 +198,7 @@ impl Frames {
 
     fn remember(&mut self, range: Range) {
         if let Some(last) = self.recent.back_mut()
-            && (last.stream, last.end) == (range.stream, range.start)
+            && (last.stream, last.end, last.is_reset) == (range.stream, range.start, range.is_reset)
         {
             last.end = range.end;
             return;
@@ -231,7 +240,7 @@ impl Frames {
             taken = bytes.len().min(left as usize);
             let content = left.saturating_sub(padding.unwrap_or(0)).min(taken as u32);
             match frame.kind {
-                Kind::Data => self.digest(frame.stream, &bytes[..content as usize]),
+                Kind::Data => self.body(frame.stream).add(bytes, content),
                 Kind::Settings | Kind::Other => {}
                 _ => {
                     let room = MAX_HEAD.saturating_sub(self.kept.len());
@@ -319,31 +328,28 @@ impl Frames {
         }
     }
 
-    fn digest(&mut self, stream: u32, bytes: &[u8]) {
-        let index = self.bodies.iter().position(|body| body.stream == stream).unwrap_or_else(|| {
+    fn body(&mut self, stream: u32) -> &mut Body {
+        let index = self.bodies.iter().position(|(of, _)| *of == stream).unwrap_or_else(|| {
             if self.bodies.len() >= MAX_BODIES {
                 self.bodies.remove(0);
             }
-            self.bodies.push(Body { stream, digest: Digest::default(), told: 0, is_broken: false });
+            self.bodies.push((stream, Body::default()));
             self.bodies.len() - 1
         });
-        let body = &mut self.bodies[index];
-        if !body.is_broken {
-            let room = MAX_DIGESTED.saturating_sub(body.digest.len) as usize;
-            extend_digest(&mut body.digest, &bytes[..bytes.len().min(room)]);
-        }
+        &mut self.bodies[index].1
     }
 
     fn tell_bodies(&mut self, context: &mut Context<'_>) {
-        for body in self.bodies.iter_mut().filter(|body| body.told < body.digest.len) {
-            body.told = body.digest.len;
-            context.learn(Token::Stream(body.stream), Fact::Body(body.digest));
+        for (stream, body) in &mut self.bodies {
+            if let Some(digest) = body.news() {
+                context.learn(Token::Stream(*stream), Fact::Body(digest));
+            }
         }
     }
 
     fn end_message(&mut self, context: &mut Context<'_>, stream: u32, end: u32) {
         self.tell_bodies(context);
-        self.bodies.retain(|body| body.stream != stream);
+        self.bodies.retain(|(of, _)| *of != stream);
         context.learn(Token::Stream(stream), Fact::End(end));
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::reader::Carries;
+use super::found::Carries;
 use super::stream::{Stream, before, later};
 use crate::model::{
     Body, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation,

@@ -4,9 +4,9 @@
 //! each has the number of its stream.
 
 use super::Correlator;
+use super::found::{Event, Fact};
 use super::join::Located;
 use super::ongoing::{Ongoing, Token};
-use super::reader::{Event, Fact};
 use super::stream::before;
 use super::tcp::part_of_data;
 use crate::decode::dns;

@@ -3,142 +3,20 @@
 //! It gets every byte once and in order. Bodies of known length are stepped over, so their bytes need not have been
 //! captured.
 
-use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
-use super::http2::Frames;
+use super::body::Body;
+use super::found::{Asked, Carries, Context, Event, Fact};
+use super::http2::{Frames, Share};
 use super::ongoing::Token;
 use crate::decode::proxy::{Preamble, preamble};
 use crate::decode::{clean, extend_digest, http, http2, tls};
-use crate::model::{Digest, Endpoint, Marks, Way};
+use crate::model::Way;
 
 /// Bytes of one head that may be kept while it is incomplete; servers refuse longer ones.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Segments of a connection caught in the middle that are looked at for the begin of a head.
 const MAX_SEARCHED: u8 = 64;
-/// Bytes of a body that go into its digest: enough to tell bodies apart, and there at once.
-pub(super) const MAX_DIGESTED: u32 = 1024;
-/// Answers of one segment whose requests are known.
-pub(super) const MAX_ASKED: usize = 8;
-
-/// What a connection carries, as far as its first bytes tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Carries {
-    #[default]
-    Unknown,
-    Http,
-    Http2,
-    Tls,
-    /// HTTP gave way to something else: an upgrade, or CONNECT.
-    Tunnel,
-    Other,
-}
-
-/// What reading found. Sequence numbers are those of the way it was found on.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A PROXY protocol header stands in front of everything, and announces this client.
-    Announced(Option<Endpoint>),
-    RequestStart(u32),
-    ReplyStart(u32),
-    /// First payload byte of a way that is not HTTP.
-    OpaqueStart(u32),
-    /// More is known of an exchange that has begun.
-    Of(Fact),
-    /// The stream was ended before its time.
-    Reset,
-    /// The server takes no stream beyond this one.
-    GoAway(u32),
-}
-
-/// What a message tells of its exchange.
-#[derive(Debug)]
-pub(super) enum Fact {
-    RequestHead {
-        method: Option<Box<str>>,
-        target: Option<Box<str>>,
-        host: Option<Box<str>>,
-        marks: Option<Box<Marks>>,
-    },
-    ReplyHead {
-        status: u16,
-    },
-    /// An interim answer (1xx) ended here: the real one follows.
-    Interim,
-    /// The message ended before this sequence number.
-    End(u32),
-    /// More is known of the body, or of the bytes that are not understood.
-    Body(Digest),
-    /// The answer gives the connection over to another protocol.
-    Tunnel,
-    /// The answer goes on in HTTP/2, as stream 1.
-    Upgraded,
-    /// So many more bytes are of this stream.
-    Carried(u32),
-    GrpcStatus(u16),
-    ClientHello(tls::ClientHello),
-    ServerHello(tls::ServerHello),
-}
-
-/// With the exchange of the leg that each is about.
-pub(super) type Events = SmallVec<[(Token, Event); 4]>;
-
-/// What an answer's meaning depends on of its request (RFC 9112 §6.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Content,
-    /// HEAD: the answer has no body.
-    Head,
-    /// CONNECT: the answer opens a tunnel.
-    Connect,
-}
-
-impl Asked {
-    pub(super) fn by(method: Option<&str>) -> Asked {
-        match method {
-            Some("HEAD") => Asked::Head,
-            Some("CONNECT") => Asked::Connect,
-            _ => Asked::Content,
-        }
-    }
-
-    const fn method(self) -> &'static str {
-        match self {
-            Asked::Content => "",
-            Asked::Head => "HEAD",
-            Asked::Connect => "CONNECT",
-        }
-    }
-}
-
-/// What reading needs to know of the rest of the connection, and where it says what it found.
-#[derive(Debug)]
-pub(super) struct Context<'a> {
-    pub way: Way,
-    pub is_mid_stream: bool,
-    /// What the answers that are not over were asked by, the oldest first.
-    pub asked: ArrayVec<Asked, MAX_ASKED>,
-    pub carries: &'a mut Carries,
-    pub events: &'a mut Events,
-}
-
-impl Context<'_> {
-    pub(super) fn tell(&mut self, token: Token, event: Event) {
-        self.events.push((token, event));
-    }
-
-    /// Tells a fact of the exchange that `token` names.
-    pub(super) fn learn(&mut self, token: Token, fact: Fact) {
-        self.tell(token, Event::Of(fact));
-    }
-
-    fn start(&self, at: u32) -> Event {
-        match self.way {
-            Way::Request => Event::RequestStart(at),
-            Way::Reply => Event::ReplyStart(at),
-        }
-    }
-}
 
 /// Bytes that are read next: `len` of them from sequence number `at`, of which the first ones were captured.
 #[derive(Clone, Copy, Debug)]
@@ -183,12 +61,8 @@ enum HeadEnd {
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     reading: Reading,
-    /// Of the present message's body.
-    body: Digest,
-    /// A byte of the body is missing: the digest stays as it is.
-    body_is_broken: bool,
-    /// How much of the digest was told.
-    told: u32,
+    /// Of the present message.
+    body: Body,
     searched: u8,
     /// An HTTP/1 head was read to its end.
     has_head: bool,
@@ -196,9 +70,9 @@ pub(super) struct Reader {
 
 impl Reader {
     /// The streams of HTTP/2 that the bytes from `start` to `end` are of.
-    pub(super) fn streams(&self, start: u32, end: u32) -> SmallVec<[u32; 2]> {
+    pub(super) fn shares(&self, start: u32, end: u32) -> SmallVec<[Share; 2]> {
         match &self.reading {
-            Reading::Frames(frames) => frames.streams(start, end),
+            Reading::Frames(frames) => frames.shares(start, end),
             _ => SmallVec::new(),
         }
     }
@@ -235,7 +109,9 @@ impl Reader {
             Reading::Chunked(chunks) if chunks.skippable() >= u64::from(gap) => chunks.skip(u64::from(gap)),
             _ => false,
         };
-        self.body_is_broken |= can_cross;
+        if can_cross {
+            self.body.break_off();
+        }
         can_cross
     }
 
@@ -265,7 +141,7 @@ impl Reader {
             Reading::Head(head) => self.go_on_with_head(context, head, piece),
             Reading::Body { left } => {
                 let step = u64::from(piece.len).min(left) as u32;
-                self.digest(piece.bytes, step);
+                self.body.add(piece.bytes, step);
                 if u64::from(step) == left {
                     self.end_message(context, piece.at.wrapping_add(step));
                 } else {
@@ -280,12 +156,12 @@ impl Reader {
                 piece.len
             }
             Reading::Hello(kept) => {
-                self.digest(piece.bytes, piece.len);
+                self.body.add(piece.bytes, piece.len);
                 self.read_hello(context, kept, piece);
                 piece.len
             }
             Reading::UntilClose => {
-                self.digest(piece.bytes, piece.len);
+                self.body.add(piece.bytes, piece.len);
                 self.reading = Reading::UntilClose;
                 piece.len
             }
@@ -374,7 +250,7 @@ impl Reader {
 
     fn begin_opaque(&mut self, context: &mut Context<'_>, piece: Piece<'_>) {
         self.begin_body(Reading::UntilClose);
-        self.digest(piece.bytes, piece.len);
+        self.body.add(piece.bytes, piece.len);
         if *context.carries == Carries::Tunnel {
             return;
         }
@@ -450,14 +326,16 @@ impl Reader {
     }
 
     fn read_chunks(&mut self, context: &mut Context<'_>, mut chunks: http::Chunks, piece: Piece<'_>) -> u32 {
-        let taken = chunks.feed_to(piece.bytes, &mut |data| self.digest(data, data.len() as u32));
+        let taken = chunks.feed_to(piece.bytes, &mut |data| self.body.add(data, data.len() as u32));
         let unseen = piece.len - piece.bytes.len() as u32;
         if chunks.is_finished() {
             let taken = (taken as u32).clamp(1, piece.len);
             self.end_message(context, piece.at.wrapping_add(taken));
             return taken;
         }
-        self.body_is_broken |= unseen > 0;
+        if unseen > 0 {
+            self.body.break_off();
+        }
         // Where the place in the body is lost, what follows cannot be told from it: the next head is looked for.
         let is_followed = !chunks.is_broken() && chunks.skip(unseen.into());
         self.reading = if is_followed { Reading::Chunked(chunks) } else { Reading::Boundary };
@@ -466,25 +344,12 @@ impl Reader {
 
     fn begin_body(&mut self, reading: Reading) {
         self.reading = reading;
-        self.body = Digest::default();
-        self.body_is_broken = false;
-        self.told = 0;
-    }
-
-    /// Takes `len` bytes of a body into its digest, of which `bytes`, or the first of them, were captured.
-    fn digest(&mut self, bytes: &[u8], len: u32) {
-        let room = MAX_DIGESTED.saturating_sub(self.body.len);
-        if room == 0 || self.body_is_broken {
-            return;
-        }
-        extend_digest(&mut self.body, &bytes[..bytes.len().min(len.min(room) as usize)]);
-        self.body_is_broken = (bytes.len() as u32) < len;
+        self.body = Body::default();
     }
 
     fn tell_body(&mut self, context: &mut Context<'_>) {
-        if self.body.len > self.told {
-            self.told = self.body.len;
-            context.learn(Token::Whole, Fact::Body(self.body));
+        if let Some(digest) = self.body.news() {
+            context.learn(Token::Whole, Fact::Body(digest));
         }
     }
 

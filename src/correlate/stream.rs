@@ -4,7 +4,9 @@
 
 use smallvec::SmallVec;
 
-use super::reader::{Context, MAX_HEAD, Reader};
+use super::found::Context;
+use super::http2::Share;
+use super::reader::{MAX_HEAD, Reader};
 
 /// Segments kept while an earlier one is missing.
 const MAX_PENDING: usize = 8;
@@ -102,8 +104,8 @@ impl Stream {
     }
 
     /// The streams of HTTP/2 that the bytes from `start` to `end` are of.
-    pub(super) fn streams(&self, start: u32, end: u32) -> SmallVec<[u32; 2]> {
-        self.reader.streams(start, end)
+    pub(super) fn shares(&self, start: u32, end: u32) -> SmallVec<[Share; 2]> {
+        self.reader.shares(start, end)
     }
 
     fn position(&self) -> u32 {

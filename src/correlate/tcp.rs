@@ -3,10 +3,10 @@
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
+use super::found::{Asked, Carries, Context, MAX_ASKED};
 use super::join::{Located, can_be_followed, sender_is_client};
 use super::leg::{LegState, key_of};
 use super::ongoing::{Ongoing, Token};
-use super::reader::{Asked, Carries, Context, MAX_ASKED};
 use super::stream::before;
 use super::{Correlator, Crossing};
 use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
@@ -110,13 +110,13 @@ impl Correlator {
         segment: TcpSegment,
         is_repeat: bool,
     ) {
-        for slot in self.exchanges_of(located, segment) {
+        for (slot, part) in self.exchanges_of(located, segment) {
             let sighting = Sighting {
                 time: crossing.packet.time,
                 vantage: crossing.packet.vantage,
                 direction: crossing.direction,
                 way: located.way,
-                part: part_of(&self.trails[slot as usize], located.way, segment),
+                part,
                 face: located.face,
                 leg: 0,
                 ttl: crossing.packet.ttl,
@@ -131,31 +131,32 @@ impl Correlator {
         }
     }
 
-    /// The exchanges a segment belongs to: those whose bytes it carries, else the newest.
-    fn exchanges_of(&self, located: Located, segment: TcpSegment) -> SmallVec<[u32; 2]> {
+    /// The exchanges a segment belongs to, and what part it is of each: those whose bytes it carries, else the
+    /// newest.
+    fn exchanges_of(&self, located: Located, segment: TcpSegment) -> SmallVec<[(u32, Part); 2]> {
         let leg = &self.legs[located.leg as usize];
-        if segment.is(TcpSegment::SYN) {
-            let first = leg.live.first().copied();
-            return first.filter(|&slot| self.trails[slot as usize].is_first_of_leg).into_iter().collect();
-        }
-        if segment.len == 0 {
-            return leg.live.last().copied().into_iter().collect();
-        }
+        let trail = |slot: u32| &self.trails[slot as usize];
+        let slots: SmallVec<[u32; 2]> = if segment.is(TcpSegment::SYN) {
+            leg.live.first().copied().filter(|&slot| trail(slot).is_first_of_leg).into_iter().collect()
+        } else if segment.len > 0 && leg.carries == Carries::Http2 {
+            return self.streams_of(located, segment);
+        } else if segment.len > 0 {
+            self.carried(located, segment)
+        } else {
+            // A reset ends all that is not over yet.
+            let ends = |slot: u32| segment.is(TcpSegment::RST) && !trail(slot).answer_is_whole;
+            let newest = leg.live.last().copied();
+            leg.live.iter().copied().filter(|&slot| Some(slot) == newest || ends(slot)).collect()
+        };
+        slots.into_iter().map(|slot| (slot, part_of(trail(slot), located.way, segment))).collect()
+    }
+
+    /// The exchanges whose bytes a segment carries.
+    fn carried(&self, located: Located, segment: TcpSegment) -> SmallVec<[u32; 2]> {
+        let live = &self.legs[located.leg as usize].live;
         let segment_end = segment.seq.wrapping_add(segment.len);
-        if leg.carries == Carries::Http2 {
-            let streams = leg.streams[located.way as usize].streams(segment.seq, segment_end);
-            let owners: SmallVec<[u32; 2]> = streams
-                .iter()
-                .filter_map(|&stream| self.live_with(located.leg, Token::Stream(stream)))
-                .collect();
-            if !owners.is_empty() {
-                return owners;
-            }
-            // The preface and the settings belong to the connection, as long as there is nothing else.
-            return self.live_with(located.leg, Token::Whole).into_iter().collect();
-        }
         let mut owners = SmallVec::new();
-        for &slot in leg.live.iter().rev() {
+        for &slot in live.iter().rev() {
             let (start, end) = self.trails[slot as usize].range(located.way);
             let has_begun = start.is_some_and(|start| before(start, segment_end));
             // Of those whose end is not known, only the newest can go on here.
@@ -167,11 +168,31 @@ impl Correlator {
         if owners.is_empty() {
             // Bytes before everything known belong to an exchange that is closed already, unless the only one
             // there is has not shown its first byte yet.
-            let waiting = leg.live.first().copied().filter(|&slot| {
+            let waiting = live.first().copied().filter(|&slot| {
                 let trail = &self.trails[slot as usize];
                 trail.range(located.way).0.is_none() && trail.phase == Phase::Open
             });
             owners.extend(waiting);
+        }
+        owners
+    }
+
+    /// The same in HTTP/2, by streams.
+    fn streams_of(&self, located: Located, segment: TcpSegment) -> SmallVec<[(u32, Part); 2]> {
+        let stream = &self.legs[located.leg as usize].streams[located.way as usize];
+        let part_of = |slot: u32| part_of(&self.trails[slot as usize], located.way, segment);
+        let mut owners: SmallVec<[(u32, Part); 2]> = SmallVec::new();
+        for share in stream.shares(segment.seq, segment.seq.wrapping_add(segment.len)) {
+            let Some(slot) = self.live_with(located.leg, Token::Stream(share.stream)) else { continue };
+            let part = match part_of(slot) {
+                Part::Body if share.has_reset => Part::Reset,
+                part => part,
+            };
+            owners.push((slot, part));
+        }
+        if owners.is_empty() {
+            // The preface and the settings belong to the connection, as long as there is nothing else.
+            owners.extend(self.live_with(located.leg, Token::Whole).map(|slot| (slot, part_of(slot))));
         }
         owners
     }

@@ -96,7 +96,7 @@ impl Conclusion<'_, '_> {
             400.. => {
                 let why = reason(status).map(|why| format!(" ({why})")).unwrap_or_default();
                 let detail =
-                    format!("{proxy} answered {status} by itself{why}: it sent the request to no server");
+                    format!("{proxy} answered {status} by itself{why}; nothing was seen going to a server");
                 at(Outcome::Failed, Way::Request, PlaceKind::Proxy, Some(node), detail)
             }
             300..400 => plain(
@@ -120,11 +120,14 @@ impl Conclusion<'_, '_> {
         let verdict = &self.verdicts[cause];
         let is_answered = self.verdicts[0].outcome == Outcome::Complete;
         let is_whole = self.course.trail.answer_is_whole;
-        if cause > 0 && is_answered && is_whole && self.status().is_some_and(|status| status < 400) {
+        let is_served = is_answered && is_whole && self.status().is_some_and(|status| status < 400);
+        // An answer that broke off is the client's too, however it was ended there.
+        let broke_off = self.course.legs[cause].pair.reply.part == Some(Part::Head);
+        if cause > 0 && is_served && !broke_off {
             return None;
         }
-        if self.is_at_end(cause) && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy) {
-            return self.took_it(cause);
+        if let Some(verdict) = self.took_it(cause) {
+            return Some(verdict);
         }
         if let Some(verdict) = self.kept_answer(cause) {
             return Some(verdict);
@@ -161,18 +164,22 @@ impl Conclusion<'_, '_> {
     /// The last proxy has the request, and nothing came of it.
     fn took_it(&self, leg: usize) -> Option<Verdict> {
         let verdict = &self.verdicts[leg];
-        if verdict.outcome != Outcome::Lost {
+        let is_its = verdict.outcome == Outcome::Lost
+            && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
+        if !is_its || !self.is_at_end(leg) {
             return None;
         }
         let node = self.node_after(leg)?;
         let proxy = self.proxy_after(leg);
-        let rest = if self.would_show_more(node) {
-            "sent nothing on, neither to a server nor back"
+        // Where a leg onward would have been seen, it is the request that went no further.
+        let (direction, rest) = if self.would_show_more(node) {
+            (Way::Request, "nothing left the node after it, neither to a server nor back")
         } else {
-            "did not answer; whether it sent the request on is not captured"
+            (Way::Reply, "no answer came; whether it sent the request on is not captured")
         };
         Some(Verdict {
-            detail: format!("{proxy} took the request and {rest}{}", self.consequence()),
+            direction: Some(direction),
+            detail: format!("{proxy} took the request, and {rest}{}", self.consequence()),
             ..verdict.clone()
         })
     }
@@ -206,7 +213,7 @@ impl Conclusion<'_, '_> {
     fn consequence(&self) -> String {
         let client = &self.course.legs[0];
         match (client.pair.reply.part, self.status()) {
-            (Some(Part::Head), Some(status)) if client.trail.answer_is_whole => {
+            (Some(Part::Head), Some(status)) if status >= 400 => {
                 format!("; {} answered {status}", self.proxy_after(0))
             }
             (Some(Part::Head), Some(_)) => "; the client's answer ends there too".to_owned(),

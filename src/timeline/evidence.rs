@@ -236,8 +236,11 @@ impl Sheet<'_> {
         for (index, visit) in visits.iter().enumerate() {
             let State::Bounded { after, before } = visit.state else { continue };
             let is_seen = |visit: &&&Visit| matches!(visit.state, State::Seen { .. });
-            let previous = visits[..index].iter().rfind(is_seen);
-            let next = visits[index..].iter().find(is_seen);
+            let is_at = |visit: &&&Visit, at| matches!(visit.state, State::Seen { time } if time == at);
+            let previous = visits[..index].iter().rfind(|visit| is_at(visit, after));
+            let previous = previous.or_else(|| visits[..index].iter().rfind(is_seen));
+            let next = visits[index..].iter().find(|visit| is_at(visit, before));
+            let next = next.or_else(|| visits[index..].iter().find(is_seen));
             let at = |visit: Option<&&Visit>, time: crate::model::Timestamp| {
                 let place =
                     visit.map_or_else(String::new, |visit| self.context.stage_at(visit.stage, visit.node));

@@ -90,6 +90,7 @@ pub fn exchange_summary(exchange: &Exchange, manner: Manner) -> String {
             }
         }
         Application::Icmp => out.push_str("echo"),
+        Application::Tcp if exchange.request_bytes == 0 && exchange.reply_bytes == 0 => out.push_str("SYN"),
         other => {
             let _ = write!(
                 out,

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, Proxy, Stage, StagePlace, Topology, Trail, VantageId, Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail,
+    VantageId, Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -135,6 +136,13 @@ fn placeholder<'a>(
     match key {
         "client" => Some(endpoint(ends.client)),
         "target" => Some(endpoint(ends.target.or(ends.server))),
+        // A proxy that handed nothing on is itself the last endpoint that is known.
+        "server" if visit.proxy.is_some_and(|proxy| proxy.hop.is_none()) => {
+            let verdict = &journey.verdict;
+            let by_itself = verdict.outcome == Outcome::Failed
+                && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
+            Some(if by_itself { context.manner.word(Word::NoServer).into() } else { "?".into() })
+        }
         "server" => Some(endpoint(ends.server)),
         "proxy" => {
             let kind = visit.proxy.map(|proxy| proxy.kind).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Sightings of the followed packet that no stage has a number for: points on the way.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
@@ -14,12 +14,13 @@ use crate::timeline::words::Word;
 /// The number of a visit that is no stage of the path.
 pub const UNNUMBERED: u8 = 0;
 
-/// `journey` with a visit of its own for each point on the way.
+/// `journey` with a visit of its own for each point on the way. What was seen of a try that a proxy gave up, answer
+/// and all, stands in the request: it came before what was asked in the end.
 pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, Journey> {
     let followed = followed(journey);
     let points: Vec<u32> = (0_u32..)
         .zip(&journey.trail.sightings)
-        .filter(|(_, sighting)| is_point(journey, sighting, &followed))
+        .filter(|&(index, sighting)| is_point(journey, index, sighting, &followed))
         .map(|(index, _)| index)
         .collect();
     if points.is_empty() {
@@ -30,13 +31,29 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         let sighting = &journey.trail.sightings[index as usize];
         let Some(node) = context.node_of(sighting.vantage) else { continue };
         let time = context.clocks.align(node, sighting.time);
-        let visits = if sighting.way == Way::Request { &mut whole.request } else { &mut whole.reply };
+        let is_given_up = is_given_up(journey, sighting);
+        let way = if is_given_up { Way::Request } else { sighting.way };
+        let label = if is_given_up { given_up(journey, sighting, context) } else { on_the_way() };
+        let visits = if way == Way::Request { &mut whole.request } else { &mut whole.reply };
         if let Some(place) = place_of(visits, node, sighting.direction, time) {
-            let word = if is_given_up(journey, sighting) { Word::GivenUpTry } else { Word::OnTheWay };
-            visits.insert(place, point(sighting, index, node, time, word));
+            visits.insert(place, point(sighting, index, way, node, time, label));
         }
     }
     Cow::Owned(whole)
+}
+
+fn on_the_way() -> Arc<Label> {
+    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
+    let text = |language| Word::OnTheWay.text(language).to_owned();
+    Arc::clone(LABEL.get_or_init(|| Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })))
+}
+
+/// `given up: stock-7d9c`.
+fn given_up(journey: &Journey, sighting: &Sighting, context: &Context<'_>) -> Arc<Label> {
+    let leg = journey.trail.legs.get(usize::from(sighting.leg));
+    let server = leg.and_then(|leg| leg.server.or(leg.target)).map_or("?".into(), |end| context.short(end));
+    let text = |language| format!("{}: {server}", Word::GivenUp.text(language));
+    Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
 }
 
 /// What tells a packet from the others of a trail, wherever it is seen.
@@ -60,7 +77,7 @@ fn followed(journey: &Journey) -> SmallVec<[Bytes; 4]> {
 }
 
 /// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
-fn is_point(journey: &Journey, sighting: &Sighting, followed: &[Bytes]) -> bool {
+fn is_point(journey: &Journey, index: u32, sighting: &Sighting, followed: &[Bytes]) -> bool {
     let is_followed = if followed.iter().any(|&(way, leg, ..)| (way, leg) == (sighting.way, sighting.leg)) {
         followed.contains(&bytes_of(sighting))
     } else {
@@ -70,23 +87,28 @@ fn is_point(journey: &Journey, sighting: &Sighting, followed: &[Bytes]) -> bool 
     let sightings = &journey.trail.sightings;
     let is_there = |visit: &Visit| {
         let seen = visit.sighting.and_then(|seen| sightings.get(seen as usize));
-        visit.vantage == Some(sighting.vantage)
-            && visit.direction == Some(sighting.direction)
-            && visit.stage.way == sighting.way
-            && seen.is_none_or(|seen| seen.leg == sighting.leg)
+        visit.sighting == Some(index)
+            || visit.vantage == Some(sighting.vantage)
+                && visit.direction == Some(sighting.direction)
+                && visit.stage.way == sighting.way
+                && seen.is_none_or(|seen| seen.leg == sighting.leg)
     };
     is_followed && !sighting.is_repeat && !journey.visits().any(is_there)
 }
 
+/// Whether it is the packet of its leg that would be followed: the first byte of the request, else the SYN, and
+/// what answers it.
 fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
-    if sighting.leg == 0 {
-        return false;
-    }
-    let of_leg = journey.trail.sightings.iter().filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
-    let part = [Part::Head, Part::Reset, Part::IcmpError, Part::Handshake]
-        .into_iter()
-        .find(|&part| of_leg.clone().any(|it| it.part == part));
-    part == Some(sighting.part)
+    let of_leg = || journey.trail.sightings.iter().filter(|it| it.leg == sighting.leg);
+    let has = |way, part| of_leg().any(|it| (it.way, it.part) == (way, part));
+    let asks = if has(Way::Request, Part::Head) { Part::Head } else { Part::Handshake };
+    let followed = match sighting.way {
+        Way::Request => Some(asks),
+        Way::Reply => {
+            [asks, Part::Head, Part::Reset, Part::IcmpError].into_iter().find(|&part| has(Way::Reply, part))
+        }
+    };
+    sighting.leg > 0 && followed == Some(sighting.part)
 }
 
 /// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is
@@ -112,11 +134,16 @@ fn place_of(visits: &[Visit], node: NodeId, direction: Direction, time: Timestam
     (start + offset <= visits.len()).then_some(start + offset)
 }
 
-fn point(sighting: &Sighting, index: u32, node: NodeId, time: Timestamp, word: Word) -> Visit {
-    let text = |language| word.text(language).to_owned();
-    let label = Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) });
+fn point(
+    sighting: &Sighting,
+    index: u32,
+    way: Way,
+    node: NodeId,
+    time: Timestamp,
+    label: Arc<Label>,
+) -> Visit {
     Visit {
-        stage: Stage { way: sighting.way, number: UNNUMBERED },
+        stage: Stage { way, number: UNNUMBERED },
         node: Some(node),
         vantage: Some(sighting.vantage),
         direction: Some(sighting.direction),

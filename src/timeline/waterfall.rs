@@ -16,7 +16,7 @@ use crate::model::{Direction, Journey, NodeId, Outcome, State, Timestamp, Vantag
 use crate::timeline::bar::{Bar, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
-use crate::timeline::proxies::{hop, own_time};
+use crate::timeline::proxies::own_time;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Tone, ends, fill_label, proxy_name};
@@ -194,8 +194,13 @@ impl<'a> Course<'a> {
     /// Where the request turns into the answer, the server's own time is between the last sighting of the one and
     /// the first of the other: on the row of the server where the path has one, else on the answer's first.
     fn is_own_time(&self, index: usize, visit: &Visit) -> bool {
-        if let (Some(_), State::Bounded { .. }) = (hop(self.journey, visit), visit.state) {
-            return true;
+        let is_known = !matches!(visit.state, State::Bounded { before: State::OPEN_END, .. });
+        if let (Some(_), State::Bounded { .. }) = (visit.proxy, visit.state) {
+            return is_known;
+        }
+        // The proxy's, where it answered by itself.
+        if self.journey.request.iter().any(|visit| visit.proxy.is_some_and(|proxy| proxy.hop.is_none())) {
+            return false;
         }
         let turn = self.journey.request.len();
         let answers = |visit: &Visit| matches!(visit.state, State::Seen { .. });

@@ -31,7 +31,6 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
-    GivenUpTry: "a try that was given up", "已放弃的尝试";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -45,6 +44,7 @@ words! {
     Fabric: "fabric", "网络";
     Proxy: "proxy", "代理";
     TheProxy: "the proxy", "代理";
+    NoServer: "no server", "无后端";
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";

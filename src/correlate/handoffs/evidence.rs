@@ -22,7 +22,7 @@ const OTHER_ANNOUNCED: f64 = -8.0;
 /// The proxy appended the address it was asked from: one client among many.
 const SAME_FORWARDED: f64 = 2.0;
 /// It appended another one; it would have to invent it.
-const OTHER_FORWARDED: f64 = -6.0;
+const OTHER_FORWARDED: f64 = -12.0;
 /// Method, path and host agree; on a busy cluster some other request has the same.
 const SAME_LINE: f64 = 3.0;
 /// The rarer it is the more that says, up to this.

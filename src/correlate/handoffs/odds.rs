@@ -17,13 +17,16 @@ pub(super) const TIMED: f64 = 0.89;
 const MOST_IN_COMMON: f64 = 8.0;
 /// Rivals that are named; the others are counted.
 const MAX_NAMED: usize = 32;
-/// Less likely ones are not named.
+/// Less likely ones are not named, unless content alone would make them as likely as this.
 const NAMED: f64 = 0.005;
+const FITS: f64 = 0.02;
 
 pub(super) struct Odds {
     /// By pair: given everything.
     pub probable: Vec<f64>,
-    /// By pair: without what delays and order say, from content and from the one lying within the other.
+    /// The same, whichever of the requests of a connection it is.
+    pub joined: Vec<f64>,
+    /// Without what delays and order say, from content and from the one lying within the other.
     by_content: Vec<f64>,
     /// By exchange into the host: that nothing continues it.
     pub alone: Vec<f64>,
@@ -61,11 +64,17 @@ impl Odds {
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
         probable = probabilities(&timed);
-        let mut alone = vec![1.0; rivals.rows.len()];
-        for (pair, probability) in pairs.iter().zip(&probable) {
-            alone[pair.row as usize] -= probability;
+        let by_content = of_whole_connections(rivals, pairs, by_content);
+        let joined = of_whole_connections(rivals, pairs, probable.clone());
+        let mut alone = vec![1.0_f64; rivals.rows.len()];
+        for (index, pair) in pairs.iter().enumerate() {
+            let alone = &mut alone[pair.row as usize];
+            *alone = match rivals.requests(pair.row) {
+                1 => *alone - probable[index],
+                _ => alone.min(1.0 - joined[index]),
+            };
         }
-        Odds { probable, by_content, alone, places, by_row, by_col }
+        Odds { probable, joined, by_content, alone, places, by_row, by_col }
     }
 
     /// See the room's rule on time.
@@ -73,7 +82,7 @@ impl Odds {
         let telling = pair.clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
         let telling: f64 = telling.map(|(_, weight)| weight).sum();
         let is_sure = telling >= TELLING && self.by_content[index] >= Confidence::SURE.probability();
-        Confidence::of(self.probable[index].min(if is_sure { 1.0 } else { TIMED }))
+        Confidence::of(self.joined[index].min(if is_sure { 1.0 } else { TIMED }))
     }
 
     /// How many other pairs have the same exchange on either side.
@@ -86,7 +95,8 @@ impl Odds {
         let mut others: Vec<Rival> = Vec::new();
         for &other in &self.by_row[pairs[index].row as usize] {
             let probability = self.probable[other as usize];
-            if other as usize == index || probability < NAMED {
+            let fits_as_well = self.by_content[other as usize] >= FITS;
+            if other as usize == index || probability < NAMED && !fits_as_well {
                 continue;
             }
             let client = rivals.cols[pairs[other as usize].col as usize].seen.leg.client;
@@ -96,6 +106,25 @@ impl Odds {
         others.truncate(MAX_NAMED);
         others
     }
+}
+
+/// The requests of a connection that is not understood stand side by side, and each is as likely as the other: what
+/// counts is that it is one of them.
+fn of_whole_connections(rivals: &Rivals<'_>, pairs: &[Pair], mut probable: Vec<f64>) -> Vec<f64> {
+    if rivals.requests.is_empty() {
+        return probable;
+    }
+    let connection = |pair: &Pair| (rivals.rows[pair.row as usize].slot, pair.col);
+    let mut sums: HashMap<(Option<u32>, u32), f64> = HashMap::new();
+    for (pair, probability) in pairs.iter().zip(&probable) {
+        *sums.entry(connection(pair)).or_default() += probability;
+    }
+    for (pair, probability) in pairs.iter().zip(&mut probable) {
+        if connection(pair).0.is_some() {
+            *probability = sums[&connection(pair)].min(1.0);
+        }
+    }
+    probable
 }
 
 /// The paces of request and answer, with what the pairs at hand teach that are likely by themselves.

@@ -139,6 +139,21 @@ impl Passage {
     pub(super) fn start(&self) -> Timestamp {
         self.request[0]
     }
+
+    /// How many times an answer followed a request.
+    pub(super) fn turns(&self) -> usize {
+        let mut turns = 0;
+        let mut answered = Timestamp(i64::MIN);
+        for &asked in &self.request {
+            if asked < answered {
+                continue;
+            }
+            let Some(&answer) = self.reply.iter().find(|&&answer| answer >= asked) else { break };
+            turns += 1;
+            answered = answer;
+        }
+        turns
+    }
 }
 
 /// How long a proxy held a request and its answer, in nanoseconds.

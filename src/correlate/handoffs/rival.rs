@@ -9,7 +9,7 @@ use super::evidence::{self, Clues};
 use super::pace::Pace;
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{EvidenceKind, NodeId, Proxy, Timestamp, Tuple};
+use crate::model::{Application, EvidenceKind, NodeId, Proxy, Timestamp, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
@@ -21,6 +21,8 @@ const SLACK: i64 = 2_000_000;
 const ANSWERED_ALONE: f64 = -3.0;
 /// ... unless its answer looks like that.
 const ANSWERED_LIKE_A_PROXY: f64 = 0.0;
+/// Requests looked for in one connection that is not understood.
+const MAX_REQUESTS: usize = 16;
 /// A request that a proxy made has one that it continues, unless that was not captured.
 const FORWARDED_ALONE: f64 = -4.0;
 /// What is asked from a node may be the node's own business.
@@ -33,6 +35,25 @@ pub(super) struct Side<'a> {
     /// Its slot, where it is closed.
     pub slot: Option<u32>,
     since: Timestamp,
+    /// Which of the requests of a connection that is not understood this stands for, from 0.
+    pub request: u32,
+}
+
+impl<'a> Side<'a> {
+    /// A closed connection that is not understood may carry several requests, one after the other: as many as there
+    /// were turns after its handshake, at most.
+    fn further_requests(&self) -> impl Iterator<Item = Side<'a>> + use<'a> {
+        let is_opaque = self.slot.is_some() && self.seen.exchange.application == Application::Tls;
+        let turns = if is_opaque { self.passage.turns() } else { 0 };
+        let (seen, slot, since, passage) = (self.seen, self.slot, self.since, self.passage.clone());
+        (1..turns.saturating_sub(1).min(MAX_REQUESTS)).map(move |request| Side {
+            seen,
+            passage: passage.clone(),
+            slot,
+            since,
+            request: request as u32,
+        })
+    }
 }
 
 /// An exchange into the host and one out of it that may be its continuation.
@@ -70,6 +91,8 @@ pub(super) struct Rivals<'a> {
     /// Exchanges into the host, and out of it, by their start.
     pub rows: Vec<Side<'a>>,
     pub cols: Vec<Side<'a>>,
+    /// How many of `rows` stand for requests of one connection, by its slot, where it is more than one.
+    pub requests: HashMap<u32, u32>,
     /// How many of `cols` have each request line.
     lines: HashMap<Line<'a>, u32>,
 }
@@ -100,6 +123,7 @@ impl<'a> Rivals<'a> {
                 passage: Cow::Borrowed(passage),
                 slot: Some(slot),
                 since: held.since,
+                request: 0,
             })
         };
         let mut rows: Vec<Side<'a>> =
@@ -113,6 +137,7 @@ impl<'a> Rivals<'a> {
                     passage: Cow::Owned(passage),
                     slot: None,
                     since: world.now,
+                    request: 0,
                 })
             };
             if seen.server_host(world.topology) == Some(host) {
@@ -122,13 +147,28 @@ impl<'a> Rivals<'a> {
                 cols.extend(passage(false));
             }
         }
+        let more: Vec<Side<'a>> = rows.iter().flat_map(Side::further_requests).collect();
+        let mut requests = HashMap::new();
+        for slot in more.iter().filter_map(|side| side.slot) {
+            *requests.entry(slot).or_insert(1) += 1;
+        }
+        rows.extend(more);
         rows.sort_by_key(|side| side.passage.start());
         cols.sort_by_key(|side| side.passage.start());
         let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
         }
-        Rivals { host, node: host.node(world.topology), now: world.now, is_forced, rows, cols, lines }
+        Rivals {
+            host,
+            node: host.node(world.topology),
+            now: world.now,
+            is_forced,
+            rows,
+            cols,
+            requests,
+            lines,
+        }
     }
 
     /// Every pair that is possible, by the start of what continues.
@@ -208,6 +248,12 @@ impl<'a> Rivals<'a> {
         side.slot.is_some() && (self.is_forced || self.now.since(side.since) >= LAG)
     }
 
+    /// How many of `rows` stand for the same connection as one of them.
+    pub(super) fn requests(&self, row: u32) -> u32 {
+        let slot = self.rows[row as usize].slot;
+        slot.and_then(|slot| self.requests.get(&slot)).copied().unwrap_or(1)
+    }
+
     /// Whether a continuation that is still open is waited for.
     pub(super) fn waits_for(&self, row: usize, col: usize) -> bool {
         !self.is_forced && self.cols[col].slot.is_none() && self.now.since(self.rows[row].since) < PATIENCE
@@ -227,6 +273,9 @@ impl<'a> Rivals<'a> {
     }
 
     pub(super) fn inbound_alone(&self, row: usize) -> f64 {
+        if self.rows[row].request > 0 {
+            return ANSWERED_LIKE_A_PROXY;
+        }
         match self.rows[row].seen.exchange.status {
             Some(301..=308 | 400..=499 | 502..=504) => ANSWERED_LIKE_A_PROXY,
             _ => ANSWERED_ALONE,

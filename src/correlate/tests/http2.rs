@@ -214,6 +214,12 @@ fn streams_that_are_given_up_are_closed() {
     assert_eq!(read_of(&trails), [("/one", None), ("/three", Some(200)), ("/five", None)]);
     assert_eq!(trails.iter().map(|trail| trail.answer_is_whole).collect::<Vec<_>>(), [false, true, false]);
     assert!(trails.iter().all(|trail| trail.phase == Phase::Answered));
+    let resets = |trail: &Trail| trail.sightings.iter().filter(|it| it.part == Part::Reset).count();
+    assert_eq!(
+        trails.iter().map(resets).collect::<Vec<_>>(),
+        [4, 0, 0],
+        "at four points, the first one's only"
+    );
 }
 
 #[test]

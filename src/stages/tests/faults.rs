@@ -288,7 +288,7 @@ fn the_proxy_does_not_answer() {
         .syn_ack("bond1.alpha>")
         .ask(">bond1.alpha")
         .place(&Cluster::whole());
-    assert_eq!(super::judged(&journey), "lost reply ②α→(3)α proxy:α");
+    assert_eq!(super::judged(&journey), "lost request ②α→(3)α proxy:α");
 }
 
 #[test]

@@ -254,12 +254,32 @@ fn a_proxy_answers_by_itself() {
 }
 
 #[test]
+fn the_next_proxy_refuses() {
+    let refused = visit()
+        .handed_on(0, Proxy::Haproxy, ALPHA_IP, at(BETA_IP, 80))
+        .syn("bond1.alpha> >bond1.beta")
+        .reset("bond1.beta> >bond1.alpha")
+        .on_leg(0)
+        .answer("bond1.alpha>")
+        .status(503)
+        .place(&Cluster::three());
+    assert_eq!(super::judged(&refused), "failed request proxy:β");
+    says(
+        &refused,
+        "192.168.50.12 refused the connection with a RST, seen on bond1 of beta; HAProxy on alpha answered 503",
+    );
+}
+
+#[test]
 fn a_proxy_keeps_the_request_to_itself() {
     let silent = to_traefik().place(&Cluster::three());
-    assert_eq!(super::judged(&silent), "lost reply ⑮β→(2)α proxy:β");
-    says(&silent, "the proxy on beta took the request and sent nothing on, neither to a server nor back");
+    assert_eq!(super::judged(&silent), "lost request ⑮β→(2)α proxy:β");
+    says(
+        &silent,
+        "the proxy on beta took the request, and nothing left the node after it, neither to a server nor back",
+    );
     let timed_out = to_traefik().on_leg(0).answer("bond1.alpha>").status(504).place(&Cluster::three());
-    assert_eq!(super::judged(&timed_out), "lost reply ⑮β→(2)α proxy:β");
+    assert_eq!(super::judged(&timed_out), "lost request ⑮β→(2)α proxy:β");
     says(&timed_out, "; HAProxy on alpha answered 504");
     let open = to_traefik().phase(Phase::Open).with(|trail| trail.hops[0].phase = Phase::Open);
     assert_eq!(super::judged(&open.place(&Cluster::three())), "open");
