@@ -73,8 +73,7 @@ impl Sheet<'_> {
                 self.handoff(hop);
             }
             let number = format!("{} {}", self.word(Word::Leg), index + 1);
-            let server =
-                leg.server.or(leg.target).map_or_else(|| "?".to_owned(), |end| self.context.short(end));
+            let server = leg.server.or(leg.target).map_or_else(|| "?".into(), |end| self.context.short(end));
             let exchange =
                 exchange_summary(hop.map_or(&trail.exchange, |hop| &hop.exchange), self.context.manner);
             let ends = format!("{} {} {server}", self.context.short(leg.client), self.context.manner.dials());
