@@ -117,7 +117,8 @@ words! {
     LikelyJoin: "likely", "很可能";
     AmbiguousJoin: "ambiguous", "不明确";
     NoRivalExchange: "no other exchange fits", "没有其他请求符合";
-    RivalExchanges: "other exchanges that fit as well:", "其他也符合的请求：";
+    RivalExchanges: "others weighed with it:", "同时权衡的其他请求：";
+    OrOver: "or over", "也可能经由";
     KeptRequest: "kept the request", "处理请求用时";
     KeptReply: "the answer", "处理应答用时";
     ByProxyHeader: "a PROXY header names the client", "PROXY 协议头指明客户端";
