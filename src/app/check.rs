@@ -110,6 +110,7 @@ struct Shown {
 impl Shown {
     fn follow(directory: &Path, part: &InputPart, templates: &Templates) -> anyhow::Result<Shown> {
         let input = Input::new(sources(directory, &part.files)?, &part.ifmap, &part.clock)?;
+        let input = Input { is_unjoined: part.no_joins, ..input };
         let Followed { finished, trails } = follow(&input)?;
         let mut journeys: Vec<Journey> = Vec::new();
         let keep = |part: &mut Vec<Journey>, _, journey| part.push(journey);

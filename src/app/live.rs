@@ -1,6 +1,6 @@
 //! `hopline live` and `hopline record`: this node's interfaces, captured until the user has enough.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +66,9 @@ pub(super) fn run_headless(
 /// When it cannot capture here, or there is no terminal.
 pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
+    if rights::may_capture() && !io::stdout().is_terminal() {
+        bail!("the screen needs a terminal; use `hopline live --headless`, or try `hopline demo`");
+    }
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
     let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));

@@ -84,6 +84,7 @@ impl Pipeline {
     pub fn open(input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let mut reader = Reader::open(&input.sources, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
@@ -98,12 +99,10 @@ impl Pipeline {
     /// When what is known of the cluster does not fit the captures.
     pub fn follow(live: Vec<LiveSource>, input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let reader = Reader::follow(live, &input.options)?;
-        let mut survey = Survey::new(reader.nodes().to_vec());
-        survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
-        for (node, ahead_ns) in given_clocks(reader.nodes(), &input.clocks)? {
-            survey.give_clock(node, ahead_ns);
-        }
-        Ok(Pipeline { reader, correlator: Correlator::new(survey, limits), pause: LIVE_PAUSE })
+        let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
+        let correlator = Correlator::new(informed(&reader, input, &given), limits);
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE })
     }
 
     /// Follows every packet. `sink` takes what comes out and may end it early.
@@ -181,6 +180,17 @@ fn given_clocks(nodes: &[String], clocks: &[(String, i64)]) -> anyhow::Result<Ve
     Ok(given)
 }
 
+/// A survey that knows what the user knows.
+fn informed(reader: &Reader, input: &Input, clocks: &[(NodeId, i64)]) -> Survey {
+    let mut survey = Survey::new(reader.nodes().to_vec());
+    survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
+    survey.give_proxies(input.proxies.clone());
+    for &(node, ahead_ns) in clocks {
+        survey.give_clock(node, ahead_ns);
+    }
+    survey
+}
+
 /// Looks at the beginning of each source, and further as long as that is not enough and there is more.
 fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyhow::Result<Survey> {
     let mut batch = Batch::default();
@@ -194,11 +204,7 @@ fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyho
             packets.append(&mut batch.packets);
             batch.clear();
         })?;
-        let mut survey = Survey::new(reader.nodes().to_vec());
-        survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
-        for &(node, ahead_ns) in clocks {
-            survey.give_clock(node, ahead_ns);
-        }
+        let mut survey = informed(reader, input, clocks);
         survey.extend_vantages(reader.vantages());
         for packet in &packets {
             survey.see(packet);

@@ -39,6 +39,9 @@ pub struct InputPart {
     pub files: Vec<String>,
     pub ifmap: Vec<String>,
     pub clock: Vec<String>,
+    /// Exchanges are left as they are on each connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_joins: bool,
 }
 
 impl InputPart {

@@ -85,18 +85,8 @@ pub(super) struct CaptureArguments {
     /// This node's name; the host's without it
     #[arg(long, value_name = "NODE", env = "NODE_NAME", hide_env_values = true)]
     pub(super) name: Option<String>,
-    /// Interfaces that are uplinks, in place of `bond1`
-    #[arg(long, value_name = "GLOB")]
-    pub(super) uplink: Vec<String>,
-    /// Interfaces that lead to pods, in place of `cali*`
-    #[arg(long, value_name = "GLOB")]
-    pub(super) workload: Vec<String>,
-    /// Addresses of pods, where they are known, as in `10.244.0.0/16`
-    #[arg(long, value_name = "CIDR")]
-    pub(super) pod_cidr: Vec<String>,
-    /// Addresses of Services, where they are known
-    #[arg(long, value_name = "CIDR")]
-    pub(super) service_cidr: Vec<String>,
+    #[command(flatten)]
+    pub(super) known: KnownArguments,
 }
 
 /// A recording in several files.
@@ -182,6 +172,13 @@ pub(super) struct InputArguments {
     /// Recordings, each a file, a directory of files or `-` (stdin); pcap or pcapng, plain, gzip or zstd
     #[arg(value_name = "[NODE=]FILE", required = true)]
     pub(super) sources: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) known: KnownArguments,
+}
+
+/// What is known of the nodes and the cluster.
+#[derive(Debug, Args)]
+pub(super) struct KnownArguments {
     /// Names for interface numbers, as in `3=bond1,7=cali6f1d` or `kappa2:3=bond1`
     #[arg(long, value_name = "[NODE:]N=NAME,…")]
     pub(super) ifmap: Vec<String>,
@@ -200,6 +197,13 @@ pub(super) struct InputArguments {
     /// Addresses of Services, where they are known
     #[arg(long, value_name = "CIDR")]
     pub(super) service_cidr: Vec<String>,
+    /// Where a proxy listens, if its node's address, its port and its headers do not tell; KIND is `haproxy`, `traefik`
+    /// or `other`, as in `haproxy=192.168.50.100:80` or `other=10.244.1.9`
+    #[arg(long, value_name = "KIND=ADDRESS[:PORT]")]
+    pub(super) proxy: Vec<String>,
+    /// Each connection's exchanges by themselves, not joined through proxies
+    #[arg(long)]
+    pub(super) no_joins: bool,
 }
 
 /// A picture of the screen in place of a terminal.

@@ -15,13 +15,14 @@ use ipnet::IpNet;
 
 use crate::capture;
 use crate::capture::live::Recording;
+use crate::model::ProxyAddress;
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use values::source;
 
 use arguments::{
-    Arguments, CaptureArguments, FormatArgument, InputArguments, LanguageArgument, LiveArguments,
-    LookArguments, PictureArguments, ReportArguments, RingArguments, Subcommands,
+    Arguments, CaptureArguments, FormatArgument, InputArguments, KnownArguments, LanguageArgument,
+    LiveArguments, LookArguments, PictureArguments, ReportArguments, RingArguments, Subcommands,
 };
 
 /// What the program is to do, checked.
@@ -79,6 +80,9 @@ pub struct Input {
     pub clocks: Vec<(String, i64)>,
     pub pod_ranges: Vec<IpNet>,
     pub service_ranges: Vec<IpNet>,
+    pub proxies: Vec<ProxyAddress>,
+    /// Each connection's exchanges stay by themselves, not joined through proxies.
+    pub is_unjoined: bool,
 }
 
 /// How fast a recording is replayed.
@@ -191,12 +195,6 @@ fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
 }
 
 fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
-    let usual = capture::Options::default();
-    let options = capture::Options {
-        uplinks: values::globs(raw.uplink, usual.uplinks),
-        workloads: values::globs(raw.workload, usual.workloads),
-        ..capture::Options::default()
-    };
     Ok(Capture {
         name: raw.name.map(values::node).transpose()?,
         globs: raw.interface,
@@ -204,12 +202,7 @@ fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
         snaplen: raw.snaplen,
         buffer: values::buffer(&raw.buffer)?,
         duration: raw.duration.as_deref().map(values::span).transpose()?,
-        input: Input {
-            options,
-            pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
-            service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
-            ..Input::default()
-        },
+        input: known(Vec::new(), raw.known, true)?,
     })
 }
 
@@ -260,18 +253,23 @@ fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
     for source in raw.sources {
         sources.push(values::source(source)?);
     }
-    Input::new(sources, &raw.ifmap, &raw.clock).and_then(|input| {
-        Ok(Input {
-            options: capture::Options {
-                uplinks: values::globs(raw.uplink, input.options.uplinks),
-                workloads: values::globs(raw.workload, input.options.workloads),
-                follow,
-                ..input.options
-            },
-            pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
-            service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
-            ..input
-        })
+    known(sources, raw.known, follow)
+}
+
+fn known(sources: Vec<capture::SourceSpec>, raw: KnownArguments, follow: bool) -> Result<Input, ConfigError> {
+    let input = Input::new(sources, &raw.ifmap, &raw.clock)?;
+    Ok(Input {
+        options: capture::Options {
+            uplinks: values::globs(raw.uplink, input.options.uplinks),
+            workloads: values::globs(raw.workload, input.options.workloads),
+            follow,
+            ..input.options
+        },
+        pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
+        service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+        proxies: values::proxies(&raw.proxy)?,
+        is_unjoined: raw.no_joins,
+        ..input
     })
 }
 
@@ -337,6 +335,9 @@ mod tests {
             ("report|x.pcap|--clock|kappa2=3", "unit"),
             ("report|x.pcap|--ifmap|bond1=3", "3=bond1"),
             ("report|x.pcap|--pod-cidr|10.244", "10.244.0.0/16"),
+            ("report|x.pcap|--proxy|nginx", "haproxy=192.168.50.100:80"),
+            ("report|x.pcap|--proxy|squid=10.0.0.1", "haproxy, traefik or other"),
+            ("report|x.pcap|--proxy|haproxy=10.0.0", "haproxy=192.168.50.100:80"),
             ("report|x.pcap|--ascii|--lang|zh", "English"),
             ("report|x.pcap|--journey|0", "1"),
             ("replay|x.pcap|--speed|fast", "10x"),

@@ -50,7 +50,8 @@ impl Correlator {
         }
         self.remember_lookup(&trail);
         let world = handoffs::World { topology: self.places.topology(), ahead: &self.ahead, now: self.now };
-        let ready = if trail.phase == Phase::Open { Some(trail) } else { self.handoffs.hold(trail, world) };
+        let is_ready = trail.phase == Phase::Open || !self.limits.joins;
+        let ready = if is_ready { Some(trail) } else { self.handoffs.hold(trail, world) };
         self.changes.extend(ready.map(|trail| Change::Upsert(Box::new(trail))));
     }
 

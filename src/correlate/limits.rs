@@ -22,6 +22,8 @@ pub struct Limits {
     pub patience: i64,
     /// Emit a revision of open trails too, for a screen that follows them.
     pub follow_open: bool,
+    /// Join exchanges through proxies; otherwise each connection's stay by themselves.
+    pub joins: bool,
 }
 
 impl Limits {
@@ -35,6 +37,7 @@ impl Limits {
         lookup_patience: 10 * SECONDS,
         patience: 60 * SECONDS,
         follow_open: false,
+        joins: true,
     };
 
     /// For a screen: packets can be unfolded.
