@@ -52,6 +52,8 @@ fn capture() -> (Finding, Option<Finding>) {
         filter: None,
         snaplen: SNAPLEN,
         buffer: BUFFER,
+        remotes: Vec::new(),
+        program: std::path::PathBuf::new(),
     };
     let finding = |works, why| Finding { ability: "capture", works, why };
     match Opened::new(&settings, None, clock::now, Arc::new(|_| {})) {

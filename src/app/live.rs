@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{clock, replay, rights, templates};
 use crate::capture::CaptureError;
-use crate::capture::live::{Notice, Opened, Recording, Settings, Tell};
+use crate::capture::live::{Notice, Opened, Recording, RemoteSpec, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Timestamp, Topology, Trail};
@@ -36,7 +36,7 @@ pub(super) fn run_headless(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    let opened = open(&live.capture, live.recording.as_ref(), say())?;
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(live.capture.duration, &stop)?;
@@ -72,7 +72,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
     let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
-    let opened = open(&live.capture, live.recording.as_ref(), keep)?;
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), keep)?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
@@ -91,7 +91,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
-    let opened = open(capture, Some(recording), say())?;
+    let opened = open(capture, &[], Some(recording), say())?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(capture.duration, &stop)?;
@@ -101,8 +101,13 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
 }
 
 /// Opens everything, says what is captured, and gives up all rights.
-fn open(capture: &Capture, recording: Option<&Recording>, tell: Tell) -> anyhow::Result<Opened> {
-    let settings = settings(capture)?;
+fn open(
+    capture: &Capture,
+    remotes: &[RemoteSpec],
+    recording: Option<&Recording>,
+    tell: Tell,
+) -> anyhow::Result<Opened> {
+    let settings = settings(capture, remotes)?;
     let opened = match Opened::new(&settings, recording, clock::now, tell) {
         Ok(opened) => opened,
         Err(CaptureError::NoRights) => bail!(rights::missing()),
@@ -116,7 +121,7 @@ fn open(capture: &Capture, recording: Option<&Recording>, tell: Tell) -> anyhow:
     Ok(opened)
 }
 
-fn settings(capture: &Capture) -> anyhow::Result<Settings> {
+fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Settings> {
     let node = match &capture.name {
         Some(name) => name.clone(),
         None => host_name()?,
@@ -128,6 +133,8 @@ fn settings(capture: &Capture) -> anyhow::Result<Settings> {
         filter: capture.filter.clone(),
         snaplen: capture.snaplen,
         buffer: capture.buffer,
+        remotes: remotes.to_vec(),
+        program: std::env::current_exe().context("this program is not found")?,
     })
 }
 

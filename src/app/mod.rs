@@ -7,6 +7,7 @@ pub mod clock;
 mod demo;
 mod doctor;
 mod live;
+mod node;
 mod paths;
 pub mod pipeline;
 mod replay;
@@ -64,6 +65,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         Config::Live(live) => run_live(&live),
         Config::Record { capture, recording } => {
             live::record(&capture, &recording)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Node { command } => {
+            node::run(&command)?;
             Ok(ExitCode::SUCCESS)
         }
         Config::Doctor => write_out(doctor::text().as_bytes()),

@@ -38,4 +38,8 @@ pub enum CaptureError {
     Filter { filter: String, cause: String },
     #[error("--write {path}: {cause}; choose a file that can be written")]
     NotWritten { path: String, cause: io::Error },
+    #[error("--node {node}: the process for its command cannot be started ({cause})")]
+    Remote { node: String, cause: io::Error },
+    #[error("{node} names two nodes; give this node another name with --name")]
+    NodeTwice { node: String },
 }

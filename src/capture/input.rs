@@ -65,6 +65,8 @@ pub(super) enum Fill {
     /// Nothing now: the file may still grow.
     Waiting,
     End,
+    /// What comes after is a stream of its own.
+    Restart,
     Failed(io::Error),
 }
 
@@ -146,8 +148,11 @@ impl Input {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.spare.push(block);
-                    let is_early = error.kind() == io::ErrorKind::WouldBlock;
-                    return if is_early { Fill::Waiting } else { Fill::Failed(error) };
+                    return match error.kind() {
+                        io::ErrorKind::WouldBlock => Fill::Waiting,
+                        io::ErrorKind::ConnectionReset => Fill::Restart,
+                        _ => Fill::Failed(error),
+                    };
                 }
             }
         }
@@ -188,6 +193,8 @@ fn first_bytes(bytes: &mut impl Read) -> io::Result<Vec<u8>> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A growing file that is still empty: it will not be a packed one.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // A stream that ended this early said nothing.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => count = 0,
             Err(error) => return Err(error),
         }
     }

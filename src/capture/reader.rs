@@ -108,7 +108,7 @@ impl Reader {
                 stream: Some(Stream::new(live.bytes)),
                 follow: true,
                 chunk: LARGEST_CHUNK,
-                lost: Some(live.lost),
+                lost: live.lost,
             });
         }
         origins.sort_by_key(|origin| origin.node);

@@ -49,6 +49,8 @@ enum State {
     Reading,
     /// At the end of a file that may grow.
     Waiting,
+    /// The stream ended, and another one begins when all records of this one are given.
+    Restart,
     /// No more bytes.
     End,
 }
@@ -125,14 +127,30 @@ impl Source {
     /// What comes next.
     #[inline]
     pub(super) fn head(&mut self, context: &mut Context<'_>) -> Head {
+        if self.state == State::Restart && self.held.is_empty() {
+            self.restart(context);
+        }
         if self.held.len() <= self.refill_at && self.state == State::Reading {
             self.read_on(self.reorder.records + RUN, context);
             self.refill_at = self.reorder.records.min(self.held.len() * 2 / 3);
         }
         match (self.held.front(), self.state) {
             (Some(record), _) => Head::At(record.time),
-            (None, State::Waiting) => Head::Waiting,
+            (None, State::Waiting | State::Restart) => Head::Waiting,
             (None, _) => Head::End,
+        }
+    }
+
+    /// Begins with the stream that follows. Capture points and counts stay.
+    fn restart(&mut self, context: &mut Context<'_>) {
+        self.format = None;
+        self.position = 0;
+        self.lost_at = None;
+        self.interfaces.clear();
+        self.state = State::Reading;
+        match context.origin.open() {
+            Ok(input) => self.input = input,
+            Err(cause) => self.stop(&cause),
         }
     }
 
@@ -249,6 +267,10 @@ impl Source {
                         self.state = State::Waiting;
                         return Ok(());
                     }
+                    Fill::Restart => {
+                        self.state = State::Restart;
+                        return Ok(());
+                    }
                     Fill::End if self.input.from(0).is_empty() => return Err(not_a_capture("is empty")),
                     Fill::End => return Err(not_a_capture("ends within its first header")),
                     Fill::Failed(cause) => return Err(origin.error(cause)),
@@ -334,8 +356,19 @@ impl Source {
                 self.position += 1;
                 self.search(keep, Damage::Cut);
             }
+            Fill::Restart => self.cut_off(self.position),
             Fill::Failed(cause) => self.stop(&cause),
         }
+    }
+
+    /// The stream ended; what lies from `from` on is no whole record.
+    fn cut_off(&mut self, from: u64) {
+        let rest = self.input.from(from).len() as u64;
+        if rest > 0 {
+            self.tally.damage(Damage::Cut, from, rest);
+        }
+        self.lost_at = None;
+        self.state = State::Restart;
     }
 
     /// Looks for the place where records go on. `otherwise` is what it was if there is none.
@@ -360,6 +393,7 @@ impl Source {
                 match self.input.fill(self.position, keep.min(self.position)) {
                     Fill::More | Fill::End => {}
                     Fill::Waiting => self.state = State::Waiting,
+                    Fill::Restart => self.cut_off(lost_at),
                     Fill::Failed(cause) => {
                         self.tally.damage(otherwise, lost_at, self.position - lost_at);
                         self.stop(&cause);

@@ -32,13 +32,24 @@ pub(super) enum Subcommands {
     Paths(PathsArguments),
     /// Say what works here, and if not, why and what to do
     Doctor,
+    /// Run another node's command; what `live --node` is made of
+    #[command(hide = true)]
+    Node {
+        /// The command, for `sh -c`
+        #[arg(value_name = "COMMAND")]
+        command: String,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LiveArguments {
     #[command(flatten)]
     pub(super) capture: CaptureArguments,
-    /// Write what is captured to a pcapng file as well
+    /// Another node: any command that writes pcap or pcapng on its standard output, as in
+    /// `kappa2=ssh kappa2 sudo hopline record --write -`; it is started again when it ends
+    #[arg(long, value_name = "NODE=COMMAND")]
+    pub(super) node: Vec<String>,
+    /// Write what is captured on this node to a pcapng file as well
     #[arg(long, value_name = "FILE")]
     pub(super) write: Option<PathBuf>,
     #[command(flatten)]
@@ -57,7 +68,7 @@ pub(super) struct LiveArguments {
 pub(super) struct RecordArguments {
     #[command(flatten)]
     pub(super) capture: CaptureArguments,
-    /// The pcapng file to write
+    /// The pcapng file to write; `-` is standard output
     #[arg(long, value_name = "FILE", required = true)]
     pub(super) write: PathBuf,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use clap::Parser;
 use ipnet::IpNet;
 
 use crate::capture;
-use crate::capture::live::Recording;
+use crate::capture::live::{Recording, RemoteSpec};
 use crate::model::ProxyAddress;
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
@@ -28,14 +28,32 @@ use arguments::{
 /// What the program is to do, checked.
 #[derive(Debug)]
 pub enum Config {
-    Replay { input: Input, speed: Speed, look: Look, picture: Option<Picture> },
+    Replay {
+        input: Input,
+        speed: Speed,
+        look: Look,
+        picture: Option<Picture>,
+    },
     Report(Report),
     Check(Check),
-    Demo { look: Look, picture: Option<Picture> },
-    Paths { name: Option<String>, look: Look },
+    Demo {
+        look: Look,
+        picture: Option<Picture>,
+    },
+    Paths {
+        name: Option<String>,
+        look: Look,
+    },
     Live(Live),
-    Record { capture: Capture, recording: Recording },
+    Record {
+        capture: Capture,
+        recording: Recording,
+    },
     Doctor,
+    /// Runs another node's command.
+    Node {
+        command: String,
+    },
 }
 
 /// What is captured on this node.
@@ -58,6 +76,8 @@ pub struct Capture {
 #[derive(Debug)]
 pub struct Live {
     pub capture: Capture,
+    /// Other nodes.
+    pub remotes: Vec<RemoteSpec>,
     pub recording: Option<Recording>,
     /// Lines instead of a screen.
     pub headless: Option<Lines>,
@@ -157,6 +177,7 @@ impl Config {
                 recording: recording(raw.write, &raw.ring)?,
             },
             Some(Subcommands::Doctor) => Config::Doctor,
+            Some(Subcommands::Node { command }) => Config::Node { command },
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -182,12 +203,18 @@ fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
         Some(path) => Some(recording(path, &raw.ring)?),
         None => None,
     };
+    if recording.as_ref().is_some_and(Recording::is_stdout) {
+        return Err(ConfigError::Unusable(
+            "--write -: standard output is for journeys here; use `hopline record --write -`".to_owned(),
+        ));
+    }
     let lines = match raw.format {
         FormatArgument::Text => Lines::Text,
         FormatArgument::Json => Lines::Json,
     };
     Ok(Live {
         capture: captured(raw.capture)?,
+        remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
         recording,
         headless: raw.headless.then_some(lines),
         look: look(raw.look, locale)?,
@@ -207,6 +234,9 @@ fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
 }
 
 fn recording(path: PathBuf, ring: &RingArguments) -> Result<Recording, ConfigError> {
+    if ring.rotate.is_some() && path.as_os_str() == "-" {
+        return Err(ConfigError::Unusable("--rotate wants files; name one with --write".to_owned()));
+    }
     Ok(Recording {
         path,
         rotate: ring.rotate.as_deref().map(values::rotate).transpose()?,
@@ -325,7 +355,10 @@ mod tests {
             ("live|--buffer|much", "64MB"),
             ("live|--duration|30", "30s"),
             ("live|--name|a b", "letters"),
+            ("live|--node|kappa2", "NODE=COMMAND"),
             ("live|--keep|3", "--rotate"),
+            ("live|--write|-", "record"),
+            ("record|--write|-|--rotate|1MB", "--write"),
             ("record", "--write"),
             ("record|--write|x.pcapng|--rotate|100", "100MB"),
             ("report", "[NODE=]FILE"),

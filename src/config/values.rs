@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use ipnet::IpNet;
 
 use super::{ConfigError, Speed};
-use crate::capture::live::Rotate;
+use crate::capture::live::{RemoteSpec, Rotate};
 use crate::capture::{IfMapEntry, SourcePath, SourceSpec};
 use crate::model::{Ip, Proxy, ProxyAddress};
 use crate::timeline::filter;
@@ -194,4 +194,16 @@ pub(super) fn node(text: String) -> Result<String, ConfigError> {
         return Ok(text);
     }
     unusable(format!("--name {text}: a node's name is of letters, digits, `-`, `_` and `.`"))
+}
+
+/// Reads `--node`: `NODE=COMMAND`.
+pub(super) fn remote(text: &str) -> Result<RemoteSpec, ConfigError> {
+    match text.split_once('=') {
+        Some((node, command)) if is_node_name(node) && !command.trim().is_empty() => {
+            Ok(RemoteSpec { node: node.to_owned(), command: command.to_owned() })
+        }
+        _ => unusable(format!(
+            "--node {text}: want NODE=COMMAND, as in kappa2='ssh kappa2 tcpdump -U -w - -i any'"
+        )),
+    }
 }

@@ -1,6 +1,7 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
 mod net;
+mod screen;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -197,6 +198,44 @@ fn a_pod_that_dies_leaves_a_closed_journey_and_the_others_go_on() {
     assert_ne!(dead["verdict"]["outcome"], "complete", "{dead}");
     assert_eq!(dead["request"][0]["interface"], "cali21");
     assert_eq!(asked(&told, "/after")["verdict"]["outcome"], "complete");
+}
+
+#[test]
+fn another_node_is_followed_and_its_stream_begins_anew() {
+    let (mut net, mut other) = (Net::new(), Net::new());
+    net.add_pod(21);
+    other.add_pod(31);
+    let enter = format!("ip netns exec {} {}", other.node(), env!("CARGO_BIN_EXE_hopline"));
+    // Each stream ends by itself; the next one begins after a pause.
+    let node = format!("kappa2={enter} record --name any --duration 5s --write -");
+    let run = Live::start(&net, &live(&["--node", &node]));
+    run.wait_for("kappa2: the command was started");
+    run.wait_for("kappa2: the stream ended; again in 1 s");
+    run.wait_for("kappa2: the command was started");
+    pause();
+    net.ask_all(21, &["/here"]);
+    other.ask_all(31, &["/there"]);
+    run.wait_for("kappa2: the stream ended");
+    let id = run.child.id();
+    let told = journeys(&run.end());
+    for (path, interface, node) in [("/here", "cali21", "kappa1"), ("/there", "cali31", "kappa2")] {
+        let visit = &asked(&told, path)["request"][0];
+        assert_eq!((&visit["interface"], &visit["node"]), (&Value::from(interface), &Value::from(node)));
+    }
+    let left = Command::new("pgrep").args(["-P", &id.to_string()]).output().expect("pgrep of procps");
+    assert!(left.stdout.is_empty(), "nothing is left running");
+}
+
+#[test]
+fn a_recording_on_standard_output_ends_with_its_reader() {
+    let net = Net::new();
+    let mut run = Live::start(&net, &["record", "--name", "kappa1", "--write", "-"]);
+    let mut magic = [0; 4];
+    let mut stdout = run.stdout.take().expect("standard output");
+    stdout.read_exact(&mut magic).expect("a section header");
+    assert_eq!(magic, [0x0a, 0x0d, 0x0d, 0x0a]);
+    drop(stdout);
+    assert!(run.child.wait().expect("an end").success());
 }
 
 #[test]

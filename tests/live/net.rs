@@ -67,6 +67,11 @@ impl Net {
         Net { id, pods: Vec::new(), server }
     }
 
+    /// The node's namespace.
+    pub(crate) fn node(&self) -> String {
+        format!("{}-node", self.id)
+    }
+
     /// A command on the node.
     pub(crate) fn on_node(&self, program: &str, arguments: &[&str]) -> Command {
         within(&format!("{}-node", self.id), program, arguments)

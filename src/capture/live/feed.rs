@@ -7,21 +7,30 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 /// A run of whole blocks, shared by those who take it.
 #[derive(Clone, Debug)]
-pub(super) struct Run {
-    pub(super) bytes: Arc<Vec<u8>>,
+pub(in crate::capture) struct Run {
+    pub(in crate::capture) bytes: Arc<Vec<u8>>,
     /// Packets in it.
-    pub(super) packets: u64,
+    pub(in crate::capture) packets: u64,
+    pub(in crate::capture) kind: Kind,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::capture) enum Kind {
+    Packets,
     /// What comes after it refers to it.
-    pub(super) is_description: bool,
+    Description,
+    /// What comes after it is a stream of its own; for the reader, an error of the kind `ConnectionReset`.
+    Restart,
 }
 
 /// Where a capturing thread puts runs.
 #[derive(Debug)]
-pub(super) struct Inlet {
+pub(in crate::capture) struct Inlet {
     sender: Sender<Run>,
     shared: Arc<Shared>,
     most: usize,
@@ -39,7 +48,7 @@ impl Lost {
 
 /// Where the reader takes bytes from; it never waits either: see [`io::ErrorKind::WouldBlock`].
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(in crate::capture) struct Outlet {
     receiver: Receiver<Run>,
     shared: Arc<Shared>,
     current: Option<Run>,
@@ -54,9 +63,17 @@ struct Shared {
     lost: AtomicU64,
 }
 
-/// A way that holds up to `most` bytes.
-pub(super) fn feed(most: usize) -> (Inlet, Outlet) {
-    let (sender, receiver) = unbounded();
+/// A way that holds up to `most` bytes of packets.
+pub(in crate::capture) fn feed(most: usize) -> (Inlet, Outlet) {
+    ends(unbounded(), most)
+}
+
+/// A way that holds up to `runs` runs, and lets who brings more wait.
+pub(in crate::capture) fn waiting_feed(runs: usize) -> (Inlet, Outlet) {
+    ends(bounded(runs), usize::MAX)
+}
+
+fn ends((sender, receiver): (Sender<Run>, Receiver<Run>), most: usize) -> (Inlet, Outlet) {
     let shared = Arc::new(Shared::default());
     let outlet = Outlet { receiver, shared: Arc::clone(&shared), current: None, position: 0 };
     (Inlet { sender, shared, most }, outlet)
@@ -64,7 +81,7 @@ pub(super) fn feed(most: usize) -> (Inlet, Outlet) {
 
 impl Inlet {
     /// Sends a run of packets on, or counts them where there is no room.
-    pub(super) fn offer(&self, run: &Run) {
+    pub(in crate::capture) fn offer(&self, run: &Run) {
         if self.shared.bytes.load(Ordering::Relaxed) + run.bytes.len() > self.most {
             self.shared.lost.fetch_add(run.packets, Ordering::Relaxed);
         } else {
@@ -72,22 +89,22 @@ impl Inlet {
         }
     }
 
-    /// Sends a run that nothing after it can do without: it always has room.
-    pub(super) fn force(&self, run: Run) {
+    /// Sends a run that nothing after it can do without: it always has room, or waits for it. Gives whether anybody
+    /// still takes runs.
+    pub(in crate::capture) fn force(&self, run: Run) -> bool {
         self.shared.bytes.fetch_add(run.bytes.len(), Ordering::Relaxed);
-        // Nobody takes any more: the program is about to end.
-        let _ = self.sender.send(run);
+        self.sender.send(run).is_ok()
     }
 
     /// The count of packets that did not fit.
-    pub(super) fn lost(&self) -> Lost {
+    pub(in crate::capture) fn lost(&self) -> Lost {
         Lost(Arc::clone(&self.shared))
     }
 }
 
 impl Outlet {
     /// The next run, as soon as there is one; `None` when there will be no more.
-    pub(super) fn wait(&mut self) -> Option<Run> {
+    pub(in crate::capture) fn wait(&mut self) -> Option<Run> {
         let run = self.receiver.recv().ok()?;
         self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
         Some(run)
@@ -107,6 +124,7 @@ impl Read for Outlet {
                 }
             }
             match self.receiver.try_recv() {
+                Ok(run) if run.kind == Kind::Restart => return Err(io::ErrorKind::ConnectionReset.into()),
                 Ok(run) => {
                     self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
                     (self.current, self.position) = (Some(run), 0);
@@ -123,7 +141,7 @@ mod tests {
     use super::*;
 
     fn run(byte: u8, len: usize) -> Run {
-        Run { bytes: Arc::new(vec![byte; len]), packets: 3, is_description: false }
+        Run { bytes: Arc::new(vec![byte; len]), packets: 3, kind: Kind::Packets }
     }
 
     #[test]
@@ -140,8 +158,13 @@ mod tests {
         );
         assert_eq!(read, [[1; 60], [3; 60]].concat());
         inlet.offer(&run(4, 60));
+        inlet.force(Run { kind: Kind::Restart, ..run(0, 0) });
+        inlet.offer(&run(5, 10));
+        read.clear();
+        let error = outlet.read_to_end(&mut read).map_err(|error| error.kind());
+        assert_eq!((error, read.len()), (Err(io::ErrorKind::ConnectionReset), 60));
         drop(inlet);
         read.clear();
-        assert_eq!(outlet.read_to_end(&mut read).ok(), Some(60));
+        assert_eq!((outlet.read_to_end(&mut read).ok(), read.as_slice()), (Some(10), &[5; 10][..]));
     }
 }

@@ -14,7 +14,7 @@ use crate::capture::CaptureError;
 use crate::capture::blocks::{self, Counts, Description, Stored};
 use crate::capture::link::{self, LinkType};
 use crate::capture::live::choice::Choice;
-use crate::capture::live::feed::{Inlet, Run};
+use crate::capture::live::feed::{Inlet, Kind, Run};
 use crate::capture::live::links::{Event, Links};
 use crate::capture::live::{Clock, Notice, Settings, Tell};
 use crate::model::{MILLIS, Role, SECONDS, Timestamp};
@@ -331,7 +331,7 @@ impl Writing {
     }
 
     fn send_description(&self, bytes: Vec<u8>) {
-        let run = Run { bytes: Arc::new(bytes), packets: 0, is_description: true };
+        let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
         for inlet in &self.inlets {
             inlet.force(run.clone());
         }
@@ -362,7 +362,7 @@ impl Writing {
             empty.clear();
             std::mem::swap(empty, &mut self.filling);
         }
-        let run = Run { bytes, packets: std::mem::take(&mut self.packets), is_description: false };
+        let run = Run { bytes, packets: std::mem::take(&mut self.packets), kind: Kind::Packets };
         for inlet in &self.inlets {
             inlet.offer(&run);
         }

@@ -8,26 +8,30 @@
 //! So a live run and a replay of its recording read the same bytes.
 
 mod choice;
-mod feed;
+pub(super) mod feed;
 mod links;
 mod local;
 mod recorder;
+mod remote;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
-use self::feed::feed;
+use self::feed::{feed, waiting_feed};
 use self::local::Local;
 use self::recorder::Recorder;
+use self::remote::Remote;
 use crate::capture::{CaptureError, Options};
 use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::recorder::{Recording, Rotate};
+pub use self::remote::{Message, RemoteSpec, State};
 
 /// What may be on its way to the reader, in bytes.
 const TO_READER: usize = 64 << 20;
@@ -53,6 +57,10 @@ pub struct Settings {
     pub snaplen: u32,
     /// The kernel's ring, in bytes.
     pub buffer: usize,
+    /// Other nodes.
+    pub remotes: Vec<RemoteSpec>,
+    /// This very program, for the processes that run the other nodes' commands.
+    pub program: PathBuf,
 }
 
 /// What the user should know at once.
@@ -74,6 +82,11 @@ pub enum Notice {
         path: String,
         missed: u64,
     },
+    /// How another node's stream stands.
+    Node {
+        node: String,
+        state: State,
+    },
     /// The disk was too slow for so many packets.
     NotWritten {
         packets: u64,
@@ -83,7 +96,13 @@ pub enum Notice {
 impl Notice {
     /// Whether something is lost, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
-        !matches!(self, Notice::Came(_) | Notice::Gone(_) | Notice::Renamed { .. })
+        !matches!(
+            self,
+            Notice::Came(_)
+                | Notice::Gone(_)
+                | Notice::Renamed { .. }
+                | Notice::Node { state: State::Begun, .. }
+        )
     }
 }
 
@@ -101,6 +120,7 @@ impl fmt::Display for Notice {
             Notice::WritesAgain { path, missed } => {
                 write!(f, "{path} is written again; {missed} packets are missing in it")
             }
+            Notice::Node { node, state } => write!(f, "{node}: {state}"),
             Notice::NotWritten { packets } => {
                 write!(f, "{packets} packets were not written, as the disk was too slow")
             }
@@ -112,6 +132,7 @@ impl fmt::Display for Notice {
 pub struct Opened {
     local: Local,
     recorder: Option<Recorder>,
+    remotes: Vec<Remote>,
     node: String,
     tell: Tell,
 }
@@ -121,7 +142,8 @@ pub struct LiveSource {
     pub(super) node: String,
     pub(super) display: String,
     pub(super) bytes: Box<dyn Read + Send>,
-    pub(super) lost: Lost,
+    /// Of this node's own.
+    pub(super) lost: Option<Lost>,
 }
 
 /// The threads of a capture under way.
@@ -142,12 +164,23 @@ impl Opened {
         clock: Clock,
         tell: Tell,
     ) -> Result<Opened, CaptureError> {
+        let own = &settings.node;
+        let names = settings.remotes.iter().map(|remote| &remote.node).chain([own]);
+        if let Some(twice) =
+            names.clone().find(|name| names.clone().filter(|other| other == name).count() > 1)
+        {
+            return Err(CaptureError::NodeTwice { node: twice.clone() });
+        }
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
         };
-        Ok(Opened { local, recorder, node: settings.node.clone(), tell })
+        let mut remotes = Vec::with_capacity(settings.remotes.len());
+        for spec in &settings.remotes {
+            remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
+        }
+        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -162,7 +195,7 @@ impl Opened {
 
     /// The recording's file, for its owner to be changed.
     pub fn file(&self) -> Option<&File> {
-        self.recorder.as_ref().map(Recorder::file)
+        self.recorder.as_ref().and_then(Recorder::file)
     }
 
     /// Begins to capture, until `stop` is set. Without `is_followed` there is no source, only the recording.
@@ -175,7 +208,8 @@ impl Opened {
         let mut to_disk = None;
         if let Some(recorder) = self.recorder {
             let (inlet, outlet) = feed(TO_DISK);
-            threads.push(spawn("recorder", move || recorder.run(outlet))?);
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
             inlets.push(inlet);
         }
@@ -186,12 +220,29 @@ impl Opened {
                 display: format!("live on {}", self.node),
                 node: self.node,
                 bytes: Box::new(outlet),
-                lost: inlet.lost(),
+                lost: Some(inlet.lost()),
             });
             inlets.push(inlet);
         }
+        let mut lifelines = Vec::new();
+        for mut remote in self.remotes {
+            lifelines.push(remote.lifeline());
+            let (inlet, outlet) = waiting_feed(remote::IN_FLIGHT);
+            sources.push(LiveSource {
+                display: format!("command for {}", remote.node),
+                node: remote.node.clone(),
+                bytes: Box::new(outlet),
+                lost: None,
+            });
+            threads.push(spawn("node", move || remote.run(&inlet))?);
+        }
         let local = self.local;
-        threads.push(spawn("capture", move || local.run(inlets, &stop))?);
+        let capture = move || {
+            local.run(inlets, &stop);
+            // The commands end with this node's capture.
+            drop(lifelines);
+        };
+        threads.push(spawn("capture", capture)?);
         Ok((Running { threads, to_disk, tell: self.tell }, sources))
     }
 }

@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capture::CaptureError;
-use crate::capture::live::feed::{Outlet, Run};
+use crate::capture::live::feed::{Kind, Outlet, Run};
 use crate::capture::live::{Clock, Notice, Tell};
 use crate::model::{SECONDS, Timestamp};
 
@@ -65,8 +67,13 @@ impl Recorder {
     pub(super) fn open(recording: &Recording, clock: Clock, tell: Tell) -> Result<Recorder, CaptureError> {
         let begun = clock();
         let path = recording.file_name(1, begun);
-        let file = File::create(&path)
-            .map_err(|cause| CaptureError::NotWritten { path: path.display().to_string(), cause })?;
+        let file = if recording.is_stdout() {
+            io::stdout().as_fd().try_clone_to_owned().map(File::from)
+        } else {
+            File::create(&path)
+        };
+        let file =
+            file.map_err(|cause| CaptureError::NotWritten { path: path.display().to_string(), cause })?;
         Ok(Recorder {
             recording: recording.clone(),
             files: VecDeque::from([path.clone()]),
@@ -80,21 +87,25 @@ impl Recorder {
     }
 
     /// The file that is being written, for its owner to be changed.
-    pub(super) const fn file(&self) -> &File {
-        &self.current.file
+    pub(super) fn file(&self) -> Option<&File> {
+        (!self.recording.is_stdout()).then_some(&self.current.file)
     }
 
-    /// Writes until there is no more to come.
-    pub(super) fn run(mut self, mut outlet: Outlet) {
+    /// Writes until there is no more to come. Where nobody reads any more, it sets `stop`.
+    pub(super) fn run(mut self, mut outlet: Outlet, stop: &AtomicBool) {
         while let Some(run) = outlet.wait() {
-            self.take(run);
+            if !self.take(run) {
+                stop.store(true, Ordering::Relaxed);
+                return;
+            }
         }
     }
 
-    fn take(&mut self, run: Run) {
+    /// Gives whether anybody reads what is written.
+    fn take(&mut self, run: Run) -> bool {
         self.rotate(run.bytes.len() as u64);
         let packets = run.packets;
-        let written = if run.is_description {
+        let written = if run.kind == Kind::Description {
             self.descriptions.push(run.bytes);
             self.current.describe(&self.descriptions)
         } else {
@@ -107,12 +118,14 @@ impl Recorder {
                 self.missed = None;
                 (self.tell)(Notice::WritesAgain { path: path(), missed });
             }
+            (Err(cause), _) if cause.kind() == io::ErrorKind::BrokenPipe => return false,
             (Err(_), Some(missed)) => self.missed = Some(missed + packets),
             (Err(cause), None) => {
                 self.missed = Some(packets);
                 (self.tell)(Notice::CannotWrite { path: path(), cause: cause.to_string() });
             }
         }
+        true
     }
 
     /// Begins a new file where `more` bytes are too many for this one, or its time is over.
@@ -158,14 +171,20 @@ impl Current {
         if written.is_ok() {
             self.size += blocks.len() as u64;
         } else {
-            self.file.set_len(self.size)?;
-            self.file.seek(SeekFrom::Start(self.size))?;
+            // A pipe cannot be cut, and needs not be: nothing is written to it any more.
+            let _ = self.file.set_len(self.size);
+            let _ = self.file.seek(SeekFrom::Start(self.size));
         }
         written
     }
 }
 
 impl Recording {
+    /// Whether it goes to standard output, as `-`.
+    pub fn is_stdout(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
     /// The directory that new files are created in, where there will be any.
     pub fn directory(&self) -> Option<&Path> {
         self.rotate?;
@@ -242,15 +261,15 @@ mod tests {
         });
         let recording = Recording { path: path.clone(), rotate: None, keep: None };
         let mut recorder = Recorder::open(&recording, || Timestamp(0), tell).expect("a file");
-        let run = |byte, is_description| Run { bytes: Arc::new(vec![byte; 8]), packets: 2, is_description };
-        recorder.take(run(1, true));
+        let run = |byte, kind| Run { bytes: Arc::new(vec![byte; 8]), packets: 2, kind };
+        recorder.take(run(1, Kind::Description));
         let good = recorder.current.file.try_clone().expect("a file");
         // Nothing can be written to a file that was opened for reading.
         recorder.current.file = File::open(&path).expect("a file");
-        recorder.take(run(2, false));
-        recorder.take(run(3, true));
+        recorder.take(run(2, Kind::Packets));
+        recorder.take(run(3, Kind::Description));
         recorder.current.file = good;
-        recorder.take(run(4, false));
+        recorder.take(run(4, Kind::Packets));
         assert_eq!(fs::read(&path).expect("a file"), [[1; 8], [3; 8], [4; 8]].concat());
         let told: Vec<Notice> = notices.try_iter().collect();
         assert!(matches!(

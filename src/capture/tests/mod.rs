@@ -2,6 +2,7 @@
 
 mod damage;
 mod formats;
+mod live;
 mod merging;
 mod naming;
 mod streams;

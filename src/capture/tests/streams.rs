@@ -9,7 +9,7 @@ use super::{Files, marks, preview, rest, some};
 use crate::capture::testing::{ETHERNET, PcapFile, ethernet};
 use crate::capture::{Options, Progress, Reader, SourcePath, SourceSpec};
 
-fn recording(marks: std::ops::Range<u8>) -> Vec<u8> {
+pub(super) fn recording(marks: std::ops::Range<u8>) -> Vec<u8> {
     let mut file = PcapFile::nano(ETHERNET);
     for mark in marks {
         file.packet(1, u32::from(mark), &ethernet(mark));
