@@ -1,5 +1,6 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
+mod lab;
 mod net;
 mod screen;
 
@@ -29,7 +30,10 @@ struct Live {
 impl Live {
     /// Starts it on the node and waits until it captures.
     fn start(net: &Net, arguments: &[&str]) -> Live {
-        let mut command = net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments);
+        Live::spawn(net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments))
+    }
+
+    fn spawn(mut command: Command) -> Live {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hopline starts");
         let stderr = child.stderr.take().expect("standard error");
@@ -211,8 +215,7 @@ fn another_node_is_followed_and_its_stream_begins_anew() {
     let run = Live::start(&net, &live(&["--node", &node]));
     run.wait_for("kappa2: the command was started");
     run.wait_for("kappa2: the stream ended; again in 1 s");
-    run.wait_for("kappa2: the command was started");
-    pause();
+    run.wait_for("kappa2: the first bytes came");
     net.ask_all(21, &["/here"]);
     other.ask_all(31, &["/there"]);
     run.wait_for("kappa2: the stream ended");

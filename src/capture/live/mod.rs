@@ -101,7 +101,7 @@ impl Notice {
             Notice::Came(_)
                 | Notice::Gone(_)
                 | Notice::Renamed { .. }
-                | Notice::Node { state: State::Begun, .. }
+                | Notice::Node { state: State::Begun | State::Flowing, .. }
         )
     }
 }

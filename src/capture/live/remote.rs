@@ -73,6 +73,7 @@ pub(super) struct Remote {
     pub(super) node: String,
     child: Child,
     output: Option<ChildStdout>,
+    is_flowing: bool,
     tell: Tell,
 }
 
@@ -91,7 +92,7 @@ impl Remote {
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.map_err(|cause| CaptureError::Remote { node: spec.node.clone(), cause })?;
         let output = child.stdout.take();
-        Ok(Remote { node: spec.node.clone(), child, output, tell })
+        Ok(Remote { node: spec.node.clone(), child, output, is_flowing: false, tell })
     }
 
     /// What the command lives as long as.
@@ -112,17 +113,26 @@ impl Remote {
     }
 
     /// Gives whether anybody still reads.
-    fn take(&self, message: Message, inlet: &Inlet) -> bool {
-        let state = match message {
+    fn take(&mut self, message: Message, inlet: &Inlet) -> bool {
+        match message {
+            Message::Begun => self.tell(State::Begun),
             Message::Bytes(bytes) => {
+                if !std::mem::replace(&mut self.is_flowing, true) {
+                    self.tell(State::Flowing);
+                }
                 return inlet.force(Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Packets });
             }
-            Message::Begun => State::Begun,
-            Message::Ended(how) => State::Ended(printable(&how)),
-        };
-        let is_over = matches!(state, State::Ended(_));
+            Message::Ended(how) => {
+                self.is_flowing = false;
+                self.tell(State::Ended(printable(&how)));
+                return inlet.force(Run { bytes: Arc::default(), packets: 0, kind: Kind::Restart });
+            }
+        }
+        true
+    }
+
+    fn tell(&self, state: State) {
         (self.tell)(Notice::Node { node: self.node.clone(), state });
-        !is_over || inlet.force(Run { bytes: Arc::default(), packets: 0, kind: Kind::Restart })
     }
 }
 
@@ -131,6 +141,8 @@ impl Remote {
 pub enum State {
     /// The command was started.
     Begun,
+    /// It writes.
+    Flowing,
     /// How it ended, and what now.
     Ended(String),
 }
@@ -139,6 +151,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             State::Begun => f.write_str("the command was started"),
+            State::Flowing => f.write_str("the first bytes came"),
             State::Ended(how) => f.write_str(how),
         }
     }
