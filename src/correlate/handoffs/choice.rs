@@ -103,11 +103,8 @@ impl Choice<'_> {
 
     /// An augmenting path (H. W. Kuhn, 1955) that begins at `row`.
     fn make_way(&mut self, row: usize, visited: &mut HashSet<u32>) -> bool {
-        let mut pairs = self.odds.by_row[row].clone();
-        pairs.sort_by(|&a, &b| {
-            self.odds.probable[b as usize].total_cmp(&self.odds.probable[a as usize]).then(a.cmp(&b))
-        });
-        for index in pairs {
+        for at in 0..self.odds.by_row[row].len() {
+            let index = self.odds.by_row[row][at];
             let col = self.pairs[index as usize].col;
             // A path longer than this would turn everything over for one exchange.
             if visited.len() >= 64 || !visited.insert(col) {

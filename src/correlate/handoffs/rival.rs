@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use slab::Slab;
 
 use super::evidence::{self, Clues};
-use super::pace::Pace;
+use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
 use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
@@ -78,6 +78,12 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// Whether it is worth another look.
+    fn is_likely(&self, bench: &Bench) -> bool {
+        self.content + 2.0 * pace::STRONGEST_FOR > FLOOR
+            && self.content + self.timing([bench.request_pace, bench.reply_pace]) > FLOOR
+    }
+
     /// What the delays of request and answer say, given how long the proxy usually takes.
     pub(super) fn timing(&self, paces: [Pace; 2]) -> f64 {
         let weigh =
@@ -182,14 +188,11 @@ impl<'a> Rivals<'a> {
     }
 
     /// Every pair that is possible, by the start of what continues.
-    pub(super) fn pairs(
-        &self,
-        bench: &Bench,
-        through: &HashMap<Tuple, Tuple>,
-        world: World<'_>,
-    ) -> Vec<Pair> {
+    pub(super) fn pairs(&self, bench: &Bench, through: &HashMap<Tuple, Tuple>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         let mut running: Vec<usize> = Vec::new();
+        // Those that ended are taken out when there are many.
+        let mut crowded = MAX_COMPARED;
         let mut begun = 0;
         for (col, after) in self.cols.iter().enumerate() {
             let start = after.passage.start();
@@ -197,17 +200,20 @@ impl<'a> Rivals<'a> {
                 running.push(begun);
                 begun += 1;
             }
-            running.retain(|&row| self.rows[row].passage.end.plus(SLACK) >= start);
-            for &row in running.iter().rev().take(MAX_COMPARED) {
+            let is_running = |&row: &usize| self.rows[row].passage.end.plus(SLACK) >= start;
+            if running.len() >= crowded {
+                running.retain(is_running);
+                crowded = 2 * running.len() + MAX_COMPARED;
+            }
+            let rarity = self.rarity(after.seen);
+            for row in running.iter().rev().copied().filter(is_running).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
-                    let pair = self.pair((row, before), (col, after), delays, bench, through, world);
-                    let timing = pair.timing([bench.request_pace, bench.reply_pace]);
-                    let best = pair.tried.unwrap_or(FLOOR).max(pair.content + timing);
-                    if best > FLOOR {
+                    let pair = self.pair((row, before), (col, after), delays, rarity, bench, through);
+                    if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
@@ -221,14 +227,12 @@ impl<'a> Rivals<'a> {
         (row, before): (usize, &Side<'a>),
         (col, after): (usize, &Side<'a>),
         delays: Delays,
+        rarity: f64,
         bench: &Bench,
         through: &HashMap<Tuple, Tuple>,
-        world: World<'_>,
     ) -> Pair {
         let window = before.passage.end.since(before.passage.start()).clamp(10_000, 1_000_000_000);
-        let request = delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
-        let mut clues =
-            evidence::clues(before.seen, after.seen, self.host, world.topology, self.rarity(after.seen));
+        let mut clues = evidence::clues(before.seen, after.seen, self.host, self.topology, rarity);
         if after.slot.is_none() || before.slot.is_none() {
             // What is still open has not said everything of its answer.
             clues.retain(|(kind, _)| *kind != EvidenceKind::ResponsePayload);
@@ -236,7 +240,8 @@ impl<'a> Rivals<'a> {
         let agreement: f64 = clues.iter().map(|(_, weight)| weight).sum();
         // What is still open has not failed yet.
         let has_failed = after.slot.is_some() && evidence::has_failed(after.seen);
-        let tried = has_failed.then_some(agreement + request);
+        let request = || delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
+        let tried = has_failed.then(|| agreement + request());
         let failure = if has_failed { evidence::failure(before.seen, after.seen) } else { 0.0 };
         let mut content = agreement + failure;
         let is_through = evidence::is_passed_through(before.seen, after.seen);
