@@ -21,6 +21,7 @@ pub mod proxy;
 mod stop;
 pub mod tls;
 mod transport;
+mod usual;
 
 pub use clean::{MAX_CHARS, clean};
 pub use digest::extend as extend_digest;

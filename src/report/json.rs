@@ -392,7 +392,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
-            label: fill_label(visit, journey, context),
+            label: fill_label(visit, journey, context).into_owned(),
         }
     }
 }

@@ -241,6 +241,7 @@ impl Conclusion<'_, '_> {
     fn given_up(&self) -> Option<String> {
         let trail = self.course.trail;
         let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.is_given_up);
+        let tries = tries.filter(|&(_, leg)| trail.was_tried(leg));
         let told: Vec<String> = tries.map(|(hop, leg)| self.tried(trail, hop, leg)).collect();
         (!told.is_empty()).then(|| format!("; {}", told.join("; ")))
     }

@@ -30,14 +30,16 @@ pub enum Detail {
 /// `client → target ⇒ server`, by name where one is known.
 pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Line {
     let ends = ends(&journey.trail);
-    let text =
-        |endpoint| if detail == Detail::Addresses { context.long(endpoint) } else { context.short(endpoint) };
+    let text = |endpoint| match detail {
+        Detail::Addresses => context.long(endpoint).into(),
+        Detail::Ends | Detail::Names => context.short(endpoint),
+    };
     let client = ends.client.map(|client| match detail {
         Detail::Ends => Endpoint::new(client.ip, 0),
         Detail::Names | Detail::Addresses => client,
     });
     let mut line = Line::new();
-    line.push(Tone::Strong, &client.map_or_else(|| "?".to_owned(), text));
+    line.push(Tone::Strong, &client.map_or("?".into(), text));
     if let Some(target) = ends.target.filter(|_| detail != Detail::Ends || ends.server.is_none()) {
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.dials()).push(Tone::Dim, " ");
         line.push(Tone::Plain, &text(target));

@@ -99,8 +99,8 @@ impl Ladder {
                 let join = join(journey, visit, &columns, depth);
                 place = join.as_ref().map_or(to, |join| join.to);
                 Step {
-                    mark: row.mark.clone(),
-                    label: row.label.clone(),
+                    mark: row.mark.to_string(),
+                    label: row.label.to_string(),
                     from,
                     to,
                     stroke: stroke(&visit.state),

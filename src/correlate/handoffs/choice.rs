@@ -9,7 +9,7 @@ use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
 use super::rival::{Pair, Rivals};
-use crate::model::{Confidence, Rival, Tuple};
+use crate::model::{Confidence, Endpoint, Proxy, Rival, Tuple};
 
 /// Tries for one request.
 const MAX_TRIES: u32 = 8;
@@ -26,6 +26,8 @@ pub(super) struct Decision {
     pub delays: Delays,
     /// Whether request and answer of a sure join kept their place, where they could have lost it.
     pub kept_order: [Option<bool>; 2],
+    /// Where a proxy listens whose kind was given away.
+    pub listener: Option<Endpoint>,
     /// The connections of a sure join whose bytes came through unread.
     pub passed_through: Option<(Tuple, Tuple)>,
 }
@@ -44,6 +46,7 @@ pub(super) fn decide(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Deci
     let odds = Odds::new(rivals, bench, pairs);
     let mut choice = Choice {
         rivals,
+        bench,
         pairs,
         odds,
         next: vec![None; rivals.rows.len()],
@@ -61,6 +64,7 @@ pub(super) fn decide(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Deci
 
 struct Choice<'a> {
     rivals: &'a Rivals<'a>,
+    bench: &'a Bench,
     pairs: &'a [Pair],
     odds: Odds,
     /// By exchange into the host, the pair with its continuation; by one out of it, the pair with what it continues.
@@ -229,7 +233,7 @@ impl Choice<'_> {
         let delay = |delay: Option<i64>| delay.filter(|_| is_exact);
         let join = Join {
             node: self.rivals.node,
-            proxy: self.rivals.proxy(before, after),
+            proxy: self.rivals.proxy(before, after, self.bench),
             evidence: evidence::explain(&pair.clues, pair.delays, before.seen.marks, after.seen.marks),
             confidence,
             rivals,
@@ -240,6 +244,10 @@ impl Choice<'_> {
         };
         let is_sure = confidence >= Confidence::SURE && !is_given_up;
         let legs = (before.seen.leg.faces[0], after.seen.leg.faces[0]);
+        let listener = before.listener().filter(|_| {
+            // Behind a VIP more than one proxy may have gone by unseen.
+            is_sure && join.proxy != Proxy::Unknown && !self.rivals.is_vip(before, after)
+        });
         let kept = |place: Option<Place>| {
             place.filter(|place| is_sure && place.is_contested).map(|place| place.later == 0)
         };
@@ -248,6 +256,7 @@ impl Choice<'_> {
             outbound,
             join,
             delays: pair.delays,
+            listener,
             kept_order: self.odds.places[index].map(kept),
             passed_through: (is_sure && pair.is_through).then_some(legs),
         });

@@ -37,12 +37,16 @@ use self::passage::Host;
 use self::passage::Passage;
 pub(super) use self::passage::Seen;
 use self::rival::Rivals;
-use crate::model::{Change, Ip, MILLIS, Protocol, SECONDS, Timestamp, Topology, Trail, Tuple};
+use crate::model::{
+    Change, Endpoint, Ip, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
+};
 
 /// Trails held at once; beyond it all are decided with what is known.
 const MAX_HELD: usize = 16_384;
 /// Pods and machines outside the capture that are known to be proxies, and connections known to pass through.
 const MAX_KNOWN: usize = 65_536;
+/// Listening sockets of one host.
+const MAX_KINDS: usize = 256;
 /// How long a trail is held before it is decided: what ran beside it is handed on a little later.
 const LAG: i64 = 100 * MILLIS;
 /// How long it waits for a continuation that is still open.
@@ -80,6 +84,8 @@ struct Bench {
     reply_pace: Pace,
     request_order: Orderliness,
     reply_order: Orderliness,
+    /// Which kind of proxy listens where, as far as what it sent out gave it away.
+    kinds: HashMap<Endpoint, Proxy>,
 }
 
 /// See the module.
@@ -256,6 +262,9 @@ fn apply(
             order.learn(is_kept);
         }
         through.extend(decision.passed_through);
+        if let Some(listener) = decision.listener.filter(|_| bench.kinds.len() < MAX_KINDS) {
+            bench.kinds.insert(listener, decision.join.proxy);
+        }
         held[decision.outbound as usize].previous = Some(decision.inbound);
         held[decision.inbound as usize].next.push((decision.outbound, decision.join));
     }

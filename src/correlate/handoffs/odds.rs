@@ -11,6 +11,8 @@ use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
 
 /// Content that speaks at least so much for a join makes it sure where no rival fits.
 const TELLING: f64 = 3.0;
+/// Content that is no other request's: an id, or a client that was announced.
+const UNMISTAKABLE: f64 = 10.0;
 /// The highest confidence of a join that time decided.
 pub(super) const TIMED: f64 = 0.89;
 /// How much the exchanges of two connections that look the same can say of each other.
@@ -26,6 +28,7 @@ pub(super) struct Odds {
     pub probable: Vec<f64>,
     /// The same, whichever of the requests of a connection it is.
     pub joined: Vec<f64>,
+    is_watched: bool,
     /// Without what delays and order say, from content and from the one lying within the other.
     by_content: Vec<f64>,
     /// By exchange into the host: that nothing continues it.
@@ -59,7 +62,7 @@ impl Odds {
         }
         let places = order::places(rivals, pairs, &probable);
         for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
-            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
+            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize], bench);
             edge.weight += order::weigh([bench.request_order, bench.reply_order], proxy, *place);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
@@ -74,14 +77,16 @@ impl Odds {
                 _ => alone.min(1.0 - joined[index]),
             };
         }
-        Odds { probable, joined, by_content, alone, places, by_row, by_col }
+        Odds { is_watched: rivals.is_watched, probable, joined, by_content, alone, places, by_row, by_col }
     }
 
     /// See the room's rule on time.
     pub(super) fn confidence(&self, index: usize, pair: &Pair) -> Confidence {
         let telling = pair.clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
         let telling: f64 = telling.map(|(_, weight)| weight).sum();
-        let is_sure = telling >= TELLING && self.by_content[index] >= Confidence::SURE.probability();
+        // Where the host is not captured, a rival may have gone by unseen.
+        let enough = if self.is_watched { TELLING } else { UNMISTAKABLE };
+        let is_sure = telling >= enough && self.by_content[index] >= Confidence::SURE.probability();
         Confidence::of(self.joined[index].min(if is_sure { 1.0 } else { TIMED }))
     }
 

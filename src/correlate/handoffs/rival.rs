@@ -9,7 +9,7 @@ use super::evidence::{self, Clues};
 use super::pace::Pace;
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{Application, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
+use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
@@ -40,6 +40,11 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
+    /// The address that the proxy listens at, of an exchange into it.
+    pub(super) fn listener(&self) -> Option<Endpoint> {
+        self.seen.leg.target.or(self.seen.leg.server)
+    }
+
     /// A closed connection that is not understood may carry several requests, one after the other: as many as there
     /// were turns after its handshake, at most.
     fn further_requests(&self) -> impl Iterator<Item = Side<'a>> + use<'a> {
@@ -86,6 +91,8 @@ pub(super) struct Rivals<'a> {
     topology: &'a Topology,
     host: Host,
     pub node: Option<NodeId>,
+    /// What goes in and out of the host is captured.
+    pub is_watched: bool,
     now: Timestamp,
     /// Nothing may be waited for.
     pub is_forced: bool,
@@ -164,6 +171,7 @@ impl<'a> Rivals<'a> {
             topology: world.topology,
             host,
             node: host.node(world.topology),
+            is_watched: host.is_watched(world.topology),
             now: world.now,
             is_forced,
             rows,
@@ -261,24 +269,30 @@ impl<'a> Rivals<'a> {
         !self.is_forced && self.cols[col].slot.is_none() && self.now.since(self.rows[row].since) < PATIENCE
     }
 
-    /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is asked at. HAProxy listens
-    /// on an address of its own beside the node's, from which it does not ask itself.
-    pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>) -> Proxy {
-        let agent = after.seen.marks.map_or(Proxy::Unknown, |marks| marks.agent);
-        let target = before.seen.leg.target.or(before.seen.leg.server);
-        if let Some(given) = target.and_then(|target| self.topology.proxy_at(target)) {
+    /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is
+    /// asked at (HAProxy listens on a VIP), else as it was found before.
+    pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>, bench: &Bench) -> Proxy {
+        let listener = before.listener();
+        if let Some(given) = listener.and_then(|listener| self.topology.proxy_at(listener)) {
             return given;
         }
-        let is_vip = matches!(self.host, Host::Node(_))
-            && target.is_some_and(|target| target.ip != after.seen.leg.client.ip);
-        match agent {
-            Proxy::Unknown if is_vip => Proxy::Haproxy,
+        let known = || listener.and_then(|listener| bench.kinds.get(&listener)).copied();
+        match after.seen.marks.map_or(Proxy::Unknown, |marks| marks.agent) {
+            Proxy::Unknown if self.is_vip(before, after) => Proxy::Haproxy,
+            Proxy::Unknown => known().unwrap_or(Proxy::Unknown),
             agent => agent,
         }
     }
 
+    /// Whether a proxy is asked at an address of its own beside the one it asks from.
+    pub(super) fn is_vip(&self, before: &Side<'_>, after: &Side<'_>) -> bool {
+        matches!(self.host, Host::Node(_))
+            && before.listener().is_some_and(|listener| listener.ip != after.seen.leg.client.ip)
+    }
+
+    /// The logarithm of the weight of a request that nothing continues.
     pub(super) fn inbound_alone(&self, row: usize) -> f64 {
-        if self.rows[row].request > 0 {
+        if self.rows[row].request > 0 || !self.is_watched {
             return ANSWERED_LIKE_A_PROXY;
         }
         match self.rows[row].seen.exchange.status {
@@ -287,8 +301,10 @@ impl<'a> Rivals<'a> {
         }
     }
 
+    /// The logarithm of the weight of a request that continues nothing.
     pub(super) fn outbound_alone(&self, col: usize) -> f64 {
-        if evidence::is_forwarded(self.cols[col].seen.marks) { FORWARDED_ALONE } else { ASKED_ALONE }
+        let is_made_by_proxy = evidence::is_forwarded(self.cols[col].seen.marks);
+        if is_made_by_proxy && self.is_watched { FORWARDED_ALONE } else { ASKED_ALONE }
     }
 }
 

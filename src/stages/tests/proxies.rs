@@ -422,3 +422,30 @@ fn a_retry_tells_both_tries() {
     );
     says(&journey, "GET answered with 200; Traefik had tried 10.244.4.19:8080, which refused");
 }
+
+#[test]
+fn a_connection_kept_for_later_is_no_try() {
+    let spare = to_pod(PARCEL)
+        .syn("bond1.beta> >bond1.gamma >parcel")
+        .syn_ack("parcel> bond1.gamma> >bond1.beta")
+        .handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080))
+        .ask(">stock");
+    let journey =
+        back(spare, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    assert_eq!(journey.verdict.detail, "GET answered with 200");
+}
+
+#[test]
+fn a_proxy_that_the_user_names_is_called_so() {
+    let mut cluster = Cluster::three();
+    let named = crate::model::ProxyAddress { kind: Proxy::Traefik, ip: BETA_IP, port: Some(80) };
+    cluster.topology.proxies.push(named);
+    let no_route = to_traefik()
+        .answer("bond1.beta> >bond1.alpha")
+        .status(404)
+        .on_leg(0)
+        .answer("bond1.alpha>")
+        .status(404)
+        .place(&cluster);
+    says(&no_route, "Traefik on beta answered 404 by itself");
+}

@@ -166,7 +166,7 @@ impl<'a> Frame<'a> {
         let end = |endpoint: Option<crate::model::Endpoint>, word: Word| {
             endpoint.map_or_else(
                 || manner.word(word).to_owned(),
-                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)),
+                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)).into_owned(),
             )
         };
         match point {
