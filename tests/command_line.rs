@@ -136,6 +136,23 @@ fn the_same_input_gives_the_same_bytes_and_another_order_only_other_sources() {
 }
 
 #[test]
+fn a_proxy_is_named_as_the_user_says() {
+    let files = nodes("ingress-keep-alive");
+    let proxies = |more: &[&str]| -> Vec<(String, String)> {
+        let mut arguments = vec!["report", &files[0], &files[1], &files[2], "--format", "json"];
+        arguments.extend(more);
+        let report = json(&arguments);
+        let handoffs = report["journeys"][0]["handoffs"].as_array().expect("handoffs").clone();
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        handoffs.iter().map(|handoff| (word(&handoff["node"]), word(&handoff["proxy"]))).collect()
+    };
+    let pair = |node: &str, proxy: &str| (node.to_owned(), proxy.to_owned());
+    assert_eq!(proxies(&[]), [pair("kappa1", "haproxy"), pair("kappa2", "traefik")]);
+    let given = ["--proxy", "other=192.168.50.100:80", "--proxy", "haproxy=192.168.50.12"];
+    assert_eq!(proxies(&given), [pair("kappa1", "unknown"), pair("kappa2", "haproxy")]);
+}
+
+#[test]
 fn without_joins_each_connection_has_its_own_exchanges() {
     let [a, b, c] = nodes("ingress-keep-alive");
     let legs = |more: &[&str]| -> Vec<usize> {

@@ -154,6 +154,7 @@ fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyho
         })?;
         let mut survey = Survey::new(reader.nodes().to_vec());
         survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
+        survey.give_proxies(input.proxies.clone());
         for &(node, ahead_ns) in clocks {
             survey.give_clock(node, ahead_ns);
         }

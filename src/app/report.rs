@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, bail};
+use crossbeam_channel::{Receiver, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::spool::{Sorted, Spool};
@@ -35,34 +36,51 @@ impl Finished {
     }
 }
 
-/// Follows `input` to its end and keeps every closed trail.
+/// Changes that are handed over to be kept at once, and how many times that may wait.
+const CHANGES: usize = 32;
+const WAITING: usize = 8;
+
+/// Follows `input` to its end and keeps every closed trail, on a thread of its own: following packets is the longest
+/// of what a report does.
 pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
-    let mut spool = Spool::default();
-    let mut failed = None;
-    let finished = Pipeline::open(input, Limits::REPORT)?.run(&mut |event| {
-        let kept = match event {
-            Event::Change(Change::Upsert(trail)) => spool.put(*trail),
-            Event::Change(Change::Withdraw(id)) => {
-                spool.withdraw(id);
-                Ok(())
+    let pipeline = Pipeline::open(input, Limits::REPORT)?;
+    let (changes_in, changes) = bounded(WAITING);
+    let (finished, kept) = std::thread::scope(|scope| {
+        let keeping = scope.spawn(|| keep(changes));
+        let mut latest = Vec::with_capacity(CHANGES);
+        let finished = pipeline.run(&mut |event| {
+            if let Event::Change(change) = event {
+                latest.push(change);
             }
-            Event::Drained(_) => Ok(()),
-        };
-        match kept {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
+            let is_full = latest.len() >= CHANGES;
+            if is_full
+                && changes_in.send(std::mem::replace(&mut latest, Vec::with_capacity(CHANGES))).is_err()
+            {
+                return ControlFlow::Break(());
             }
-        }
-    })?;
-    let kept = match failed {
-        Some(error) => Err(error),
-        None => spool.sorted(&|vantage, time| finished.world().align(vantage, time)),
-    };
-    let trails =
-        kept.context("journeys cannot be kept in a temporary file; set TMPDIR to where there is room")?;
+            ControlFlow::Continue(())
+        });
+        // Nobody takes them only where keeping has failed already.
+        let _ = changes_in.send(latest);
+        drop(changes_in);
+        (finished, keeping.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let finished = finished?;
+    let trails = kept
+        .and_then(|spool| spool.sorted(&|vantage, time| finished.world().align(vantage, time)))
+        .context("journeys cannot be kept in a temporary file; set TMPDIR to where there is room")?;
     Ok(Followed { finished, trails })
+}
+
+fn keep(changes: Receiver<Vec<Change>>) -> io::Result<Spool> {
+    let mut spool = Spool::default();
+    for change in changes.into_iter().flatten() {
+        match change {
+            Change::Upsert(trail) => spool.put(*trail)?,
+            Change::Withdraw(id) => spool.withdraw(id),
+        }
+    }
+    Ok(spool)
 }
 
 /// Says on stderr what of the recordings could not be read; their counts are in the report itself.

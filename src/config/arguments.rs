@@ -118,6 +118,10 @@ pub(super) struct InputArguments {
     /// Addresses of Services, where they are known
     #[arg(long, value_name = "CIDR")]
     pub(super) service_cidr: Vec<String>,
+    /// Where a proxy listens, if its node's address, its port and its headers do not tell; KIND is `haproxy`, `traefik`
+    /// or `other`, as in `haproxy=192.168.50.100:80` or `other=10.244.1.9`
+    #[arg(long, value_name = "KIND=ADDRESS[:PORT]")]
+    pub(super) proxy: Vec<String>,
     /// Each connection's exchanges by themselves, not joined through proxies
     #[arg(long)]
     pub(super) no_joins: bool,

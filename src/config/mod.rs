@@ -13,6 +13,7 @@ use clap::Parser;
 use ipnet::IpNet;
 
 use crate::capture;
+use crate::model::ProxyAddress;
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use values::source;
@@ -41,6 +42,7 @@ pub struct Input {
     pub clocks: Vec<(String, i64)>,
     pub pod_ranges: Vec<IpNet>,
     pub service_ranges: Vec<IpNet>,
+    pub proxies: Vec<ProxyAddress>,
     /// Each connection's exchanges stay by themselves, not joined through proxies.
     pub is_unjoined: bool,
 }
@@ -183,6 +185,7 @@ fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
             },
             pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
             service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+            proxies: values::proxies(&raw.proxy)?,
             is_unjoined: raw.no_joins,
             ..input
         })
@@ -245,6 +248,9 @@ mod tests {
             ("report|x.pcap|--clock|kappa2=3", "unit"),
             ("report|x.pcap|--ifmap|bond1=3", "3=bond1"),
             ("report|x.pcap|--pod-cidr|10.244", "10.244.0.0/16"),
+            ("report|x.pcap|--proxy|nginx", "haproxy=192.168.50.100:80"),
+            ("report|x.pcap|--proxy|squid=10.0.0.1", "haproxy, traefik or other"),
+            ("report|x.pcap|--proxy|haproxy=10.0.0", "haproxy=192.168.50.100:80"),
             ("report|x.pcap|--ascii|--lang|zh", "English"),
             ("report|x.pcap|--journey|0", "1"),
             ("replay|x.pcap|--speed|fast", "10x"),

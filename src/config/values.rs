@@ -1,12 +1,14 @@
 //! Single arguments: each is read here and nowhere else.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use ipnet::IpNet;
 
 use super::{ConfigError, Speed};
 use crate::capture::{IfMapEntry, SourcePath, SourceSpec};
+use crate::model::{Ip, Proxy, ProxyAddress};
 use crate::timeline::filter;
 
 fn unusable<T>(what: String) -> Result<T, ConfigError> {
@@ -89,6 +91,29 @@ pub(super) fn ranges(name: &str, texts: &[String]) -> Result<Vec<IpNet>, ConfigE
     let read = |text: &String| match text.parse::<IpNet>() {
         Ok(range) => Ok(range.trunc()),
         Err(_) => unusable(format!("{name} {text}: want a range of addresses, as in 10.244.0.0/16")),
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Reads `KIND=ADDRESS[:PORT]` as often as it was given.
+pub(super) fn proxies(texts: &[String]) -> Result<Vec<ProxyAddress>, ConfigError> {
+    let read = |text: &String| {
+        let wanted =
+            || unusable(format!("--proxy {text}: want KIND=ADDRESS[:PORT], as in haproxy=192.168.50.100:80"));
+        let Some((kind, address)) = text.split_once('=') else { return wanted() };
+        let kind = match kind {
+            "haproxy" => Proxy::Haproxy,
+            "traefik" => Proxy::Traefik,
+            "other" => Proxy::Unknown,
+            _ => return unusable(format!("--proxy {text}: the kind of proxy is haproxy, traefik or other")),
+        };
+        if let Ok(socket) = address.parse::<SocketAddr>() {
+            return Ok(ProxyAddress { kind, ip: socket.ip().into(), port: Some(socket.port()) });
+        }
+        match address.parse::<Ip>() {
+            Ok(ip) => Ok(ProxyAddress { kind, ip, port: None }),
+            Err(_) => wanted(),
+        }
     };
     texts.iter().map(read).collect()
 }

@@ -268,20 +268,30 @@ impl Correlator {
         slot
     }
 
-    /// A leg follows a bounded number of exchanges: the oldest one is handed on early.
+    /// A leg follows a bounded number of exchanges: the oldest one is handed on early. Of concurrent streams, which
+    /// end in any order, an answered one goes first, and more are followed as long as they are open.
     fn make_room(&mut self, leg_slot: u32) {
         let leg = &self.legs[leg_slot as usize];
-        let bound = if leg.carries == found::Carries::Http2 { MAX_STREAMS } else { MAX_LIVE };
-        if leg.live.len() < bound {
+        if leg.live.len() < MAX_LIVE {
             return;
         }
-        let oldest = self.legs[leg_slot as usize].live[0];
-        let phase = self.trails[oldest as usize].phase;
+        let is_open = |&&slot: &&u32| self.trails[slot as usize].phase == crate::model::Phase::Open;
+        let (oldest, answered) = (leg.live[0], leg.live.iter().find(|slot| !is_open(slot)).copied());
+        match answered {
+            Some(slot) if leg.carries == found::Carries::Http2 => self.close_as_it_is(slot),
+            None if leg.carries == found::Carries::Http2 && leg.live.len() < MAX_STREAMS => {}
+            _ => self.close_as_it_is(oldest),
+        }
+    }
+
+    /// Hands a trail on early.
+    fn close_as_it_is(&mut self, slot: u32) {
+        let phase = self.trails[slot as usize].phase;
         if phase == crate::model::Phase::Open {
             self.counters.evicted += 1;
-            self.close(oldest, crate::model::Phase::Evicted);
+            self.close(slot, crate::model::Phase::Evicted);
         } else {
-            self.close(oldest, phase);
+            self.close(slot, phase);
         }
     }
 

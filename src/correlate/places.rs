@@ -7,7 +7,8 @@
 use ipnet::IpNet;
 
 use crate::model::{
-    Body, CALI_MAC, Direction, IcmpError, Ip, Mac, NodeId, Packet, Role, Topology, Vantage, VantageId,
+    Body, CALI_MAC, Direction, IcmpError, Ip, Mac, NodeId, Packet, ProxyAddress, Role, Topology, Vantage,
+    VantageId,
 };
 
 /// Names and addresses kept; a node has hundreds of pods, not hundreds of thousands.
@@ -50,6 +51,10 @@ impl Places {
     pub(super) fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
         self.topology.pod_ranges = pods;
         self.topology.service_ranges = services;
+    }
+
+    pub(super) fn give_proxies(&mut self, proxies: Vec<ProxyAddress>) {
+        self.topology.proxies = proxies;
     }
 
     /// Takes over capture points that the source has found since the last call; `all` only grows.

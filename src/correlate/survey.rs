@@ -11,7 +11,9 @@ use smallvec::SmallVec;
 use super::clocks::Mesh;
 use super::fingerprint::{digest, mix};
 use super::places::Places;
-use crate::model::{Body, Direction, Mac, NodeId, Packet, Role, TcpSegment, Timestamp, Vantage, VantageId};
+use crate::model::{
+    Body, Direction, Mac, NodeId, Packet, ProxyAddress, Role, TcpSegment, Timestamp, Vantage, VantageId,
+};
 
 /// Packets each way between two nodes that make a first offset good enough for merging.
 const ENOUGH: u32 = 4;
@@ -69,6 +71,11 @@ impl Survey {
     /// The user says where pods' and Services' addresses lie.
     pub fn give_ranges(&mut self, pods: Vec<IpNet>, services: Vec<IpNet>) {
         self.places.give_ranges(pods, services);
+    }
+
+    /// The user says where proxies listen.
+    pub fn give_proxies(&mut self, proxies: Vec<ProxyAddress>) {
+        self.places.give_proxies(proxies);
     }
 
     pub fn extend_vantages(&mut self, all: &[Vantage]) {

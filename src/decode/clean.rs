@@ -11,7 +11,15 @@ pub const MAX_CHARS: usize = 256;
 /// turns its neighbours around becomes `�`: invalid UTF-8, the C1 controls, line separators, and every character
 /// without a width of its own, such as zero-width spaces and bidirectional marks (Unicode Standard Annex 9).
 pub fn clean(text: impl AsRef<[u8]>) -> Box<str> {
-    let mut chars = text.as_ref().utf8_chunks().flat_map(|chunk| {
+    let text = text.as_ref();
+    // Nearly all text is short and plain.
+    if text.len() <= MAX_CHARS
+        && text.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        return text.into();
+    }
+    let mut chars = text.utf8_chunks().flat_map(|chunk| {
         let invalid = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
         chunk.valid().chars().map(printable).chain(invalid)
     });

@@ -2,11 +2,12 @@
 //!
 //! [`decode`] never fails: it pushes exactly one packet for each frame, and where it could not follow it to the
 //! transport layer it says how far it got as a [`Stop`]. The other doors read what a payload begins with:
-//! [`http::head`], [`dns::message`], [`tls::client_hello`], [`proxy::preamble`]. Text from the wire that may be shown goes through
-//! [`clean()`] once.
+//! [`http::head`], [`dns::message`], [`tls::client_hello`], [`proxy::preamble`]. Text from the wire that may be
+//! shown goes through [`clean()`] once.
 //!
-//! This room never keeps state between frames. Bytes are hostile: nothing here panics on them, recurses over them
-//! or allocates by a length they claim.
+//! This room never keeps state between frames; what needs some ([`http::Chunks`], [`http2::Fields`]) is the
+//! caller's to keep. Bytes are hostile: nothing here panics on them, recurses over them or allocates by a length
+//! they claim.
 
 mod clean;
 mod digest;
@@ -20,6 +21,7 @@ pub mod proxy;
 mod stop;
 pub mod tls;
 mod transport;
+mod usual;
 
 pub use clean::{MAX_CHARS, clean};
 pub use digest::extend as extend_digest;

@@ -5,7 +5,7 @@ use etherparse::{
     LaxIpv6Slice, err, ether_type, ip_number,
 };
 
-use super::{Layer, Reason, Stop, icmp, neighbour, transport};
+use super::{Layer, Reason, Stop, icmp, neighbour, transport, usual};
 use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, Tuple};
 
 /// The most payload bytes of one packet that are kept, in bytes: what a segment can have that segmentation offload
@@ -62,6 +62,11 @@ pub(super) struct Content<'a> {
 }
 
 fn read_ip<'a>(frame: &Frame<'a>, packet: &mut Packet) -> Result<&'a [u8], Stop> {
+    usual::read(frame.data, packet).map_or_else(|| read_any_ip(frame, packet), Ok)
+}
+
+/// The general way, which fits all packets.
+pub(super) fn read_any_ip<'a>(frame: &Frame<'a>, packet: &mut Packet) -> Result<&'a [u8], Stop> {
     let (ip, stopped) = slice_ip(frame.data, Layer::Ip)?;
     let header = Header::of(&ip, frame.wire_len);
     packet.ttl = header.ttl;

@@ -450,6 +450,27 @@ proptest! {
     }
 
     #[test]
+    fn the_usual_way_reads_what_the_general_way_reads(
+        changes in prop::collection::vec((0_usize..60, any::<u8>()), 0..4),
+        payload in prop::collection::vec(any::<u8>(), 0..9),
+        cut in 0_usize..9,
+    ) {
+        let mut bytes = tcp_v4(&payload);
+        for (at, byte) in changes {
+            bytes[at % 52] = byte;
+        }
+        bytes.truncate(bytes.len() - cut);
+        let mut batch = Batch::default();
+        decode(&frame(IPV4, b"", bytes.len()), &mut batch);
+        let [mut usual, mut general] = [batch.packets[0]; 2];
+        if let Some(read) = usual::read(&bytes, &mut usual) {
+            let frame = frame(IPV4, &bytes, bytes.len());
+            prop_assert_eq!(network::read_any_ip(&frame, &mut general), Ok(read));
+        }
+        prop_assert_eq!(format!("{usual:?}"), format!("{general:?}"));
+    }
+
+    #[test]
     fn changed_packets_never_panic(
         sample in 0usize..8,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),

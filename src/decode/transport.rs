@@ -47,7 +47,7 @@ fn fill_tcp(tcp: &TcpSlice<'_>, header_len: usize, wire_len: u32, packet: &mut P
 }
 
 /// TSval, or 0. Options that are not known are stepped over by their length.
-fn tsval(mut options: &[u8]) -> u32 {
+pub(super) fn tsval(mut options: &[u8]) -> u32 {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
     const TIMESTAMPS: u8 = 8;

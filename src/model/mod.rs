@@ -47,6 +47,6 @@ pub use packet::{
 };
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
-pub use topology::Topology;
+pub use topology::{ProxyAddress, Topology};
 pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};
 pub use vantage::{Direction, NodeId, Role, Vantage, VantageId};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Ip, NodeId, Role, Vantage, VantageId};
+use crate::model::{Endpoint, Ip, NodeId, Proxy, Role, Vantage, VantageId};
 
 /// Nodes, capture points and the places of addresses, as learned so far.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,30 @@ pub struct Topology {
     pub pod_ranges: Vec<IpNet>,
     /// Where Services' addresses lie, as far as the user says so.
     pub service_ranges: Vec<IpNet>,
+    /// Proxies, as far as the user says so.
+    pub proxies: Vec<ProxyAddress>,
     /// Names for addresses, where something gave one (a DNS answer, a recording's name block).
     pub names: BTreeMap<Ip, String>,
 }
 
+/// Where a proxy listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyAddress {
+    pub kind: Proxy,
+    pub ip: Ip,
+    /// Any port where there is none.
+    pub port: Option<u16>,
+}
+
 impl Topology {
+    /// The proxy that the user says listens at `endpoint`.
+    pub fn proxy_at(&self, endpoint: Endpoint) -> Option<Proxy> {
+        let listens = |proxy: &&ProxyAddress| {
+            proxy.ip == endpoint.ip && proxy.port.is_none_or(|port| port == endpoint.port)
+        };
+        self.proxies.iter().find(listens).map(|proxy| proxy.kind)
+    }
+
     pub fn vantage(&self, id: VantageId) -> &Vantage {
         &self.vantages[id.0 as usize]
     }

@@ -148,6 +148,15 @@ impl Trail {
         self.hops.get(leg.checked_sub(1)?)
     }
 
+    /// Whether something was asked on the leg at index `leg`, or at least its connection was not accepted: one that
+    /// was opened and kept for later is no try.
+    pub fn was_tried(&self, leg: u8) -> bool {
+        let of_leg = || self.sightings.iter().filter(|it| it.leg == leg);
+        let was_asked = of_leg().any(|it| it.way == Way::Request && it.part == Part::Head);
+        let was_accepted = of_leg().any(|it| it.way == Way::Reply && it.part == Part::Handshake);
+        was_asked || !was_accepted
+    }
+
     /// The leg to the endpoint that served.
     pub fn serving_leg(&self) -> Option<&Leg> {
         self.legs.get(usize::from(*self.chain().last()?))

@@ -392,7 +392,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
-            label: fill_label(visit, journey, context),
+            label: fill_label(visit, journey, context).into_owned(),
         }
     }
 }
@@ -486,6 +486,20 @@ mod tests {
         assert_eq!(document(Manner::ascii()), document_in_english);
         let value: serde_json::Value = serde_json::from_str(&document_in_english).expect("JSON");
         assert_eq!(value["journeys"].as_array().map(Vec::len), Some(sample::all().len()));
+    }
+
+    #[test]
+    fn what_only_some_protocols_tell_is_written_where_it_is_known() {
+        use crate::model::{Application, Tls, TlsVersion};
+        let written =
+            |exchange: &Exchange| serde_json::to_string(&super::ExchangeRow::new(exchange)).expect("JSON");
+        let call = Exchange { grpc_status: Some(14), ..Exchange::new(Application::Http) };
+        assert!(written(&call).ends_with(r#""reply_bytes":0,"grpc_status":14}"#), "{}", written(&call));
+        let tls = Tls { version: Some(TlsVersion(0x0304)), alpn: vec!["h2".into()], agreed_alpn: None };
+        let hello = Exchange { tls: Some(Box::new(tls)), ..Exchange::new(Application::Tls) };
+        let expected = r#""reply_bytes":0,"tls":{"version":"TLS 1.3","alpn":["h2"],"agreed_alpn":null}}"#;
+        assert!(written(&hello).ends_with(expected), "{}", written(&hello));
+        assert!(written(&Exchange::new(Application::Tcp)).ends_with(r#""reply_bytes":0}"#));
     }
 
     #[test]

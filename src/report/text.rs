@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use crate::model::{Journey, SourceSummary};
 use crate::timeline::headline::{Detail, duration_text, ends_line, exchange_text, path_name, verdict_line};
 use crate::timeline::units::time_of_day;
-use crate::timeline::{Context, Line, Statistics, Tone, Waterfall, evidence, packets, tables};
+use crate::timeline::{Context, Line, Statistics, Tone, Waterfall, evidence, packets, tables, with_points};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,24 +45,24 @@ pub fn write_journey(
     layout: Layout,
 ) -> io::Result<()> {
     out.write_all(b"\n")?;
-    write_line(out, &head(number, journey, context), layout)?;
+    let mut line = head(number, journey, context);
+    write_line(out, &line, layout)?;
     // What fits no path has no stages; its sightings are shown instead.
     let has_stages = journey.visits().next().is_some();
-    let (head, rows) = if has_stages {
-        Waterfall::new(journey, context, false).lines(context, layout.width, 0)
+    if has_stages {
+        let whole = with_points(journey, context);
+        let waterfall = Waterfall::new(&whole, context, false);
+        waterfall
+            .each_line(context, layout.width, 0, &mut line, &mut |line| write_line(out, line, layout))?;
     } else {
-        packets::lines(journey, context, layout.width)
-    };
-    write_line(out, &head, layout)?;
-    write_lines(out, &rows, layout)?;
-    let mut verdict = Line::new();
-    verdict.space(1).append(&verdict_line(journey, context));
-    write_line(out, &verdict, layout)?;
+        write_packets(out, journey, context, layout)?;
+    }
+    line.clear();
+    line.space(1).append(&verdict_line(journey, context));
+    write_line(out, &line, layout)?;
     if layout.is_whole && has_stages {
         out.write_all(b"\n")?;
-        let (head, rows) = packets::lines(journey, context, layout.width);
-        write_line(out, &head, layout)?;
-        write_lines(out, &rows, layout)?;
+        write_packets(out, journey, context, layout)?;
     }
     if layout.is_whole {
         out.write_all(b"\n")?;
@@ -96,6 +96,17 @@ fn head(number: u64, journey: &Journey, context: &Context<'_>) -> Line {
     line.push(Tone::Plain, &exchange_text(&journey.trail, manner)).space(2);
     line.push(Tone::Strong, &duration_text(journey, manner));
     line
+}
+
+fn write_packets(
+    out: &mut dyn Write,
+    journey: &Journey,
+    context: &Context<'_>,
+    layout: Layout,
+) -> io::Result<()> {
+    let (head, rows) = packets::lines(journey, context, layout.width);
+    write_line(out, &head, layout)?;
+    write_lines(out, &rows, layout)
 }
 
 fn write_lines(out: &mut dyn Write, lines: &[Line], layout: Layout) -> io::Result<()> {

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use crate::model::{Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Trail, Verdict, Way};
+use crate::model::{Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, State, Trail, Verdict, Way};
 use crate::stages::course::Course;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
@@ -83,10 +83,10 @@ impl Conclusion<'_, '_> {
 
     /// The proxy at the end of `leg` answered, and sent nothing on as far as was seen.
     fn by_itself(&self, leg: usize, status: u16) -> Option<Verdict> {
-        let node = self.node_after(leg)?;
+        let node = self.node_after(leg);
         let proxy = self.proxy_after(leg);
         let method = self.course.trail.exchange.method.as_deref().unwrap_or("request");
-        if !self.would_show_more(node) {
+        if !node.is_some_and(|node| self.would_show_more(node)) {
             let detail = format!(
                 "{method} answered with {status}; whether {proxy} or a server behind it did is not captured"
             );
@@ -96,8 +96,8 @@ impl Conclusion<'_, '_> {
             400.. => {
                 let why = reason(status).map(|why| format!(" ({why})")).unwrap_or_default();
                 let detail =
-                    format!("{proxy} answered {status} by itself{why}: it sent the request to no server");
-                at(Outcome::Failed, Way::Request, PlaceKind::Proxy, Some(node), detail)
+                    format!("{proxy} answered {status} by itself{why}; nothing was seen going to a server");
+                at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail)
             }
             300..400 => plain(
                 Outcome::Complete,
@@ -143,6 +143,7 @@ impl Conclusion<'_, '_> {
         if cause == 0 {
             return Some(verdict);
         }
+        self.name_stages(cause, &mut verdict);
         match verdict.outcome {
             // Another server may be tried.
             Outcome::Refused if self.verdicts[0].outcome == Outcome::Open => {
@@ -161,6 +162,20 @@ impl Conclusion<'_, '_> {
         leg == self.last() && self.course.facts.ends_at_proxy
     }
 
+    /// Where the leg at `cause` has no number around the gap, the legs before it have.
+    fn name_stages(&self, cause: usize, verdict: &mut Verdict) {
+        if verdict.outcome != Outcome::Lost {
+            return;
+        }
+        let before = || self.course.walks[..cause].iter().rev();
+        let proxy = || before().find_map(|walk| walk.request().iter().rev().find_map(Placed::stage_place));
+        verdict.after = verdict.after.or_else(proxy);
+        let is_missing = |placed: &&Placed<'_>| placed.state == State::Missing && placed.is_captured;
+        let answer =
+            || before().find_map(|walk| walk.reply().iter().filter(is_missing).find_map(Placed::stage_place));
+        verdict.before = verdict.before.or_else(answer);
+    }
+
     /// The last proxy has the request, and nothing came of it.
     fn took_it(&self, leg: usize) -> Option<Verdict> {
         let verdict = &self.verdicts[leg];
@@ -169,19 +184,19 @@ impl Conclusion<'_, '_> {
         if !is_its || !self.is_at_end(leg) {
             return None;
         }
-        let node = self.node_after(leg)?;
+        let node = self.node_after(leg);
         let proxy = self.proxy_after(leg);
         // Where a leg onward would have been seen, it is the request that went no further.
-        let (direction, rest) = if self.would_show_more(node) {
-            (Way::Request, "sent nothing on, neither to a server nor back")
+        let (direction, rest) = if node.is_some_and(|node| self.would_show_more(node)) {
+            (Way::Request, "nothing left the node after it, neither to a server nor back")
         } else {
-            (Way::Reply, "did not answer; whether it sent the request on is not captured")
+            (Way::Reply, "no answer came; whether it sent the request on is not captured")
         };
-        Some(Verdict {
-            direction: Some(direction),
-            detail: format!("{proxy} took the request and {rest}{}", self.consequence()),
-            ..verdict.clone()
-        })
+        let mut verdict = verdict.clone();
+        self.name_stages(leg, &mut verdict);
+        verdict.direction = Some(direction);
+        verdict.detail = format!("{proxy} took the request, and {rest}{}", self.consequence());
+        Some(verdict)
     }
 
     /// The answer came to the proxy at the end of the leg at `cause`, and went no further.
@@ -226,6 +241,7 @@ impl Conclusion<'_, '_> {
     fn given_up(&self) -> Option<String> {
         let trail = self.course.trail;
         let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.is_given_up);
+        let tries = tries.filter(|&(_, leg)| trail.was_tried(leg));
         let told: Vec<String> = tries.map(|(hop, leg)| self.tried(trail, hop, leg)).collect();
         (!told.is_empty()).then(|| format!("; {}", told.join("; ")))
     }

@@ -116,14 +116,14 @@ impl<'a> Course<'a> {
         let leg = self.legs.get(if way == Way::Request { index + 1 } else { index });
         match leg.and_then(|leg| Some((leg, leg.hop?))) {
             Some((leg, hop)) => AtProxy { kind: hop.proxy, hop: Some(leg.index - 1) },
-            None => AtProxy { kind: self.agent(), hop: None },
+            None => AtProxy { kind: self.listens(index).unwrap_or_default(), hop: None },
         }
     }
 
-    /// What the headers give away of a proxy that is alone.
-    fn agent(&self) -> Proxy {
-        let marks = self.trail.marks.as_ref().filter(|_| self.legs.len() == 1);
-        marks.map_or(Proxy::Unknown, |marks| marks.agent)
+    /// The kind of proxy that the user says is at the end of a leg.
+    fn listens(&self, index: usize) -> Option<Proxy> {
+        let leg = self.legs.get(index)?.leg()?;
+        self.world.topology.proxy_at(leg.server.or(leg.target)?)
     }
 }
 

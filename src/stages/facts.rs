@@ -140,6 +140,8 @@ impl Look<'_> {
             Side::Unknown
         } else if self.is_near_pods(ip) {
             Side::Pod
+        } else if self.is_handed_on() && self.is_near_nodes(ip) {
+            Side::Node
         } else {
             match self.answered_from() {
                 Some(node) if self.world.topology.captures(node, Role::Workload) => Side::Node,
@@ -219,6 +221,11 @@ impl Look<'_> {
         }
     }
 
+    /// Whether `ip` shares a block with known nodes: another node, which is not captured.
+    fn is_near_nodes(&self, ip: Ip) -> bool {
+        self.world.topology.node_addresses.range(block(ip, 24, 64)).next().is_some()
+    }
+
     fn is_translated(&self) -> bool {
         match (self.first.target, self.first.server) {
             (Some(target), Some(server)) => target != server,
@@ -240,7 +247,7 @@ impl Look<'_> {
             Side::Pod => match server {
                 Side::Pod => Some("pod-to-pod"),
                 Side::Outside => Some("pod-to-external"),
-                Side::Node if INGRESS_PORTS.contains(&target.port) => Some(INGRESS),
+                Side::Node if INGRESS_PORTS.contains(&target.port) || self.is_handed_on() => Some(INGRESS),
                 Side::Node | Side::Unknown => None,
             },
             Side::Node => {
@@ -255,6 +262,9 @@ impl Look<'_> {
         // An address translated in the node is none of a proxy's, wherever its endpoint turns out to be.
         if is_node && self.is_translated() && server != Side::Node {
             return Some("nodeport-to-pod");
+        }
+        if self.is_handed_on() || self.world.topology.proxy_at(target).is_some() {
+            return Some(INGRESS);
         }
         if is_node || server == Side::Node {
             let is_ingress = self.at_client.trail.exchange.application == Application::Http

@@ -2,7 +2,7 @@
 //! capture point shows.
 
 use crate::model::{
-    ClockFit, EvidenceKind, Grade, Hop, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, State,
+    ClockFit, EvidenceKind, Grade, Hop, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, Rival, State,
     Translation, TranslationEvidence, TranslationKind, Visit,
 };
 use crate::timeline::headline::exchange_summary;
@@ -12,6 +12,10 @@ use crate::timeline::units::{Unit, duration};
 use crate::timeline::waterfall::origin;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Tone, proxy_name};
+
+/// Other legs of an unsure join that are named: so many in a line, in so many lines.
+const OTHERS_IN_A_LINE: usize = 4;
+const OTHER_LINES: usize = 2;
 
 /// The evidence in sections, each a head line and its facts, at most `width` cells wide.
 pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line> {
@@ -73,17 +77,35 @@ impl Sheet<'_> {
                 self.handoff(hop);
             }
             let number = format!("{} {}", self.word(Word::Leg), index + 1);
-            let server =
-                leg.server.or(leg.target).map_or_else(|| "?".to_owned(), |end| self.context.short(end));
+            let server = leg.server.or(leg.target).map_or_else(|| "?".into(), |end| self.context.short(end));
             let exchange =
                 exchange_summary(hop.map_or(&trail.exchange, |hop| &hop.exchange), self.context.manner);
             let ends = format!("{} {} {server}", self.context.short(leg.client), self.context.manner.dials());
             let mut parts =
                 vec![(Tone::Strong, number.as_str()), (Tone::Plain, ends.as_str()), (Tone::Dim, &exchange)];
-            if hop.is_some_and(|hop| hop.is_given_up) {
-                parts.push((Tone::Bad, self.word(Word::GivenUp)));
+            match hop.filter(|hop| hop.is_given_up) {
+                Some(_) if trail.was_tried(index as u8) => parts.push((Tone::Bad, self.word(Word::GivenUp))),
+                Some(_) => parts.push((Tone::Dim, self.word(Word::NotUsed))),
+                None => {}
             }
             self.fact(&parts);
+        }
+    }
+
+    /// What else the request may have gone on over, where it is not sure.
+    fn other_legs(&mut self, hop: &Hop) {
+        let between = format!(" {} ", self.context.manner.dot());
+        let is_sure = hop.confidence.grade() == Grade::Sure;
+        for others in hop.others.chunks(OTHERS_IN_A_LINE).take(OTHER_LINES).filter(|_| !is_sure) {
+            let named = |other: &Rival| {
+                format!(
+                    "{} {:.0} %",
+                    self.context.short(other.client),
+                    other.confidence.probability() * 100.0
+                )
+            };
+            let line = others.iter().map(named).collect::<Vec<_>>().join(&between);
+            self.fact(&[(Tone::Dim, "   "), (Tone::Bad, self.word(Word::OrOver)), (Tone::Plain, &line)]);
         }
     }
 
@@ -119,6 +141,7 @@ impl Sheet<'_> {
                 (Tone::Dim, &manner.text(&*evidence.detail)),
             ]);
         }
+        self.other_legs(hop);
         let kept = |nanos: Option<i64>| nanos.map_or_else(|| "?".to_owned(), |nanos| duration(nanos, manner));
         if hop.request_delay_ns.is_some() || hop.reply_delay_ns.is_some() {
             let times = format!(

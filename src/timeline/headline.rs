@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Application, Endpoint, Exchange, Journey, Lookup, Outcome, Part, Phase, State, Trail, Verdict, Way,
+    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail,
+    Verdict, Way,
 };
+use crate::timeline::proxies::percent;
 use crate::timeline::units::{bytes, duration};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Language, Line, Manner, Tone, ends};
@@ -28,23 +30,37 @@ pub enum Detail {
 /// `client → target ⇒ server`, by name where one is known.
 pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Line {
     let ends = ends(&journey.trail);
-    let text =
-        |endpoint| if detail == Detail::Addresses { context.long(endpoint) } else { context.short(endpoint) };
+    let text = |endpoint| match detail {
+        Detail::Addresses => context.long(endpoint).into(),
+        Detail::Ends | Detail::Names => context.short(endpoint),
+    };
     let client = ends.client.map(|client| match detail {
         Detail::Ends => Endpoint::new(client.ip, 0),
         Detail::Names | Detail::Addresses => client,
     });
     let mut line = Line::new();
-    line.push(Tone::Strong, &client.map_or_else(|| "?".to_owned(), text));
+    line.push(Tone::Strong, &client.map_or("?".into(), text));
     if let Some(target) = ends.target.filter(|_| detail != Detail::Ends || ends.server.is_none()) {
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.dials()).push(Tone::Dim, " ");
         line.push(Tone::Plain, &text(target));
     }
     if let Some(server) = ends.server {
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.served()).push(Tone::Dim, " ");
+        // Behind a join that is not sure the server is not sure either; before its name, so that it is not cut.
+        if let Some(hop) = least_sure(&journey.trail) {
+            let tone = if hop.confidence.grade() == Grade::Ambiguous { Tone::Bad } else { Tone::Dim };
+            line.push(tone, &percent(hop)).push(Tone::Dim, " ");
+        }
         line.push(Tone::Strong, &text(server));
     }
     line
+}
+
+/// The join of the way to the server that is least sure, where one is not sure.
+fn least_sure(trail: &Trail) -> Option<&Hop> {
+    let chain = trail.chain();
+    let hops = chain.iter().filter_map(|&leg| trail.hop_to(usize::from(leg)));
+    hops.min_by_key(|hop| hop.confidence).filter(|hop| hop.confidence.grade() != Grade::Sure)
 }
 
 /// What was asked and answered: `GET /r/17  200`, `A stock.shop  NXDOMAIN`, `SYN ×3`.
@@ -310,6 +326,17 @@ mod tests {
         let told = told(Manner::ascii());
         insta::assert_snapshot!("headlines_ascii", told);
         assert!(told.is_ascii());
+    }
+
+    #[test]
+    fn a_server_behind_an_unsure_join_says_how_sure_it_is() {
+        sample::with_context(Manner::default(), |context| {
+            let told = |journey: &Journey| ends_line(journey, context, Detail::Ends).text().to_owned();
+            let (ingress, lost) =
+                (sample::proxies::ingress(1, sample::START), sample::proxies::lost(2, sample::START));
+            assert_eq!(told(&ingress), "172.31.9.77 ⇒ 52 % price-5f6b");
+            assert_eq!(told(&lost), "172.31.9.77 ⇒ price-5f6b");
+        });
     }
 
     #[test]

@@ -99,8 +99,8 @@ impl Ladder {
                 let join = join(journey, visit, &columns, depth);
                 place = join.as_ref().map_or(to, |join| join.to);
                 Step {
-                    mark: row.mark.clone(),
-                    label: row.label.clone(),
+                    mark: row.mark.to_string(),
+                    label: row.label.to_string(),
                     from,
                     to,
                     stroke: stroke(&visit.state),
@@ -308,6 +308,34 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Whatever is missing of it, and however strange its hops are.
+        #[test]
+        fn any_trail_through_proxies_is_drawn(
+            which in 0usize..4,
+            lost in proptest::collection::vec(proptest::bool::weighted(0.3), 20),
+            froms in proptest::collection::vec(0u8..5, 3),
+            given_up in proptest::collection::vec(proptest::bool::ANY, 3),
+            width in 0usize..200,
+        ) {
+            let mut trail = (*sample::proxies::all()[which].trail).clone();
+            let mut lost = lost.into_iter().chain(std::iter::repeat(false));
+            trail.sightings.retain(|_| !lost.next().unwrap_or(false));
+            for (hop, (from, given_up)) in trail.hops.iter_mut().zip(froms.into_iter().zip(given_up)) {
+                (hop.from_leg, hop.is_given_up) = (from, given_up);
+            }
+            let journey = sample::proxies::placed(trail);
+            for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {
+                sample::with_context(manner, |context| {
+                    let (head, steps) = Ladder::new(&journey, context).lines(&journey, context, width);
+                    let (first, rows) = Waterfall::new(&journey, context, true).lines(context, width, 0);
+                    let told = crate::timeline::evidence::lines(&journey, context, width);
+                    let all = head.iter().chain(&steps).chain(&rows).chain(&told);
+                    assert!(first.width() <= width && all.clone().all(|line| line.width() <= width));
+                    assert!(!manner.is_ascii() || all.clone().all(|line| line.text().is_ascii()));
+                });
+            }
+        }
+
         #[test]
         fn no_line_is_wider_than_asked(width in 0usize..260) {
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {

@@ -84,9 +84,9 @@ impl Line {
             self.text.push_str(text);
             self.width += text.len();
         } else {
-            for shown in text.chars().filter_map(shown) {
+            for (shown, wide) in text.chars().filter_map(shown) {
                 self.text.push(shown);
-                self.width += char_width(shown);
+                self.width += wide;
             }
         }
         self.close_run(tone);
@@ -142,8 +142,7 @@ impl Line {
         }
         let room = width.saturating_sub(text_width(ellipsis));
         let mut used = 0;
-        for shown in text.chars().filter_map(shown) {
-            let wide = char_width(shown);
+        for (shown, wide) in text.chars().filter_map(shown) {
             if used + wide > room {
                 break;
             }
@@ -222,22 +221,25 @@ pub fn text_width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    text.chars().filter_map(shown).map(char_width).sum()
+    text.chars().filter_map(shown).map(|(_, wide)| wide).sum()
 }
 
 fn char_width(character: char) -> usize {
-    character.width().unwrap_or(0)
+    match character {
+        // What the screen draws with: arrows, circled digits, box lines and blocks.
+        ' '..='~' | '←'..='⇿' | '①'..='⑳' | '─'..='▟' => 1,
+        other => other.width().unwrap_or(0),
+    }
 }
 
-/// What is put on the screen for a character of untrusted text: a `?` for control characters and line
-/// separators, nothing for what takes no cell of its own (bidirectional controls, joiners, combining marks).
-fn shown(character: char) -> Option<char> {
+/// What is put on the screen for a character of untrusted text, and how wide it is: a `?` for control characters
+/// and line separators, nothing for what takes no cell of its own (bidirectional controls, joiners, combining
+/// marks).
+fn shown(character: char) -> Option<(char, usize)> {
     match character {
-        ' '..='~' => Some(character),
-        '\u{2028}' | '\u{2029}' => Some('?'),
-        other if other.is_control() => Some('?'),
-        other if other.width().unwrap_or(0) == 0 => None,
-        other => Some(other),
+        '\u{2028}' | '\u{2029}' => Some(('?', 1)),
+        other if other.is_control() => Some(('?', 1)),
+        other => Some((other, char_width(other))).filter(|&(_, wide)| wide > 0),
     }
 }
 
@@ -251,6 +253,13 @@ mod tests {
         line.column(Tone::Plain, "订单服务", 6, "…").push(Tone::Plain, "|");
         assert_eq!(line.text(), "订单… |");
         assert_eq!(line.width(), 7);
+    }
+
+    #[test]
+    fn what_the_screen_draws_with_takes_one_cell() {
+        for character in ('←'..='⇿').chain('①'..='⑳').chain('─'..='▟').chain(' '..='~') {
+            assert_eq!(character.width(), Some(1), "{character}");
+        }
     }
 
     #[test]

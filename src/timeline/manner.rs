@@ -129,10 +129,15 @@ impl Manner {
     }
 
     /// The mark of a row of its own, which keeps the number in every state.
-    pub fn row_mark(self, stage: Stage, state: &State) -> String {
+    pub fn row_mark(self, stage: Stage, state: &State) -> Cow<'static, str> {
         match state {
-            State::Outside | State::Missing | State::Skipped => self.stage(stage) + &self.mark(stage, state),
-            _ => self.mark(stage, state),
+            State::Outside | State::Missing | State::Skipped => {
+                (self.stage(stage) + &self.mark(stage, state)).into()
+            }
+            State::Seen { .. } | State::Bounded { .. } if !self.is_ascii => {
+                usual_mark(stage).map_or_else(|| self.mark(stage, state).into(), Cow::Borrowed)
+            }
+            _ => self.mark(stage, state).into(),
         }
     }
 
@@ -170,6 +175,15 @@ impl Manner {
         let text = text.into();
         if self.is_ascii && !text.is_ascii() { to_ascii(&text).into() } else { text }
     }
+}
+
+/// The marks of nearly all rows.
+fn usual_mark(stage: Stage) -> Option<&'static str> {
+    const REQUEST: [&str; 12] = ["①", "②", "③", "④", "⑤", "⑥", "⑦", "⑧", "⑨", "⑩", "⑪", "⑫"];
+    const REPLY: [&str; 12] =
+        ["(1)", "(2)", "(3)", "(4)", "(5)", "(6)", "(7)", "(8)", "(9)", "(10)", "(11)", "(12)"];
+    let marks = if stage.way == Way::Request { REQUEST } else { REPLY };
+    marks.get(usize::from(stage.number).checked_sub(1)?).copied()
 }
 
 fn to_ascii(text: &str) -> String {
@@ -214,6 +228,14 @@ mod tests {
         let drawn = states.map(|state| Manner::default().mark(stage, &state));
         assert_eq!(drawn, ["⑤", "⑤", "·", "⑤…", "✗"]);
         assert_eq!(Manner::ascii().mark(Stage { way: Way::Reply, number: 5 }, &states[0]), "(5)");
+        for number in 0..=21 {
+            for stage in [Way::Request, Way::Reply].map(|way| Stage { way, number }) {
+                for manner in [Manner::default(), Manner::ascii()] {
+                    let [seen, bounded] = [states[0], states[1]].map(|state| manner.row_mark(stage, &state));
+                    assert_eq!([&*seen, &*bounded], [0, 1].map(|at| manner.mark(stage, &states[at])));
+                }
+            }
+        }
     }
 
     #[test]

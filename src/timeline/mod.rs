@@ -33,6 +33,7 @@ pub use ladder::Ladder;
 pub use line::{Line, Tone};
 pub use manner::{Language, Manner};
 pub use naming::{Context, Ends, ends, fill_label, proxy_name};
+pub use points::with_points;
 pub use stats::Statistics;
 pub use store::Store;
 pub use waterfall::Waterfall;

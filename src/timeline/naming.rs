@@ -1,8 +1,11 @@
 //! What an address, a node or a capture point is called.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail, VantageId,
-    Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail,
+    VantageId, Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -28,17 +31,19 @@ impl<'a> Context<'a> {
     }
 
     /// An endpoint by name, else by address and port.
-    pub fn short(&self, endpoint: Endpoint) -> String {
-        self.name(endpoint.ip)
-            .map_or_else(|| endpoint.to_string(), |name| self.manner.text(name).into_owned())
+    pub fn short(&self, endpoint: Endpoint) -> Cow<'a, str> {
+        self.name(endpoint.ip).map_or_else(|| endpoint.to_string().into(), |name| self.manner.text(name))
     }
 
     /// An endpoint by name and address.
     pub fn long(&self, endpoint: Endpoint) -> String {
-        match self.name(endpoint.ip) {
-            Some(name) => format!("{} {endpoint}", self.manner.text(name)),
-            None => endpoint.to_string(),
+        let mut out = String::with_capacity(48);
+        if let Some(name) = self.name(endpoint.ip) {
+            out.push_str(&self.manner.text(name));
+            out.push(' ');
         }
+        let _ = write!(out, "{endpoint}");
+        out
     }
 
     pub fn node(&self, node: NodeId) -> &'a str {
@@ -95,11 +100,14 @@ pub fn proxy_name(kind: Proxy, manner: Manner) -> &'static str {
 }
 
 /// A visit's label in the reader's language, its placeholders filled with the journey's own names.
-pub fn fill_label(visit: &Visit, journey: &Journey, context: &Context<'_>) -> String {
+pub fn fill_label<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
     let template = match context.manner.language() {
         Language::En => visit.label.en.as_str(),
         Language::Zh => visit.label.zh.as_str(),
     };
+    if !template.contains('{') {
+        return template.into();
+    }
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template;
     while let Some(start) = rest.find('{') {
@@ -109,33 +117,43 @@ pub fn fill_label(visit: &Visit, journey: &Journey, context: &Context<'_>) -> St
             rest = open;
             break;
         };
-        out.push_str(
-            &placeholder(&open[1..end], visit, journey, context).unwrap_or_else(|| open[..=end].to_owned()),
-        );
+        out.push_str(&placeholder(&open[1..end], visit, journey, context).unwrap_or(open[..=end].into()));
         rest = &open[end + 1..];
     }
     out.push_str(rest);
-    out
+    out.into()
 }
 
-fn placeholder(key: &str, visit: &Visit, journey: &Journey, context: &Context<'_>) -> Option<String> {
+fn placeholder<'a>(
+    key: &str,
+    visit: &Visit,
+    journey: &'a Journey,
+    context: &Context<'a>,
+) -> Option<Cow<'a, str>> {
     let trail = &journey.trail;
     let ends = ends(trail);
-    let endpoint = |end: Option<Endpoint>| end.map_or_else(|| "?".to_owned(), |end| context.short(end));
+    let endpoint = |end: Option<Endpoint>| end.map_or("?".into(), |end| context.short(end));
     match key {
         "client" => Some(endpoint(ends.client)),
         "target" => Some(endpoint(ends.target.or(ends.server))),
         // A proxy that handed nothing on is itself the last endpoint that is known.
         "server" if visit.proxy.is_some_and(|proxy| proxy.hop.is_none()) => {
-            let by_itself = journey.verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
-            Some(if by_itself { context.manner.word(Word::NoServer).to_owned() } else { "?".to_owned() })
+            let verdict = &journey.verdict;
+            let by_itself = verdict.outcome == Outcome::Failed
+                && verdict.place.is_some_and(|place| place.kind == PlaceKind::Proxy);
+            Some(if by_itself { context.manner.word(Word::NoServer).into() } else { "?".into() })
         }
-        "server" => Some(endpoint(ends.server)),
+        // One that hands on chooses what it hands on to.
+        "server" => {
+            let hop = visit.proxy.and_then(|proxy| proxy.hop);
+            let next = hop.and_then(|hop| trail.legs.get(usize::from(hop) + 1)?.server);
+            Some(endpoint(next.or(ends.server)))
+        }
         "proxy" => {
             let kind = visit.proxy.map(|proxy| proxy.kind).unwrap_or_default();
-            Some(proxy_name(kind, context.manner).to_owned())
+            Some(proxy_name(kind, context.manner).into())
         }
-        "name" => Some(context.manner.text(looked_up_name(trail)?).into_owned()),
+        "name" => Some(context.manner.text(looked_up_name(trail)?)),
         _ => None,
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
 use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::Context;
 use crate::timeline::Language;
@@ -15,8 +17,12 @@ pub const UNNUMBERED: u8 = 0;
 /// `journey` with a visit of its own for each point on the way. What was seen of a try that a proxy gave up, answer
 /// and all, stands in the request: it came before what was asked in the end.
 pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, Journey> {
-    let points: Vec<u32> =
-        (0..journey.trail.sightings.len() as u32).filter(|&index| is_point(journey, index)).collect();
+    let followed = followed(journey);
+    let points: Vec<u32> = (0_u32..)
+        .zip(&journey.trail.sightings)
+        .filter(|&(index, sighting)| is_point(journey, index, sighting, &followed))
+        .map(|(index, _)| index)
+        .collect();
     if points.is_empty() {
         return Cow::Borrowed(journey);
     }
@@ -50,45 +56,59 @@ fn given_up(journey: &Journey, sighting: &Sighting, context: &Context<'_>) -> Ar
     Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
 }
 
-/// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
-fn is_point(journey: &Journey, index: u32) -> bool {
-    let sightings = &journey.trail.sightings;
-    let sighting = &sightings[index as usize];
-    if sighting.is_repeat {
-        return false;
+/// What tells a packet from the others of a trail, wherever it is seen.
+type Bytes = (Way, u8, Part, u32);
+
+fn bytes_of(sighting: &Sighting) -> Bytes {
+    (sighting.way, sighting.leg, sighting.part, sighting.seq)
+}
+
+/// The packets that stages follow.
+fn followed(journey: &Journey) -> SmallVec<[Bytes; 4]> {
+    let mut followed = SmallVec::new();
+    for index in journey.visits().filter_map(|visit| visit.sighting) {
+        if let Some(bytes) = journey.trail.sightings.get(index as usize).map(bytes_of)
+            && !followed.contains(&bytes)
+        {
+            followed.push(bytes);
+        }
     }
-    let seen = |visit: &Visit| visit.sighting.and_then(|seen| sightings.get(seen as usize));
+    followed
+}
+
+/// Whether the sighting is of a packet that a stage follows, at a place that no stage names.
+fn is_point(journey: &Journey, index: u32, sighting: &Sighting, followed: &[Bytes]) -> bool {
+    let is_followed = if followed.iter().any(|&(way, leg, ..)| (way, leg) == (sighting.way, sighting.leg)) {
+        followed.contains(&bytes_of(sighting))
+    } else {
+        // A leg of which no place has a number: between two proxies, or of a try that was given up.
+        is_of_proxys_leg(journey, sighting)
+    };
+    let sightings = &journey.trail.sightings;
     let is_there = |visit: &Visit| {
+        let seen = visit.sighting.and_then(|seen| sightings.get(seen as usize));
         visit.sighting == Some(index)
             || visit.vantage == Some(sighting.vantage)
                 && visit.direction == Some(sighting.direction)
                 && visit.stage.way == sighting.way
-                && seen(visit).is_none_or(|seen| seen.leg == sighting.leg)
+                && seen.is_none_or(|seen| seen.leg == sighting.leg)
     };
-    if journey.visits().any(is_there) {
-        return false;
-    }
-    let mut followed =
-        journey.visits().filter_map(seen).filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
-    match followed.next() {
-        Some(first) => {
-            let follows = |it: &Sighting| (it.part, it.seq) == (sighting.part, sighting.seq);
-            follows(first) || followed.any(follows)
-        }
-        // A leg of which no place has a number: between two proxies, or of a try that was given up.
-        None => is_of_proxys_leg(journey, sighting),
-    }
+    is_followed && !sighting.is_repeat && !journey.visits().any(is_there)
 }
 
+/// Whether it is the packet of its leg that would be followed: the first byte of the request, else the SYN, and
+/// what answers it.
 fn is_of_proxys_leg(journey: &Journey, sighting: &Sighting) -> bool {
-    if sighting.leg == 0 {
-        return false;
-    }
-    let of_leg = journey.trail.sightings.iter().filter(|it| (it.way, it.leg) == (sighting.way, sighting.leg));
-    let part = [Part::Head, Part::Reset, Part::IcmpError, Part::Handshake]
-        .into_iter()
-        .find(|&part| of_leg.clone().any(|it| it.part == part));
-    part == Some(sighting.part)
+    let of_leg = || journey.trail.sightings.iter().filter(|it| it.leg == sighting.leg);
+    let has = |way, part| of_leg().any(|it| (it.way, it.part) == (way, part));
+    let asks = if has(Way::Request, Part::Head) { Part::Head } else { Part::Handshake };
+    let followed = match sighting.way {
+        Way::Request => Some(asks),
+        Way::Reply => {
+            [asks, Part::Head, Part::Reset, Part::IcmpError].into_iter().find(|&part| has(Way::Reply, part))
+        }
+    };
+    sighting.leg > 0 && followed == Some(sighting.part) && journey.trail.was_tried(sighting.leg)
 }
 
 /// Where among the visits of one way a point belongs: behind what was seen, or has happened, earlier; among what is

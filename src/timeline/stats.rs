@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, Journey, NodeId, Outcome, Part, Protocol, Proxy, SECONDS, Sighting, Stage, Trail, Way,
+    Direction, Journey, NodeId, Outcome, Part, Protocol, Proxy, SECONDS, Sighting, Stage, State, Trail, Way,
 };
 use crate::timeline::Context;
 use crate::timeline::delay::delays;
@@ -114,8 +115,14 @@ impl Statistics {
         self.add_path(journey);
         // The path is shared by threads, and costs each of them when its references are counted.
         let mut shared_key = None;
+        let of_proxies: SmallVec<[State; 4]> =
+            journey.visits().filter(|visit| visit.proxy.is_some()).map(|visit| visit.state).collect();
         for (visit, took) in delays(journey, context.clocks) {
             let Some(took) = took else { continue };
+            // What lies around a proxy is only known to have taken no longer than the proxy with it.
+            if visit.proxy.is_none() && of_proxies.contains(&visit.state) {
+                continue;
+            }
             let key = shared_key.get_or_insert_with(|| StageKey {
                 path: Arc::clone(&journey.path),
                 stage: visit.stage,

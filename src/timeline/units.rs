@@ -1,7 +1,5 @@
 //! Durations and times of day as text: one unit a column, so that numbers compare by eye.
 
-use std::fmt::Write as _;
-
 use crate::model::{MICROS, MILLIS, SECONDS, Timestamp};
 use crate::timeline::Manner;
 
@@ -49,15 +47,26 @@ impl Unit {
 
     /// The bare number, rounded half away from zero.
     pub fn write(self, out: &mut String, duration_ns: i64) {
-        let scale = 10_i64.pow(self.decimals as u32);
-        let tenths = i128::from(duration_ns.unsigned_abs()) * i128::from(scale);
-        let rounded = (tenths + i128::from(self.nanos) / 2) / i128::from(self.nanos);
-        let sign = if duration_ns < 0 && rounded > 0 { "-" } else { "" };
-        let (whole, part) = (rounded / i128::from(scale), rounded % i128::from(scale));
-        let _ = match self.decimals {
-            0 => write!(out, "{sign}{whole}"),
-            width => write!(out, "{sign}{whole}.{part:0width$}"),
-        };
+        let scale = 10_u64.pow(self.decimals as u32);
+        let rounded = self.rounded(duration_ns.unsigned_abs(), scale);
+        if duration_ns < 0 && rounded > 0 {
+            out.push('-');
+        }
+        write_digits(out, rounded / scale, 1);
+        if self.decimals > 0 {
+            out.push('.');
+            write_digits(out, rounded % scale, self.decimals);
+        }
+    }
+
+    /// How many parts of the unit, `scale` to a whole, `nanos` are.
+    fn rounded(self, nanos: u64, scale: u64) -> u64 {
+        let unit = self.nanos as u64;
+        if let Some(parts) = nanos.checked_mul(scale).and_then(|parts| parts.checked_add(unit / 2)) {
+            return parts / unit;
+        }
+        let parts = (u128::from(nanos) * u128::from(scale) + u128::from(unit / 2)) / u128::from(unit);
+        u64::try_from(parts).unwrap_or(u64::MAX)
     }
 
     /// A number of an axis with steps of `step_ns`: only as many decimals as the steps need.
@@ -108,7 +117,27 @@ pub fn time_of_day(time: Timestamp) -> String {
 pub fn write_time_of_day(out: &mut String, time: Timestamp) {
     let millis = time.0.rem_euclid(DAY) / MILLIS;
     let (seconds, rest) = (millis / 1000, millis % 1000);
-    let _ = write!(out, "{:02}:{:02}:{:02}.{rest:03}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    for (number, digits, after) in
+        [(seconds / 3600, 2, ":"), (seconds / 60 % 60, 2, ":"), (seconds % 60, 2, "."), (rest, 3, "")]
+    {
+        write_digits(out, number as u64, digits);
+        out.push_str(after);
+    }
+}
+
+/// Appends `number` with at least so many digits. Numbers are a good part of a report, and the standard library's
+/// formatting takes several times as long.
+fn write_digits(out: &mut String, number: u64, least: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    while rest > 0 && start > 0 {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let start = start.min(digits.len() - least);
+    out.extend(digits[start..].iter().copied().map(char::from));
 }
 
 /// A byte count with a decimal unit: `14.2 kB`.
@@ -133,6 +162,8 @@ mod tests {
         let unit = Unit::for_largest(3_004_000_000);
         assert_eq!([unit.number(3_004_000_000), unit.number(51_000)], ["3004.00", "0.05"]);
         assert_eq!(Unit::for_largest(9_004).number(9_004), "9.00");
+        assert_eq!(unit.number(-i64::MAX), "-9223372036854.78");
+        assert_eq!(Unit::for_largest(0).number(0), "0");
     }
 
     #[test]

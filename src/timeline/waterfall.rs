@@ -10,11 +10,12 @@
 mod extent;
 mod lines;
 
+use std::borrow::Cow;
+
 use crate::model::{Direction, Journey, NodeId, Outcome, State, Timestamp, VantageId, Visit, Way};
 use crate::timeline::bar::{Bar, Texture};
 use crate::timeline::delay::{Took, delays};
 use crate::timeline::headline::state_tone;
-use crate::timeline::points::with_points;
 use crate::timeline::proxies::own_time;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
@@ -23,13 +24,13 @@ use extent::Extent;
 
 /// A visit, ready to be drawn at any width.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct Row<'a> {
     /// Stage number with the sign of its state.
-    pub mark: String,
-    pub label: String,
-    pub node: String,
+    pub mark: Cow<'a, str>,
+    pub label: Cow<'a, str>,
+    pub node: Cow<'a, str>,
     /// Interface, `kernel`, `pod`, `switch` or `outside`.
-    pub point: String,
+    pub point: Cow<'a, str>,
     pub direction: &'static str,
     /// Nanoseconds from the [`origin`].
     pub at: Option<i64>,
@@ -44,11 +45,11 @@ pub struct Row {
 
 /// A journey's rows and the units of their columns.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Waterfall {
-    pub rows: Vec<Row>,
+pub struct Waterfall<'a> {
+    pub rows: Vec<Row<'a>>,
     /// What of the exchange came before the first sighting that is followed, and after the last.
-    pub lead: Option<Row>,
-    pub tail: Option<Row>,
+    pub lead: Option<Row<'a>>,
+    pub tail: Option<Row<'a>>,
     /// Visits of stages this route does not pass, which are left out.
     pub hidden: usize,
     /// The axis' length in nanoseconds.
@@ -57,14 +58,14 @@ pub struct Waterfall {
     pub took: Unit,
 }
 
-impl Waterfall {
-    pub fn new(journey: &Journey, context: &Context<'_>, shows_skipped: bool) -> Waterfall {
-        let journey = &*with_points(journey, context);
+impl<'a> Waterfall<'a> {
+    /// Of a journey as [`with_points`](crate::timeline::with_points) gives it.
+    pub fn new(journey: &'a Journey, context: &Context<'a>, shows_skipped: bool) -> Waterfall<'a> {
         let extent = Extent::new(journey, context);
         let mut rows = Vec::with_capacity(journey.request.len() + journey.reply.len());
         let mut course = Course {
             journey,
-            context,
+            context: *context,
             start: extent.origin,
             span: extent.span,
             last: 0,
@@ -93,7 +94,7 @@ impl Waterfall {
     }
 
     /// The rows of the visits, and what is around them.
-    fn all(&self) -> impl Iterator<Item = &Row> {
+    fn all(&self) -> impl Iterator<Item = &Row<'a>> {
         self.lead.iter().chain(&self.rows).chain(&self.tail)
     }
 
@@ -116,7 +117,7 @@ pub fn origin(journey: &Journey) -> Timestamp {
 /// The walk along the visits.
 struct Course<'a> {
     journey: &'a Journey,
-    context: &'a Context<'a>,
+    context: Context<'a>,
     start: Timestamp,
     span: i64,
     /// Time of the last sighting, from the start.
@@ -126,10 +127,10 @@ struct Course<'a> {
     is_after_bounded: bool,
 }
 
-impl Course<'_> {
-    fn row(&mut self, index: usize, visit: &Visit, took: Option<Took>) -> Row {
+impl<'a> Course<'a> {
+    fn row(&mut self, index: usize, visit: &'a Visit, took: Option<Took>) -> Row<'a> {
         let manner = self.context.manner;
-        let (node, point) = place(self.journey, index, visit, self.context);
+        let (node, point) = place(self.journey, index, visit, &self.context);
         let at = match visit.state {
             State::Seen { time } => Some(time.since(self.start)),
             _ => None,
@@ -144,7 +145,7 @@ impl Course<'_> {
         self.is_after_bounded = matches!(visit.state, State::Bounded { .. });
         Row {
             mark: manner.row_mark(visit.stage, &visit.state),
-            label: manner.text(fill_label(visit, self.journey, self.context)).into_owned(),
+            label: manner.text(fill_label(visit, self.journey, &self.context)),
             node,
             point,
             direction: visit.direction.map_or("", |direction| manner.direction(direction)),
@@ -232,21 +233,24 @@ impl Course<'_> {
 }
 
 /// Node and point of a visit, as text.
-fn place(journey: &Journey, index: usize, visit: &Visit, context: &Context<'_>) -> (String, String) {
+fn place<'a>(
+    journey: &Journey,
+    index: usize,
+    visit: &Visit,
+    context: &Context<'a>,
+) -> (Cow<'a, str>, Cow<'a, str>) {
     let manner = context.manner;
-    let node_text = |node: Option<NodeId>| {
-        node.map_or_else(String::new, |node| manner.text(context.node(node)).into_owned())
-    };
+    let node_text = |node: Option<NodeId>| node.map_or("".into(), |node| manner.text(context.node(node)));
     if let Some(vantage) = visit.vantage {
         let node = visit.node.or_else(|| context.node_of(vantage));
-        return (node_text(node), manner.text(context.interface(vantage)).into_owned());
+        return (node_text(node), manner.text(context.interface(vantage)));
     }
     if let Some(proxy) = visit.proxy {
-        return (node_text(visit.node), proxy_name(proxy.kind, manner).to_owned());
+        return (node_text(visit.node), proxy_name(proxy.kind, manner).into());
     }
     let kind = point_kind(journey, index, visit);
     if kind == PointKind::Kernel && matches!(visit.state, State::Missing | State::Waiting) {
-        return (node_text(visit.node), String::new());
+        return (node_text(visit.node), "".into());
     }
     let point = match kind {
         PointKind::Server if is_pod(journey, context) => Word::Pod,
@@ -256,7 +260,7 @@ fn place(journey: &Journey, index: usize, visit: &Visit, context: &Context<'_>) 
         PointKind::Switch => Word::Switch,
         PointKind::Outside => Word::OutsidePlace,
     };
-    (node_text(visit.node), manner.word(point).to_owned())
+    (node_text(visit.node), manner.word(point).into())
 }
 
 fn is_pod(journey: &Journey, context: &Context<'_>) -> bool {
@@ -298,7 +302,8 @@ mod tests {
 
     fn drawn(journey: &Journey, manner: Manner, width: usize) -> String {
         sample::with_context(manner, |context| {
-            let (head, rows) = Waterfall::new(journey, context, false).lines(context, width, 0);
+            let whole = crate::timeline::with_points(journey, context);
+            let (head, rows) = Waterfall::new(&whole, context, false).lines(context, width, 0);
             let mut out = head.text().to_owned();
             for row in &rows {
                 assert!(row.width() <= width);
@@ -322,7 +327,8 @@ mod tests {
             sample::proxies::all().iter().map(|journey| drawn(journey, Manner::default(), 140)).collect();
         insta::assert_snapshot!("waterfalls_proxies", all.join("\n\n"));
         sample::with_context(Manner::default(), |context| {
-            let waterfall = Waterfall::new(&sample::proxies::ingress(1, sample::START), context, false);
+            let ingress = sample::proxies::ingress(1, sample::START);
+            let waterfall = Waterfall::new(&ingress, context, false);
             let own = waterfall.rows.iter().filter(|row| !row.owner.is_empty());
             let told: Vec<_> = own
                 .map(|row| (row.owner, row.took.map(|took| (took.nanos / 1000, took.is_at_most))))
@@ -354,13 +360,15 @@ mod tests {
     #[test]
     fn rows_are_data() {
         sample::with_context(Manner::default(), |context| {
-            let waterfall = Waterfall::new(&sample::lost(5, sample::START), context, false);
+            let lost = sample::lost(5, sample::START);
+            let waterfall = Waterfall::new(&lost, context, false);
             let stop = waterfall.stop().expect("a lost journey stops somewhere");
             let row = &waterfall.rows[stop];
-            assert_eq!((row.mark.as_str(), row.node.as_str(), row.tone), ("⑥✗", "kappa2", Tone::Bad));
+            assert_eq!((&*row.mark, &*row.node, row.tone), ("⑥✗", "kappa2", Tone::Bad));
             assert_eq!(row.bar.map(|bar| (bar.start, bar.texture)), Some((95_000, Texture::Missing)));
-            let kept = Waterfall::new(&sample::same_node(2, sample::START), context, false);
-            let whole = Waterfall::new(&sample::same_node(2, sample::START), context, true);
+            let journey = sample::same_node(2, sample::START);
+            let kept = Waterfall::new(&journey, context, false);
+            let whole = Waterfall::new(&journey, context, true);
             assert_eq!((kept.hidden, whole.hidden, whole.rows.len() - kept.rows.len()), (1, 0, 1));
         });
     }
@@ -372,8 +380,8 @@ mod tests {
             journey.started = sample::START.plus(-300_000);
             journey.ended = sample::START.plus(400_000);
             let waterfall = Waterfall::new(&journey, context, false);
-            let told = |row: &Option<Row>| {
-                row.as_ref().map(|row| (row.label.clone(), row.bar.map(|bar| (bar.start, bar.end))))
+            let told = |row: &Option<Row<'_>>| {
+                row.as_ref().map(|row| (row.label.to_string(), row.bar.map(|bar| (bar.start, bar.end))))
             };
             assert_eq!(told(&waterfall.lead), Some(("earlier packets 300 µs".into(), None)));
             assert_eq!(

@@ -112,11 +112,13 @@ words! {
     Leg: "leg", "段";
     LegColumn: "leg", "段";
     GivenUp: "given up", "已放弃";
+    NotUsed: "opened, not used", "已建立，未使用";
     SureJoin: "sure", "确定";
     LikelyJoin: "likely", "很可能";
     AmbiguousJoin: "ambiguous", "不明确";
     NoRivalExchange: "no other exchange fits", "没有其他请求符合";
-    RivalExchanges: "other exchanges that fit as well:", "其他也符合的请求：";
+    RivalExchanges: "others weighed with it:", "同时权衡的其他请求：";
+    OrOver: "or over", "也可能经由";
     KeptRequest: "kept the request", "处理请求用时";
     KeptReply: "the answer", "处理应答用时";
     ByProxyHeader: "a PROXY header names the client", "PROXY 协议头指明客户端";

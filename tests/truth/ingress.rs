@@ -72,6 +72,22 @@ pub(crate) fn differences(
     found
 }
 
+/// Connections that the journey surely went over and the exchange did not.
+pub(crate) fn strangers(journey: &Value, exchange: &Value) -> Vec<String> {
+    let sure =
+        list(journey, "handoffs").iter().filter(|handoff| handoff["confidence"].as_f64() >= Some(SURE));
+    let legs =
+        sure.filter_map(|handoff| list(journey, "legs").iter().find(|leg| leg["id"] == handoff["to_leg"]));
+    let tries = list(exchange, "given_up");
+    let is_known = |leg: &Value| {
+        list(exchange, "legs").iter().any(|due| ends(due) == ends(leg))
+            || tries.iter().any(|pair| pair[0] == leg["client"] && pair[1] == leg["target"])
+    };
+    // Of what the client gave up, the proxies' logs tell only some.
+    let strange = legs.filter(|leg| exchange["error"].is_null() && !is_known(leg));
+    strange.map(|leg| format!("{:?} is another's connection", ends(leg))).collect()
+}
+
 /// A handoff that should be there.
 struct Due<'a> {
     proxy: &'a Value,

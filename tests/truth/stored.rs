@@ -42,7 +42,6 @@ fn every_stored_recording_agrees_with_its_truth() {
 }
 
 #[test]
-#[ignore = "not all of it holds yet"]
 fn every_stored_recording_of_proxies_agrees_with_its_truth() {
     let exchanges = agree(|name| name.starts_with("ingress-"));
     assert!(exchanges > 200, "the stored truths hold {exchanges} exchanges only");

@@ -9,13 +9,13 @@ use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
 use super::rival::{Pair, Rivals};
-use crate::model::{Application, Confidence, Rival, Tuple};
+use crate::model::{Confidence, Endpoint, Proxy, Rival, Tuple};
 
-/// Continuations of one connection that is not understood, and tries that failed.
-const MAX_CONTINUATIONS: u32 = 8;
+/// Tries for one request.
+const MAX_TRIES: u32 = 8;
 /// The logarithm of the weight of a try that was for no request: a node seldom asks in vain on its own account.
 const FAILED_ALONE: f64 = -1.5;
-/// A further continuation is only taken when it is more likely than not.
+/// A try is only taken when it is more likely than not.
 const LIKELY: f64 = 0.5;
 
 /// A decided pair.
@@ -26,6 +26,8 @@ pub(super) struct Decision {
     pub delays: Delays,
     /// Whether request and answer of a sure join kept their place, where they could have lost it.
     pub kept_order: [Option<bool>; 2],
+    /// Where a proxy listens whose kind was given away.
+    pub listener: Option<Endpoint>,
     /// The connections of a sure join whose bytes came through unread.
     pub passed_through: Option<(Tuple, Tuple)>,
 }
@@ -44,33 +46,32 @@ pub(super) fn decide(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Deci
     let odds = Odds::new(rivals, bench, pairs);
     let mut choice = Choice {
         rivals,
+        bench,
         pairs,
         odds,
         next: vec![None; rivals.rows.len()],
         previous: vec![None; rivals.cols.len()],
-        more: vec![0; rivals.rows.len()],
+        tries: vec![0; rivals.rows.len()],
         decisions: Decisions::default(),
     };
     choice.match_likeliest();
     choice.match_the_rest();
     choice.take_matched();
-    choice.take_further(&|pair| pair.tried, true);
-    let paces = [bench.request_pace, bench.reply_pace];
-    let timed = |pair: &Pair| pair.content + pair.timing(paces);
-    choice.take_further(&|pair| rivals.is_another_request(pair).then(|| timed(pair)), false);
+    choice.take_tries();
     choice.let_go();
     choice.decisions
 }
 
 struct Choice<'a> {
     rivals: &'a Rivals<'a>,
+    bench: &'a Bench,
     pairs: &'a [Pair],
     odds: Odds,
     /// By exchange into the host, the pair with its continuation; by one out of it, the pair with what it continues.
     next: Vec<Option<u32>>,
     previous: Vec<Option<u32>>,
-    /// How many further continuations an exchange has.
-    more: Vec<u32>,
+    /// How many tries that failed an exchange has.
+    tries: Vec<u32>,
     decisions: Decisions,
 }
 
@@ -83,7 +84,7 @@ impl Choice<'_> {
         for index in order {
             let (row, col) = self.sides(index);
             let is_free = self.next[row].is_none() && self.previous[col].is_none();
-            if is_free && self.odds.probable[index] >= self.odds.alone[row] {
+            if is_free && self.odds.joined[index] >= self.odds.alone[row] {
                 self.put(index);
             }
         }
@@ -92,7 +93,8 @@ impl Choice<'_> {
     /// An exchange that must have a continuation, but whose likely ones are all taken, makes others give way.
     fn match_the_rest(&mut self) {
         for row in 0..self.next.len() {
-            if self.next[row].is_none() && self.odds.alone[row] < LIKELY {
+            let is_single = self.rivals.requests(row as u32) == 1;
+            if is_single && self.next[row].is_none() && self.odds.alone[row] < LIKELY {
                 let mut visited = HashSet::new();
                 self.make_way(row, &mut visited);
             }
@@ -149,47 +151,55 @@ impl Choice<'_> {
         }
     }
 
-    /// What else was sent out for a request that is decided: tries that came to nothing before the one that served or
-    /// before the proxy's own answer, and the requests that a connection carries which is not understood.
-    fn take_further(&mut self, weight: &dyn Fn(&Pair) -> Option<f64>, is_try: bool) {
+    /// Tries that came to nothing, before the one that served or before the proxy's own answer.
+    fn take_tries(&mut self) {
         let mut all = vec![0.0; self.previous.len()];
         for pair in self.pairs {
-            all[pair.col as usize] += weight(pair).map_or(0.0, f64::exp);
+            all[pair.col as usize] += pair.tried.map_or(0.0, f64::exp);
         }
         for index in 0..self.pairs.len() {
             let (row, col) = self.sides(index);
-            let Some(weight) = weight(&self.pairs[index]).filter(|_| self.is_free_for(row, col, is_try))
-            else {
+            let Some(weight) = self.pairs[index].tried.filter(|_| self.is_free_for(row, col)) else {
                 continue;
             };
-            let alone = if is_try { FAILED_ALONE } else { self.rivals.outbound_alone(col) };
-            let probability = weight.exp() / (all[col] + alone.exp());
+            let probability = weight.exp() / (all[col] + FAILED_ALONE.exp());
             if probability < LIKELY {
                 continue;
             }
             self.previous[col] = Some(index as u32);
-            self.more[row] += 1;
-            self.decide(index, Confidence::of(probability.min(TIMED)), 0, Vec::new(), is_try);
+            self.tries[row] += 1;
+            self.decide(index, Confidence::of(probability.min(TIMED)), 0, Vec::new(), true);
         }
     }
 
-    fn is_free_for(&self, row: usize, col: usize, is_try: bool) -> bool {
-        let is_first = |served: u32| {
+    fn is_free_for(&self, row: usize, col: usize) -> bool {
+        let is_earlier = |served: u32| {
             let start = |col: usize| self.rivals.cols[col].passage.start();
             start(col) < start(self.pairs[served as usize].col as usize)
         };
         self.previous[col].is_none()
-            && self.rivals.cols[col].slot.is_some()
             && self.rivals.is_ripe(&self.rivals.rows[row])
             && !self.is_waiting(row)
-            && self.more[row] < MAX_CONTINUATIONS
-            && if is_try { self.next[row].is_none_or(is_first) } else { self.next[row].is_some() }
+            && self.tries[row] < MAX_TRIES
+            && self.next[row].is_none_or(is_earlier)
     }
 
     /// What nothing is waited for any more.
     fn let_go(&mut self) {
         let is_settled = |row: usize| self.rivals.is_ripe(&self.rivals.rows[row]) && !self.is_waiting(row);
-        let settled: Vec<bool> = (0..self.next.len()).map(is_settled).collect();
+        let mut settled: Vec<bool> = (0..self.next.len()).map(is_settled).collect();
+        // A connection waits as long as one of its requests does.
+        let waiting: HashSet<u32> = self
+            .rivals
+            .rows
+            .iter()
+            .zip(&settled)
+            .filter(|(_, settled)| !**settled)
+            .filter_map(|(side, _)| side.slot)
+            .collect();
+        for (settled, side) in settled.iter_mut().zip(&self.rivals.rows) {
+            *settled &= side.slot.is_none_or(|slot| !waiting.contains(&slot));
+        }
         let slots = self.rivals.rows.iter().zip(&settled).filter(|(_, settled)| **settled);
         self.decisions.inbound.extend(slots.filter_map(|(side, _)| side.slot));
         let mut is_wanted = vec![false; self.previous.len()];
@@ -220,7 +230,7 @@ impl Choice<'_> {
         let delay = |delay: Option<i64>| delay.filter(|_| is_exact);
         let join = Join {
             node: self.rivals.node,
-            proxy: self.rivals.proxy(before, after),
+            proxy: self.rivals.proxy(before, after, self.bench),
             evidence: evidence::explain(&pair.clues, pair.delays, before.seen.marks, after.seen.marks),
             confidence,
             rivals,
@@ -231,6 +241,10 @@ impl Choice<'_> {
         };
         let is_sure = confidence >= Confidence::SURE && !is_given_up;
         let legs = (before.seen.leg.faces[0], after.seen.leg.faces[0]);
+        let listener = before.listener().filter(|_| {
+            // Behind a VIP more than one proxy may have gone by unseen.
+            is_sure && join.proxy != Proxy::Unknown && !self.rivals.is_vip(before, after)
+        });
         let kept = |place: Option<Place>| {
             place.filter(|place| is_sure && place.is_contested).map(|place| place.later == 0)
         };
@@ -239,17 +253,9 @@ impl Choice<'_> {
             outbound,
             join,
             delays: pair.delays,
+            listener,
             kept_order: self.odds.places[index].map(kept),
             passed_through: (is_sure && pair.is_through).then_some(legs),
         });
-    }
-}
-
-impl Rivals<'_> {
-    /// Whether a pair can be one more request of a connection that is not understood.
-    fn is_another_request(&self, pair: &Pair) -> bool {
-        let (before, after) = (&self.rows[pair.row as usize], &self.cols[pair.col as usize]);
-        before.seen.exchange.application != Application::Http
-            && after.seen.exchange.application == Application::Http
     }
 }

@@ -37,7 +37,9 @@ use self::passage::Host;
 use self::passage::Passage;
 pub(super) use self::passage::Seen;
 use self::rival::Rivals;
-use crate::model::{Change, Ip, MILLIS, Protocol, SECONDS, Timestamp, Topology, Trail, Tuple};
+use crate::model::{
+    Change, Endpoint, Ip, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
+};
 
 /// Trails held at once; beyond it all are decided with what is known.
 const MAX_HELD: usize = 16_384;
@@ -45,6 +47,8 @@ const MAX_HELD: usize = 16_384;
 pub(super) const MAX_OPEN: usize = 8_192;
 /// Pods and machines outside the capture that are known to be proxies, and connections known to pass through.
 const MAX_KNOWN: usize = 65_536;
+/// Listening sockets of one host.
+const MAX_KINDS: usize = 256;
 /// How long a trail is held before it is decided: what ran beside it is handed on a little later.
 const LAG: i64 = 100 * MILLIS;
 /// How long it waits for a continuation that is still open.
@@ -82,6 +86,8 @@ struct Bench {
     reply_pace: Pace,
     request_order: Orderliness,
     reply_order: Orderliness,
+    /// Which kind of proxy listens where, as far as what it sent out gave it away.
+    kinds: HashMap<Endpoint, Proxy>,
 }
 
 /// See the module.
@@ -99,7 +105,9 @@ pub(super) struct Handoffs {
 impl Handoffs {
     /// Whether `ip` may be a proxy's: a node's own address, or one that was seen to hand requests on.
     pub(super) fn may_proxy(&self, ip: Ip, topology: &Topology) -> bool {
-        topology.node_addresses.contains_key(&ip) || self.proxies.contains(&ip)
+        topology.node_addresses.contains_key(&ip)
+            || self.proxies.contains(&ip)
+            || topology.proxies.iter().any(|proxy| proxy.ip == ip)
     }
 
     /// Takes a closed trail to hold; gives it back where no proxy can be at either end.
@@ -270,6 +278,9 @@ fn apply(
             order.learn(is_kept);
         }
         through.extend(decision.passed_through);
+        if let Some(listener) = decision.listener.filter(|_| bench.kinds.len() < MAX_KINDS) {
+            bench.kinds.insert(listener, decision.join.proxy);
+        }
         held[decision.outbound as usize].previous = Some(decision.inbound);
         held[decision.inbound as usize].next.push((decision.outbound, decision.join));
     }

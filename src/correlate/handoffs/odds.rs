@@ -11,6 +11,8 @@ use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
 
 /// Content that speaks at least so much for a join makes it sure where no rival fits.
 const TELLING: f64 = 3.0;
+/// Content that is no other request's: an id, or a client that was announced.
+const UNMISTAKABLE: f64 = 10.0;
 /// The highest confidence of a join that time decided.
 pub(super) const TIMED: f64 = 0.89;
 /// How much the exchanges of two connections that look the same can say of each other.
@@ -24,7 +26,10 @@ const FITS: f64 = 0.02;
 pub(super) struct Odds {
     /// By pair: given everything.
     pub probable: Vec<f64>,
-    /// By pair: without what delays and order say, from content and from the one lying within the other.
+    /// The same, whichever of the requests of a connection it is.
+    pub joined: Vec<f64>,
+    is_watched: bool,
+    /// Without what delays and order say, from content and from the one lying within the other.
     by_content: Vec<f64>,
     /// By exchange into the host: that nothing continues it.
     pub alone: Vec<f64>,
@@ -58,27 +63,35 @@ impl Odds {
         }
         let places = order::places(rivals, pairs, &probable);
         for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
-            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
+            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize], bench);
             edge.weight += order::weigh([bench.request_order, bench.reply_order], proxy, *place);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
         probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages);
-        let mut alone = vec![1.0; rivals.rows.len()];
-        for (pair, probability) in pairs.iter().zip(&probable) {
-            alone[pair.row as usize] -= probability;
+        let by_content = of_whole_connections(rivals, pairs, by_content);
+        let joined = of_whole_connections(rivals, pairs, probable.clone());
+        let mut alone = vec![1.0_f64; rivals.rows.len()];
+        for (index, pair) in pairs.iter().enumerate() {
+            let alone = &mut alone[pair.row as usize];
+            *alone = match rivals.requests(pair.row) {
+                1 => *alone - probable[index],
+                _ => alone.min(1.0 - joined[index]),
+            };
         }
         for row in &mut by_row {
             row.sort_by(|&a, &b| probable[b as usize].total_cmp(&probable[a as usize]).then(a.cmp(&b)));
         }
-        Odds { probable, by_content, alone, places, by_row, by_col }
+        Odds { is_watched: rivals.is_watched, probable, joined, by_content, alone, places, by_row, by_col }
     }
 
     /// See the room's rule on time.
     pub(super) fn confidence(&self, index: usize, pair: &Pair) -> Confidence {
         let telling = pair.clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
         let telling: f64 = telling.map(|(_, weight)| weight).sum();
-        let is_sure = telling >= TELLING && self.by_content[index] >= Confidence::SURE.probability();
-        Confidence::of(self.probable[index].min(if is_sure { 1.0 } else { TIMED }))
+        // Where the host is not captured, a rival may have gone by unseen.
+        let enough = if self.is_watched { TELLING } else { UNMISTAKABLE };
+        let is_sure = telling >= enough && self.by_content[index] >= Confidence::SURE.probability();
+        Confidence::of(self.joined[index].min(if is_sure { 1.0 } else { TIMED }))
     }
 
     /// How many other pairs have the same exchange on either side.
@@ -102,6 +115,25 @@ impl Odds {
         others.truncate(MAX_NAMED);
         others
     }
+}
+
+/// The requests of a connection that is not understood stand side by side, and each is as likely as the other: what
+/// counts is that it is one of them.
+fn of_whole_connections(rivals: &Rivals<'_>, pairs: &[Pair], mut probable: Vec<f64>) -> Vec<f64> {
+    if rivals.requests.is_empty() {
+        return probable;
+    }
+    let connection = |pair: &Pair| (rivals.rows[pair.row as usize].slot, pair.col);
+    let mut sums: HashMap<(Option<u32>, u32), f64> = HashMap::new();
+    for (pair, probability) in pairs.iter().zip(&probable) {
+        *sums.entry(connection(pair)).or_default() += probability;
+    }
+    for (pair, probability) in pairs.iter().zip(&mut probable) {
+        if connection(pair).0.is_some() {
+            *probability = sums[&connection(pair)].min(1.0);
+        }
+    }
+    probable
 }
 
 /// The paces of request and answer, with what the pairs at hand teach that are likely by themselves.

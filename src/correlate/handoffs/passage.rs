@@ -34,6 +34,14 @@ impl Host {
         }
     }
 
+    /// Whether what goes in and out of it is captured, so that what was not seen did not happen.
+    pub(super) fn is_watched(self, topology: &Topology) -> bool {
+        match self {
+            Host::Node(node) => topology.captures(node, Role::Uplink),
+            Host::Address(ip) => topology.pods.contains_key(&ip),
+        }
+    }
+
     /// Whether a sighting shows a packet on its way into the host (`Toward`) or out of it at its own edge.
     fn is_at_edge(self, sighting: &Sighting, toward: bool, topology: &Topology) -> bool {
         let vantage = topology.vantage(sighting.vantage);
@@ -116,6 +124,12 @@ impl Passage {
         let begins = |it: &Sighting| if has_payload { is_payload(it) } else { it.part == Part::Handshake };
         let is_edge =
             |it: &Sighting, way: Way| host.is_at_edge(it, is_inbound == (way == Way::Request), topology);
+        let is_answer = |it: &Sighting| it.way == Way::Reply && it.part == Part::Handshake;
+        let was_accepted = seen.sightings.iter().any(|it| is_answer(it) && is_edge(it, Way::Reply));
+        if !is_inbound && was_accepted && !has_payload {
+            // Opened to be used later: it was for no request.
+            return None;
+        }
         let mut request = times(Way::Request, &|it| begins(it) && is_edge(it, Way::Request));
         let mut reply = times(Way::Reply, &|it| is_payload(it) && is_edge(it, Way::Reply));
         // What comes before a request's first byte announces the connection, not the request.
@@ -138,6 +152,21 @@ impl Passage {
 
     pub(super) fn start(&self) -> Timestamp {
         self.request[0]
+    }
+
+    /// How many times an answer followed a request.
+    pub(super) fn turns(&self) -> usize {
+        let mut turns = 0;
+        let mut answered = Timestamp(i64::MIN);
+        for &asked in &self.request {
+            if asked < answered {
+                continue;
+            }
+            let Some(&answer) = self.reply.iter().find(|&&answer| answer >= asked) else { break };
+            turns += 1;
+            answered = answer;
+        }
+        turns
     }
 }
 

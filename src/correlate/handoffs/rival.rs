@@ -9,7 +9,7 @@ use super::evidence::{self, Clues};
 use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{EvidenceKind, NodeId, Proxy, Timestamp, Tuple};
+use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
@@ -21,6 +21,8 @@ const SLACK: i64 = 2_000_000;
 const ANSWERED_ALONE: f64 = -3.0;
 /// ... unless its answer looks like that.
 const ANSWERED_LIKE_A_PROXY: f64 = 0.0;
+/// Requests looked for in one connection that is not understood.
+const MAX_REQUESTS: usize = 16;
 /// A request that a proxy made has one that it continues, unless that was not captured.
 const FORWARDED_ALONE: f64 = -4.0;
 /// What is asked from a node may be the node's own business.
@@ -33,6 +35,30 @@ pub(super) struct Side<'a> {
     /// Its slot, where it is closed.
     pub slot: Option<u32>,
     since: Timestamp,
+    /// Which of the requests of a connection that is not understood this stands for, from 0.
+    pub request: u32,
+}
+
+impl<'a> Side<'a> {
+    /// The address that the proxy listens at, of an exchange into it.
+    pub(super) fn listener(&self) -> Option<Endpoint> {
+        self.seen.leg.target.or(self.seen.leg.server)
+    }
+
+    /// A closed connection that is not understood may carry several requests, one after the other: as many as there
+    /// were turns after its handshake, at most.
+    fn further_requests(&self) -> impl Iterator<Item = Side<'a>> + use<'a> {
+        let is_opaque = self.slot.is_some() && self.seen.exchange.application == Application::Tls;
+        let turns = if is_opaque { self.passage.turns() } else { 0 };
+        let (seen, slot, since, passage) = (self.seen, self.slot, self.since, self.passage.clone());
+        (1..turns.saturating_sub(1).min(MAX_REQUESTS)).map(move |request| Side {
+            seen,
+            passage: passage.clone(),
+            slot,
+            since,
+            request: request as u32,
+        })
+    }
 }
 
 /// An exchange into the host and one out of it that may be its continuation.
@@ -68,14 +94,19 @@ impl Pair {
 
 /// What the sides of a host are decided from.
 pub(super) struct Rivals<'a> {
+    topology: &'a Topology,
     host: Host,
     pub node: Option<NodeId>,
+    /// What goes in and out of the host is captured.
+    pub is_watched: bool,
     now: Timestamp,
     /// Nothing may be waited for.
     pub is_forced: bool,
     /// Exchanges into the host, and out of it, by their start.
     pub rows: Vec<Side<'a>>,
     pub cols: Vec<Side<'a>>,
+    /// How many of `rows` stand for requests of one connection, by its slot, where it is more than one.
+    pub requests: HashMap<u32, u32>,
     /// How many of `cols` have each request line.
     lines: HashMap<Line<'a>, u32>,
 }
@@ -93,7 +124,7 @@ impl<'a> Rivals<'a> {
         bench: &Bench,
         held: &'a Slab<Held>,
         open: &'a [Seen<'a>],
-        world: World<'_>,
+        world: World<'a>,
         is_forced: bool,
     ) -> Rivals<'a> {
         let closed = |&slot: &u32| {
@@ -106,6 +137,7 @@ impl<'a> Rivals<'a> {
                 passage: Cow::Borrowed(passage),
                 slot: Some(slot),
                 since: held.since,
+                request: 0,
             })
         };
         let mut rows: Vec<Side<'a>> =
@@ -119,6 +151,7 @@ impl<'a> Rivals<'a> {
                     passage: Cow::Owned(passage),
                     slot: None,
                     since: world.now,
+                    request: 0,
                 })
             };
             if seen.server_host(world.topology) == Some(host) {
@@ -128,13 +161,30 @@ impl<'a> Rivals<'a> {
                 cols.extend(passage(false));
             }
         }
+        let more: Vec<Side<'a>> = rows.iter().flat_map(Side::further_requests).collect();
+        let mut requests = HashMap::new();
+        for slot in more.iter().filter_map(|side| side.slot) {
+            *requests.entry(slot).or_insert(1) += 1;
+        }
+        rows.extend(more);
         rows.sort_by_key(|side| side.passage.start());
         cols.sort_by_key(|side| side.passage.start());
         let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
         }
-        Rivals { host, node: host.node(world.topology), now: world.now, is_forced, rows, cols, lines }
+        Rivals {
+            topology: world.topology,
+            host,
+            node: host.node(world.topology),
+            is_watched: host.is_watched(world.topology),
+            now: world.now,
+            is_forced,
+            rows,
+            cols,
+            requests,
+            lines,
+        }
     }
 
     /// Every pair that is possible, by the start of what continues.
@@ -219,33 +269,53 @@ impl<'a> Rivals<'a> {
         side.slot.is_some() && (self.is_forced || self.now.since(side.since) >= LAG)
     }
 
+    /// How many of `rows` stand for the same connection as one of them.
+    pub(super) fn requests(&self, row: u32) -> u32 {
+        let slot = self.rows[row as usize].slot;
+        slot.and_then(|slot| self.requests.get(&slot)).copied().unwrap_or(1)
+    }
+
     /// Whether a continuation that is still open is waited for.
     pub(super) fn waits_for(&self, row: usize, col: usize) -> bool {
         !self.is_forced && self.cols[col].slot.is_none() && self.now.since(self.rows[row].since) < PATIENCE
     }
 
-    /// What kind of proxy it is: by what it writes into requests, else by the address it is asked at. HAProxy listens
-    /// on an address of its own beside the node's, from which it does not ask itself.
-    pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>) -> Proxy {
-        let agent = after.seen.marks.map_or(Proxy::Unknown, |marks| marks.agent);
-        let target = before.seen.leg.target.or(before.seen.leg.server);
-        let is_vip = matches!(self.host, Host::Node(_))
-            && target.is_some_and(|target| target.ip != after.seen.leg.client.ip);
-        match agent {
-            Proxy::Unknown if is_vip => Proxy::Haproxy,
+    /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is
+    /// asked at (HAProxy listens on a VIP), else as it was found before.
+    pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>, bench: &Bench) -> Proxy {
+        let listener = before.listener();
+        if let Some(given) = listener.and_then(|listener| self.topology.proxy_at(listener)) {
+            return given;
+        }
+        let known = || listener.and_then(|listener| bench.kinds.get(&listener)).copied();
+        match after.seen.marks.map_or(Proxy::Unknown, |marks| marks.agent) {
+            Proxy::Unknown if self.is_vip(before, after) => Proxy::Haproxy,
+            Proxy::Unknown => known().unwrap_or(Proxy::Unknown),
             agent => agent,
         }
     }
 
+    /// Whether a proxy is asked at an address of its own beside the one it asks from.
+    pub(super) fn is_vip(&self, before: &Side<'_>, after: &Side<'_>) -> bool {
+        matches!(self.host, Host::Node(_))
+            && before.listener().is_some_and(|listener| listener.ip != after.seen.leg.client.ip)
+    }
+
+    /// The logarithm of the weight of a request that nothing continues.
     pub(super) fn inbound_alone(&self, row: usize) -> f64 {
+        if self.rows[row].request > 0 || !self.is_watched {
+            return ANSWERED_LIKE_A_PROXY;
+        }
         match self.rows[row].seen.exchange.status {
             Some(301..=308 | 400..=499 | 502..=504) => ANSWERED_LIKE_A_PROXY,
             _ => ANSWERED_ALONE,
         }
     }
 
+    /// The logarithm of the weight of a request that continues nothing.
     pub(super) fn outbound_alone(&self, col: usize) -> f64 {
-        if evidence::is_forwarded(self.cols[col].seen.marks) { FORWARDED_ALONE } else { ASKED_ALONE }
+        let is_made_by_proxy = evidence::is_forwarded(self.cols[col].seen.marks);
+        if is_made_by_proxy && self.is_watched { FORWARDED_ALONE } else { ASKED_ALONE }
     }
 }
 

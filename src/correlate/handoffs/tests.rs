@@ -200,6 +200,35 @@ fn time_alone_never_makes_a_join_sure() {
 }
 
 #[test]
+fn each_request_of_an_encrypted_connection_is_found() {
+    // A handshake of one turn, then three requests; their answers come 300 µs later.
+    let mut connection = ask(1, "", (100, 400));
+    connection.exchange.application = Application::Tls;
+    (connection.exchange.method, connection.exchange.path, connection.exchange.status) = (None, None, None);
+    connection.exchange.reply_bytes = 4_000;
+    for request in 1..4 {
+        let later = |sighting: &Sighting| Sighting {
+            time: sighting.time.plus(request * 1_000 * MICROS),
+            part: Part::Body,
+            ..*sighting
+        };
+        let turn: Vec<Sighting> = connection.sightings[..2].iter().map(later).collect();
+        connection.sightings.extend(turn);
+    }
+    let mut trails: Vec<Trail> = (1..4)
+        .map(|request| {
+            let start = request * 1_000 + 150;
+            hand_on(10 + request as u64, 5001, "/a", (start, start + 200))
+        })
+        .collect();
+    trails.push(connection);
+    let out = joined(trails);
+    assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5001, 5001, 5001]]);
+    let likely = |hop: &crate::model::Hop| hop.confidence >= Confidence::LIKELY && !hop.is_given_up;
+    assert!(out[0].hops.iter().all(|hop| hop.from_leg == 0 && likely(hop)), "{:?}", out[0].hops);
+}
+
+#[test]
 fn an_id_joins_what_looks_alike() {
     let id = |value: &str| Marks {
         ids: vec![RequestId { header: "x-request-id".into(), value: value.into() }],

@@ -36,13 +36,15 @@ impl Fields {
     pub fn head(&mut self, block: &[u8]) -> Head {
         let mut head = Head::default();
         let mut marking = Marking::default();
+        // Where a field comes twice against the rules, the first one counts, as in front of a cut.
         let read = self.0.read(block, &mut |name, value| match name {
-            b":method" => head.method = Some(clean(value)),
-            b":path" => head.path = Some(clean(value)),
-            b":authority" => head.host = Some(clean(value)),
-            b":status" => head.status = number(value).filter(|status| (100..1000).contains(status)),
-            b"host" => head.host = head.host.take().or_else(|| Some(clean(value))),
-            b"grpc-status" => head.grpc_status = number(value),
+            b":method" => set(&mut head.method, || Some(clean(value))),
+            b":path" => set(&mut head.path, || Some(clean(value))),
+            b":authority" | b"host" => set(&mut head.host, || Some(clean(value))),
+            b":status" => {
+                set(&mut head.status, || number(value).filter(|status| (100..1000).contains(status)));
+            }
+            b"grpc-status" => set(&mut head.grpc_status, || number(value)),
             _ => {
                 if let Ok(name) = std::str::from_utf8(name) {
                     marking.note(name, value);
@@ -54,6 +56,12 @@ impl Fields {
             extend_digest(&mut head.marks.get_or_insert_default().request_head, block);
         }
         head
+    }
+}
+
+fn set<T>(known: &mut Option<T>, value: impl FnOnce() -> Option<T>) {
+    if known.is_none() {
+        *known = value();
     }
 }
 

@@ -10,8 +10,8 @@ use httlib_huffman::DecoderSpeed;
 
 /// The table's size that both sides begin with, in the table's own measure (RFC 9113 §6.5.2).
 const DEFAULT_SIZE: usize = 4096;
-/// The largest table that is kept, whatever the sides agree on.
-const MAX_SIZE: usize = 64 * 1024;
+/// The largest table that is kept, whatever the sides agree on: usual ones are a quarter of it.
+const MAX_SIZE: usize = 16 * 1024;
 /// What an entry counts beyond its texts (RFC 7541 §4.1).
 const ENTRY_OVERHEAD: usize = 32;
 /// The longest number, in bytes behind its first: what a 32-bit one needs.

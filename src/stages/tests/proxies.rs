@@ -223,6 +223,31 @@ fn only_the_proxys_node_is_captured() {
 }
 
 #[test]
+fn only_the_vips_node_is_captured() {
+    let cluster = Cluster::but(&["bond1.beta", "stock", "bond1.gamma", "parcel", "lo.alpha"]);
+    let answered = |status| {
+        let answered = to_traefik().answer(">bond1.alpha").status(status).on_leg(0);
+        answered.answer("bond1.alpha>").status(status).place(&cluster)
+    };
+    check(
+        &answered(200),
+        "ingress-to-pod to-proxy",
+        "①· ②α! ③α~ ④α~ ⑤α~ ⑮~ ④· ⑤· ⑥· ⑦· ⑧· ⑨· ⑩· ⑫· ⑬· ⑭· | (1)· (2)α~ (3)α! (4)·",
+        "complete",
+    );
+    says(&answered(404), "whether the proxy or a server behind it did is not captured");
+    let silent = to_traefik().place(&cluster);
+    assert_eq!(super::judged(&silent), "lost request ⑤α→(2)α fabric");
+    says(&silent, "left alpha on bond1 and nothing came back");
+    let kept = to_traefik().packet(Way::Reply, Part::Ack, ">bond1.alpha", 0).with(|trail| {
+        trail.sightings.iter_mut().rev().take(1).for_each(|ack| ack.ack += 1);
+    });
+    let kept = kept.place(&cluster);
+    assert_eq!(super::judged(&kept), "lost reply ⑤α→(2)α proxy");
+    says(&kept, "no answer came; whether it sent the request on is not captured");
+}
+
+#[test]
 fn a_proxy_answers_by_itself() {
     let answered = |status| {
         to_traefik()
@@ -274,7 +299,10 @@ fn the_next_proxy_refuses() {
 fn a_proxy_keeps_the_request_to_itself() {
     let silent = to_traefik().place(&Cluster::three());
     assert_eq!(super::judged(&silent), "lost request ⑮β→(2)α proxy:β");
-    says(&silent, "the proxy on beta took the request and sent nothing on, neither to a server nor back");
+    says(
+        &silent,
+        "the proxy on beta took the request, and nothing left the node after it, neither to a server nor back",
+    );
     let timed_out = to_traefik().on_leg(0).answer("bond1.alpha>").status(504).place(&Cluster::three());
     assert_eq!(super::judged(&timed_out), "lost request ⑮β→(2)α proxy:β");
     says(&timed_out, "; HAProxy on alpha answered 504");
@@ -299,6 +327,12 @@ fn the_server_behind_the_proxies_refuses() {
         &journey,
         "10.244.4.19 refused the connection with a RST, seen on cali3parcel of gamma; HAProxy on alpha answered 502",
     );
+}
+
+#[test]
+fn a_packet_is_lost_between_the_proxies() {
+    let lost = visit().handed_on(0, Proxy::Haproxy, ALPHA_IP, at(BETA_IP, 80)).syn("bond1.alpha>");
+    assert_eq!(super::judged(&lost.place(&Cluster::three())), "lost request ⑤α→⑮β fabric");
 }
 
 #[test]
@@ -387,4 +421,31 @@ fn a_retry_tells_both_tries() {
         "complete",
     );
     says(&journey, "GET answered with 200; Traefik had tried 10.244.4.19:8080, which refused");
+}
+
+#[test]
+fn a_connection_kept_for_later_is_no_try() {
+    let spare = to_pod(PARCEL)
+        .syn("bond1.beta> >bond1.gamma >parcel")
+        .syn_ack("parcel> bond1.gamma> >bond1.beta")
+        .handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080))
+        .ask(">stock");
+    let journey =
+        back(spare, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    assert_eq!(journey.verdict.detail, "GET answered with 200");
+}
+
+#[test]
+fn a_proxy_that_the_user_names_is_called_so() {
+    let mut cluster = Cluster::three();
+    let named = crate::model::ProxyAddress { kind: Proxy::Traefik, ip: BETA_IP, port: Some(80) };
+    cluster.topology.proxies.push(named);
+    let no_route = to_traefik()
+        .answer("bond1.beta> >bond1.alpha")
+        .status(404)
+        .on_leg(0)
+        .answer("bond1.alpha>")
+        .status(404)
+        .place(&cluster);
+    says(&no_route, "Traefik on beta answered 404 by itself");
 }

@@ -98,9 +98,10 @@ impl Ladder {
     }
 }
 
-/// Whether the proxy has a column for each of its sides.
-fn is_wide_proxy(ladder: &Ladder, depth: usize) -> bool {
-    ladder.columns.iter().any(|point| matches!(point, Point::Proxy(_, of, Side::Server) if *of == depth))
+/// Whether the proxy at `index` has a column for its other side beside it.
+fn is_wide_proxy(ladder: &Ladder, index: usize, depth: usize) -> bool {
+    let beside = ladder.columns.get(index + 1);
+    matches!(beside, Some(&Point::Proxy(_, of, Side::Server)) if of == depth)
 }
 
 impl<'a> Frame<'a> {
@@ -135,9 +136,9 @@ impl<'a> Frame<'a> {
             match point {
                 // A proxy's name stands over both of its sides.
                 Point::Proxy(_, _, Side::Server) => {}
-                Point::Proxy(_, depth, _) if is_wide_proxy(ladder, depth) => {
+                Point::Proxy(_, depth, _) if is_wide_proxy(ladder, index, depth) => {
                     let name = self.name(point, journey);
-                    let middle = usize::midpoint(self.rails[index], self.rails[index + 1]);
+                    let middle = self.rails[index] + self.pitch() / 2;
                     points.put(middle.saturating_sub(text_width(&name) / 2), &name, Tone::Own);
                 }
                 _ => self.put_centred(&mut points, index, &self.name(point, journey), Tone::Head),
@@ -165,7 +166,7 @@ impl<'a> Frame<'a> {
         let end = |endpoint: Option<crate::model::Endpoint>, word: Word| {
             endpoint.map_or_else(
                 || manner.word(word).to_owned(),
-                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)),
+                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)).into_owned(),
             )
         };
         match point {

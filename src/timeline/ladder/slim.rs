@@ -5,7 +5,7 @@ use super::{Join, Ladder, Point, Side, Step};
 impl Ladder {
     /// The ladder for `width` cells of which the rails get `canvas`: without kernels where columns would be narrow;
     /// where proxies make it many columns, without switches too, then with one column a proxy, then without the
-    /// interfaces that proxies send from.
+    /// interfaces that proxies send from, then with one interface of those beside each other.
     pub(super) fn slimmed(&self, width: usize, canvas: usize) -> Option<Ladder> {
         /// A column with a name and a number.
         const FULL: usize = 12;
@@ -18,10 +18,13 @@ impl Ladder {
         if !self.columns.iter().any(|point| matches!(point, Point::Proxy(..))) {
             return Some(slim);
         }
-        let drops: [fn(Option<Point>, Point) -> bool; 3] = [
+        let drops: [fn(Option<Point>, Point) -> bool; 4] = [
             |_, point| matches!(point, Point::Switch(_)),
             |_, point| matches!(point, Point::Proxy(_, _, Side::Server)),
-            |before, point| matches!((before, point), (Some(Point::Proxy(..)), Point::Interface(_, depth)) if depth > 0),
+            |before, point| matches!(before, Some(Point::Proxy(..))) && matches!(point, Point::Interface(..)),
+            |before, point| {
+                matches!(before, Some(Point::Interface(..))) && matches!(point, Point::Interface(..))
+            },
         ];
         for drop in drops {
             if canvas >= LEAST * slim.columns.len() {

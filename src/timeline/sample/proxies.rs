@@ -1,7 +1,7 @@
 //! Journeys through proxies, for the tests of this room and of those that draw it: placed and judged as real ones
 //! are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{
     Confidence, Direction, Endpoint, Evidence, EvidenceKind, Hop, Journey, MICROS, MILLIS, NodeId, Part,
@@ -88,11 +88,17 @@ impl Builder {
     }
 
     fn placed(self) -> Journey {
-        let (topology, clocks) = (topology(), clocks());
-        let now = self.started.plus(60_000 * MILLIS);
-        let world = World { topology: &topology, clocks: &clocks, lossy_nodes: &[], now };
-        Templates::embedded().place(Arc::new(self.trail), &world)
+        placed(self.trail)
     }
+}
+
+/// A trail as a journey.
+pub fn placed(trail: Trail) -> Journey {
+    static TEMPLATES: OnceLock<Templates> = OnceLock::new();
+    let (topology, clocks) = (topology(), clocks());
+    let now = trail.deadline.plus(60_000 * MILLIS);
+    let world = World { topology: &topology, clocks: &clocks, lossy_nodes: &[], now };
+    TEMPLATES.get_or_init(Templates::embedded).place(Arc::new(trail), &world)
 }
 
 /// From outside to HAProxy on kappa1 and from there, for sure, to Traefik on kappa2.

@@ -55,13 +55,13 @@ impl Extent {
     }
 
     /// A connection that was opened for this exchange, up to the first sighting that is followed.
-    pub(super) fn lead(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
+    pub(super) fn lead(&self, journey: &Journey, context: &Context<'_>) -> Option<Row<'static>> {
         let has_handshake = journey.trail.sightings.iter().any(|sighting| sighting.part == Part::Handshake);
         let word = if has_handshake { Word::Handshake } else { Word::Earlier };
         (self.lead > 0).then(|| around(context, word, self.lead, None))
     }
 
-    pub(super) fn tail(&self, journey: &Journey, context: &Context<'_>) -> Option<Row> {
+    pub(super) fn tail(&self, journey: &Journey, context: &Context<'_>) -> Option<Row<'static>> {
         let is_seen = journey.reply.iter().any(|visit| matches!(visit.state, State::Seen { .. }));
         let bar = (self.end <= self.span).then_some((self.last, self.end));
         (is_seen && self.end > self.last).then(|| around(context, Word::Rest, self.end - self.last, bar))
@@ -69,12 +69,12 @@ impl Extent {
 }
 
 /// A row for what is not followed; its time has a unit of its own, for it may be much longer than the way.
-fn around(context: &Context<'_>, word: Word, nanos: i64, bar: Option<(i64, i64)>) -> Row {
+fn around(context: &Context<'_>, word: Word, nanos: i64, bar: Option<(i64, i64)>) -> Row<'static> {
     Row {
-        mark: String::new(),
-        label: format!("{} {}", context.manner.word(word), duration(nanos, context.manner)),
-        node: String::new(),
-        point: String::new(),
+        mark: "".into(),
+        label: format!("{} {}", context.manner.word(word), duration(nanos, context.manner)).into(),
+        node: "".into(),
+        point: "".into(),
         direction: "",
         at: None,
         took: None,

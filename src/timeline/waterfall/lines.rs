@@ -1,5 +1,7 @@
 //! A waterfall at a certain width: which columns there is room for, and a line a row.
 
+use std::convert::Infallible;
+
 use super::{Row, Waterfall};
 use crate::timeline::bar::{Scale, Texture};
 use crate::timeline::line::text_width;
@@ -19,13 +21,21 @@ struct Columns {
     bar: usize,
 }
 
+/// What all lines of a waterfall are drawn on.
+struct Sheet {
+    columns: Columns,
+    scale: Scale,
+    beat: usize,
+    width: usize,
+}
+
 const NUMBER_WIDTH: usize = 8;
 const LEAST_BAR: usize = 16;
 
 impl Columns {
     /// Label, took and bar stay longest; `where` goes first, then `at`, then the bar.
-    fn new(waterfall: &Waterfall, context: &Context<'_>, width: usize) -> Columns {
-        let widest = |text: fn(&Row) -> &str| {
+    fn new(waterfall: &Waterfall<'_>, context: &Context<'_>, width: usize) -> Columns {
+        let widest = |text: for<'r> fn(&'r Row<'_>) -> &'r str| {
             waterfall.rows.iter().map(|row| text_width(text(row))).max().unwrap_or(0)
         };
         let mark = widest(|row| &row.mark).max(3);
@@ -61,19 +71,49 @@ impl Columns {
     }
 }
 
-impl Waterfall {
+impl Waterfall<'_> {
     /// The head line and the rows for `width` cells. `beat` moves what waits.
     pub fn lines(&self, context: &Context<'_>, width: usize, beat: usize) -> (Line, Vec<Line>) {
-        let columns = Columns::new(self, context, width);
-        let scale = Scale { span: self.span, width: columns.bar };
-        let head = self.head(context, &columns, scale, width);
-        let rows = self.all().map(|row| self.line(row, context, &columns, scale, beat, width)).collect();
+        let mut rows = Vec::with_capacity(self.rows.len() + 3);
+        let mut line = Line::new();
+        let collected: Result<(), Infallible> =
+            self.each_line(context, width, beat, &mut line, &mut |line| {
+                rows.push(line.clone());
+                Ok(())
+            });
+        let Ok(()) = collected;
+        let head = rows.remove(0);
         (head, rows)
     }
 
-    fn head(&self, context: &Context<'_>, columns: &Columns, scale: Scale, width: usize) -> Line {
+    /// Gives `sink` the head line and then the rows, each made in `line`.
+    ///
+    /// # Errors
+    /// What `sink` fails with.
+    pub fn each_line<E>(
+        &self,
+        context: &Context<'_>,
+        width: usize,
+        beat: usize,
+        line: &mut Line,
+        sink: &mut dyn FnMut(&Line) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let columns = Columns::new(self, context, width);
+        let scale = Scale { span: self.span, width: columns.bar };
+        let sheet = Sheet { columns, scale, beat, width };
+        line.clear();
+        self.draw_head(line, context, &sheet);
+        sink(line)?;
+        self.all().try_for_each(|row| {
+            line.clear();
+            self.draw(line, row, context, &sheet);
+            sink(line)
+        })
+    }
+
+    fn draw_head(&self, line: &mut Line, context: &Context<'_>, sheet: &Sheet) {
+        let Sheet { columns, scale, width, .. } = sheet;
         let manner = context.manner;
-        let mut line = Line::new();
         line.pad_to(columns.mark + 2);
         line.column(Tone::Head, manner.word(Word::Stage), columns.label, manner.ellipsis()).space(1);
         if columns.place != [0; 3] {
@@ -90,28 +130,19 @@ impl Waterfall {
         number(Word::Took, self.took, columns.took);
         if columns.bar > 0 {
             line.space(1);
-            scale.draw_axis(&mut line, manner);
+            scale.draw_axis(line, manner);
         }
-        line.truncate(width, "");
-        line
+        line.truncate(*width, "");
     }
 
-    fn line(
-        &self,
-        row: &Row,
-        context: &Context<'_>,
-        columns: &Columns,
-        scale: Scale,
-        beat: usize,
-        width: usize,
-    ) -> Line {
+    fn draw(&self, line: &mut Line, row: &Row<'_>, context: &Context<'_>, sheet: &Sheet) {
+        let Sheet { columns, scale, beat, width } = sheet;
         let ellipsis = context.manner.ellipsis();
         let text_tone = match row.tone {
             Tone::Bad => Tone::Bad,
             Tone::Dim | Tone::Faint => row.tone,
             _ => Tone::Plain,
         };
-        let mut line = Line::new();
         line.space(1).column(row.tone, &row.mark, columns.mark, ellipsis).space(1);
         line.column(text_tone, &row.label, columns.label, ellipsis).space(1);
         if columns.place != [0; 3] {
@@ -128,18 +159,17 @@ impl Waterfall {
         if let Some(bar) = row.bar.filter(|_| columns.bar > 0) {
             line.space(2);
             let origin = line.width();
-            scale.draw(&mut line, bar, context.manner, beat);
+            scale.draw(line, bar, context.manner, *beat);
             let hint = format!("{}{}", row.owner, context.manner.word(Word::OwnTime));
             let is_fit = line.width() + 1 + text_width(&hint) <= origin + columns.bar;
             if bar.texture == Texture::Own && is_fit {
                 line.space(1).push(Tone::Own, &hint);
             }
         }
-        line.truncate(width, ellipsis);
-        line
+        line.truncate(*width, ellipsis);
     }
 
-    fn took_text(&self, row: &Row, context: &Context<'_>) -> String {
+    fn took_text(&self, row: &Row<'_>, context: &Context<'_>) -> String {
         let Some(took) = row.took else { return String::new() };
         let mut out = String::with_capacity(12);
         if took.is_at_most {

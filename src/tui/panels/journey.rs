@@ -7,7 +7,7 @@ use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, path_name, verdict_line, verdict_mark,
 };
 use crate::timeline::words::Word;
-use crate::timeline::{Ladder, Line, Tone, Waterfall, evidence, packets};
+use crate::timeline::{Ladder, Line, Tone, Waterfall, evidence, packets, with_points};
 use crate::tui::paint::Canvas;
 use crate::tui::screen::{Body, Focus, Screen};
 
@@ -50,7 +50,8 @@ impl Screen {
         };
         let (head, rows, stop) = match body {
             Body::Waterfall => {
-                let waterfall = Waterfall::new(journey, &context, self.shows_skipped);
+                let whole = with_points(journey, &context);
+                let waterfall = Waterfall::new(&whole, &context, self.shows_skipped);
                 if waterfall.hidden > 0 {
                     let hidden = format!("{} {}", waterfall.hidden, self.manner.word(Word::SkippedHidden));
                     verdict.space(2).push(Tone::Faint, &hidden);

@@ -15,7 +15,7 @@ fuzz_target!(|input: (u8, &[u8])| {
             Head::Partial | Head::NotHttp => {}
         }
     }
-    let _ = tls::client_hello(bytes);
+    let _ = (tls::client_hello(bytes), tls::server_hello(bytes), tls::record_len(bytes));
 
     let (first, second) = bytes.split_at(usize::from(cut).min(bytes.len()));
     let (mut whole, mut parts) = (Chunks::default(), Chunks::default());

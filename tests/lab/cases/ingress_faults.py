@@ -64,7 +64,7 @@ def _(lab):
 def _(lab):
     healthy(lab)
     lab.drop("kappa1", "-d", VIP, chain="INPUT")
-    suffer(lab, expect("lost", "reply", "proxy", "kappa1"))
+    suffer(lab, expect("lost", "request", "proxy", "kappa1"))
 
 
 @case("ingress-fault-no-server", "HAProxy's only server refuses: 503 of its own", ingress=ONE_WAY)
