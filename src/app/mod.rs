@@ -5,10 +5,13 @@
 mod check;
 pub mod clock;
 mod demo;
+mod doctor;
+mod live;
 mod paths;
 pub mod pipeline;
 mod replay;
 mod report;
+mod rights;
 mod spool;
 mod staging;
 pub mod terminal;
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 
 pub use check::check_directory;
 
-use crate::config::{Config, ConfigError, Input, Look, Picture, Speed};
+use crate::config::{Config, ConfigError, Input, Live, Look, Picture, Speed};
 use crate::report::text::Layout;
 use crate::stages::Templates;
 
@@ -58,8 +61,25 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         Config::Check(check) => check::run(&check),
         Config::Paths { name, look } => write_out(paths::text(name.as_deref(), &look)?.as_bytes()),
         Config::Demo { look, picture } => demo::run(look, picture.as_ref()),
+        Config::Live(live) => run_live(&live),
+        Config::Record { capture, recording } => {
+            live::record(&capture, &recording)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Doctor => write_out(doctor::text().as_bytes()),
         Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
     }
+}
+
+/// Follows this node's packets, on the screen or in lines.
+fn run_live(settings: &Live) -> anyhow::Result<ExitCode> {
+    let Some(lines) = settings.headless else {
+        live::run_screen(settings, is_colour_wanted())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let stdout = io::stdout();
+    live::run_headless(settings, lines, layout(false), &mut stdout.lock())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Replays on the screen, or into a picture of it.

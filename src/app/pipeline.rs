@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
+use crate::capture::live::LiveSource;
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
@@ -27,6 +28,10 @@ const PREVIEW: usize = 4096;
 const PREVIEW_MOST: usize = 1 << 18;
 /// How long a growing file is left alone when it has nothing new.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The same of a capture: what it adds to the way of a packet to the screen.
+const LIVE_PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks at how sources stand.
+const STANDING: Duration = Duration::from_millis(200);
 /// How long open trails may have changed before a screen that follows them is told.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -35,12 +40,16 @@ pub enum Event<'a> {
     Change(Change),
     /// Everything that a batch had to say was said; also when a growing file had nothing new.
     Drained(&'a Correlator),
+    /// How captures under way stand.
+    Sources(&'a [SourceSummary]),
 }
 
 /// The recordings, surveyed and ready to be followed.
 pub struct Pipeline {
     reader: Reader,
     correlator: Correlator,
+    /// How long what has nothing new is left alone.
+    pause: Duration,
 }
 
 /// What is known when the last packet was followed.
@@ -56,11 +65,15 @@ pub struct Finished {
     pub counters: Counters,
 }
 
-/// A batch and the capture points that were found since the one before it.
+/// A batch and what was found since the one before it.
 #[derive(Default)]
 struct Parcel {
     batch: Batch,
     vantages: Vec<Vantage>,
+    /// Addresses of the nodes' own.
+    addresses: Vec<(Ip, NodeId)>,
+    /// Of captures under way, now and then: how they stand.
+    sources: Option<Vec<SourceSummary>>,
 }
 
 impl Pipeline {
@@ -75,7 +88,23 @@ impl Pipeline {
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
-        Ok(Pipeline { reader, correlator })
+        add_addresses(&mut correlator, reader.addresses());
+        Ok(Pipeline { reader, correlator, pause: PAUSE })
+    }
+
+    /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
+    /// the nodes', and which way packets go.
+    ///
+    /// # Errors
+    /// When what is known of the cluster does not fit the captures.
+    pub fn follow(live: Vec<LiveSource>, input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
+        let reader = Reader::follow(live, &input.options)?;
+        let mut survey = Survey::new(reader.nodes().to_vec());
+        survey.give_ranges(input.pod_ranges.clone(), input.service_ranges.clone());
+        for (node, ahead_ns) in given_clocks(reader.nodes(), &input.clocks)? {
+            survey.give_clock(node, ahead_ns);
+        }
+        Ok(Pipeline { reader, correlator: Correlator::new(survey, limits), pause: LIVE_PAUSE })
     }
 
     /// Follows every packet. `sink` takes what comes out and may end it early.
@@ -83,11 +112,11 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator } = self;
+        let Pipeline { reader, mut correlator, pause } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader, pause).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, sink);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -119,6 +148,20 @@ fn watched_until(sources: &[SourceSummary], clocks: &Clocks, last_packet: Timest
 fn add_names(correlator: &mut Correlator, names: &BTreeMap<Ip, String>) {
     for (&ip, name) in names {
         correlator.add_name(ip, name);
+    }
+}
+
+fn add_addresses(correlator: &mut Correlator, addresses: &[(Ip, NodeId)]) {
+    for &(ip, node) in addresses {
+        correlator.add_node_address(ip, node);
+    }
+}
+
+/// Lets the time go on up to which all sources were watched, also where no packet came.
+fn advance(correlator: &mut Correlator, sources: &[SourceSummary]) {
+    let watched = sources.iter().filter_map(|source| source.node.zip(source.ended));
+    if let Some((node, time)) = watched.min_by_key(|&(_, time)| time) {
+        correlator.advance(node, time);
     }
 }
 
@@ -184,9 +227,17 @@ fn follow(
             vantages.append(&mut parcel.vantages);
             correlator.extend_vantages(&vantages);
         }
+        add_addresses(correlator, &parcel.addresses);
+        parcel.addresses.clear();
         for packet in &parcel.batch.packets {
             correlator.handle_packet(packet, parcel.batch.payload(packet));
             if drain(correlator, sink).is_break() {
+                return;
+            }
+        }
+        if let Some(sources) = parcel.sources.take() {
+            advance(correlator, &sources);
+            if sink(Event::Sources(&sources)).is_break() {
                 return;
             }
         }
@@ -221,6 +272,9 @@ struct Reading {
     /// Of the latest read: which of its frames, and why.
     latest_stops: Vec<(usize, Stop)>,
     known_vantages: usize,
+    known_addresses: usize,
+    pause: Duration,
+    looked: Stopwatch,
 }
 
 /// What the reading thread leaves.
@@ -230,8 +284,16 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader) -> Reading {
-        Reading { reader, stops: Vec::new(), latest_stops: Vec::new(), known_vantages: 0 }
+    fn new(reader: Reader, pause: Duration) -> Reading {
+        Reading {
+            known_vantages: 0,
+            known_addresses: reader.addresses().len(),
+            reader,
+            stops: Vec::new(),
+            latest_stops: Vec::new(),
+            pause,
+            looked: Stopwatch::start(),
+        }
     }
 
     /// Reads to the end, or until nobody takes any more.
@@ -242,22 +304,34 @@ impl Reading {
             let vantages = self.reader.vantages();
             parcel.vantages.extend_from_slice(&vantages[self.known_vantages..]);
             self.known_vantages = vantages.len();
+            let addresses = self.reader.addresses();
+            parcel.addresses.extend_from_slice(&addresses[self.known_addresses..]);
+            self.known_addresses = addresses.len();
+            if progress == Progress::Waiting && self.looked.elapsed() >= STANDING {
+                self.looked = Stopwatch::start();
+                parcel.sources = Some(self.summaries());
+            }
             if full.send(parcel).is_err() {
                 break;
             }
             match progress {
                 Progress::More => {}
-                Progress::Waiting => clock::wait(PAUSE),
+                Progress::Waiting => clock::wait(self.pause),
                 Progress::End => break,
             }
         }
+        Ok(Read { sources: self.summaries(), names: self.reader.names().clone() })
+    }
+
+    /// What came of each source so far, with what decoding made of it.
+    fn summaries(&self) -> Vec<SourceSummary> {
         let mut sources = self.reader.summaries();
         for (source, stops) in sources.iter_mut().zip(&self.stops) {
             source.not_understood += stops.total();
             source.reasons.extend(stops.reasons());
             source.reasons.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         }
-        Ok(Read { sources, names: self.reader.names().clone() })
+        sources
     }
 
     /// Fills a batch.
@@ -283,7 +357,7 @@ impl Reading {
 }
 
 /// Nodes of sources that lost or spoiled packets.
-fn lossy(sources: &[SourceSummary]) -> Vec<NodeId> {
+pub(super) fn lossy(sources: &[SourceSummary]) -> Vec<NodeId> {
     let lossy = sources.iter().filter(|source| source.dropped.unwrap_or(0) > 0 || source.damaged > 0);
     let mut nodes: Vec<NodeId> = lossy.filter_map(|source| source.node).collect();
     nodes.sort_unstable();

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::app::pipeline::{Event, Finished, Pipeline};
+use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
-use crate::model::{Change, Clocks, Timestamp, Topology, Trail};
+use crate::model::{Change, Clocks, NodeId, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
@@ -36,16 +36,34 @@ pub(super) fn run(
     let templates = templates(look.templates.as_deref())?;
     // What cannot be used is told before the terminal is taken.
     let pipeline = Pipeline::open(input, Limits::SCREEN)?;
-    let news = start(pipeline, templates);
+    match picture {
+        Some(picture) => {
+            terminal::paint(settings(speed, look, is_coloured), &start(pipeline, templates), picture)
+        }
+        None => show(pipeline, templates, speed, look, is_coloured),
+    }
+}
+
+/// Plays on the screen what comes of `pipeline`, recorded or live.
+///
+/// # Errors
+/// When there is no terminal.
+pub(super) fn show(
+    pipeline: Pipeline,
+    templates: Templates,
+    speed: config::Speed,
+    look: &Look,
+    is_coloured: bool,
+) -> anyhow::Result<()> {
+    terminal::show(settings(speed, look, is_coloured), &start(pipeline, templates))
+}
+
+fn settings(speed: config::Speed, look: &Look, is_coloured: bool) -> Settings {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    let settings = Settings { manner: look.manner, is_coloured, speed };
-    match picture {
-        Some(picture) => terminal::paint(settings, &news, picture),
-        None => terminal::show(settings, &news),
-    }
+    Settings { manner: look.manner, is_coloured, speed }
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the
@@ -76,6 +94,7 @@ struct Telling {
     /// As last told.
     world: (Arc<Topology>, Arc<Clocks>),
     first: Option<Timestamp>,
+    lossy_nodes: Vec<NodeId>,
 }
 
 impl Telling {
@@ -88,6 +107,7 @@ impl Telling {
             order: VecDeque::new(),
             world: Default::default(),
             first: None,
+            lossy_nodes: Vec::new(),
         }
     }
 
@@ -95,6 +115,10 @@ impl Telling {
         match event {
             Event::Change(change) => self.fresh.push(change),
             Event::Drained(correlator) => return self.tell(correlator),
+            Event::Sources(sources) => {
+                self.lossy_nodes = lossy(sources);
+                return self.send(vec![News::Sources(sources.to_vec())]);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -118,7 +142,8 @@ impl Telling {
 
     /// Places what is fresh; of several revisions of a trail the last.
     fn place_fresh(&mut self, now: Timestamp, news: &mut Vec<News>) {
-        let world = World { topology: &self.world.0, clocks: &self.world.1, lossy_nodes: &[], now };
+        let world =
+            World { topology: &self.world.0, clocks: &self.world.1, lossy_nodes: &self.lossy_nodes, now };
         let mut places: HashMap<u64, usize> = HashMap::new();
         for change in self.fresh.drain(..) {
             match change {

@@ -7,6 +7,7 @@ use crate::capture::discover::{Candidate, unreadable};
 use crate::capture::format::Interface;
 use crate::capture::input::{Input, Stream};
 use crate::capture::link;
+use crate::capture::live::Lost;
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath};
 use crate::model::{Ip, NodeId, Role, VantageId};
@@ -25,6 +26,8 @@ pub(super) struct Origin {
     pub(super) follow: bool,
     /// How much is read at a time.
     pub(super) chunk: usize,
+    /// Of a live capture: what did not get here.
+    pub(super) lost: Option<Lost>,
 }
 
 impl Origin {
@@ -35,6 +38,12 @@ impl Origin {
             (None, SourcePath::Bundled { bytes, .. }) => Input::new(*bytes, self.chunk),
             (None, SourcePath::Stdin) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// What the capture lost: `told` by its counts, and what did not get here.
+    pub(super) fn lost_with(&self, told: Option<u64>) -> Option<u64> {
+        let lost = self.lost.as_ref().map(Lost::count);
+        told.into_iter().chain(lost).reduce(u64::saturating_add)
     }
 
     pub(super) fn error(&self, cause: io::Error) -> CaptureError {
@@ -54,6 +63,7 @@ pub(super) struct Context<'a> {
     pub(super) node_name: &'a str,
     pub(super) vantages: &'a mut Vantages,
     pub(super) names: &'a mut BTreeMap<Ip, String>,
+    pub(super) addresses: &'a mut Vec<(Ip, NodeId)>,
 }
 
 impl Context<'_> {
@@ -66,7 +76,11 @@ impl Context<'_> {
             .or_else(|| self.options.mapped(self.node_name, interface.number))
             .or_else(|| of_file.as_deref().filter(|_| interface.number == 0));
         match name {
-            Some(name) => self.vantages.named(self.origin.node, name, self.options.role(name)),
+            Some(name) => {
+                let role = self.options.role(name).or(interface.told.role);
+                self.keep_addresses(&interface.told.addresses, role);
+                self.vantages.named(self.origin.node, name, role)
+            }
             None => self.vantages.unnamed(self.origin.node, stem, interface.number),
         }
     }
@@ -85,6 +99,19 @@ impl Context<'_> {
             None => format!("if{index}"),
         };
         self.vantages.named(self.origin.node, &name, self.options.role(&name).or(role_of_kind))
+    }
+
+    /// Keeps a node's own addresses. A pod's interface has none but for the node's side of it.
+    fn keep_addresses(&mut self, addresses: &[Ip], role: Option<Role>) {
+        if matches!(role, None | Some(Role::Workload)) {
+            return;
+        }
+        for &ip in addresses {
+            let told = (ip, self.origin.node);
+            if self.addresses.len() < MOST_NAMES && !self.addresses.contains(&told) {
+                self.addresses.push(told);
+            }
+        }
     }
 
     /// Keeps names of addresses; the first for an address stays.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::capture::format::{Detected, Format};
+use crate::capture::format::{Detected, Format, Step};
 use crate::capture::input::{Fill, Input};
 use crate::capture::naming::{FileName, looks_like_capture, printable};
 use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
@@ -70,6 +70,19 @@ fn stdin(spec: &SourceSpec) -> Candidate {
     }
 }
 
+/// A capture that is under way.
+pub(super) fn live(node: &str, display: &str) -> Candidate {
+    Candidate {
+        node: printable(node),
+        path: SourcePath::Stdin,
+        display: printable(display),
+        interface: None,
+        stem: display.to_owned(),
+        is_regular: false,
+        is_named: true,
+    }
+}
+
 fn bundled(spec: &SourceSpec, name: &str, options: &Options) -> Candidate {
     let file = FileName::of(Path::new(name), options);
     Candidate {
@@ -85,8 +98,9 @@ fn bundled(spec: &SourceSpec, name: &str, options: &Options) -> Candidate {
 
 fn file(spec: &SourceSpec, path: &Path, metadata: &Metadata, is_named: bool, options: &Options) -> Candidate {
     let name = FileName::of(path, options);
+    let told = || told_node(path).filter(|_| metadata.is_file());
     Candidate {
-        node: spec.node.as_deref().map_or(name.node, printable),
+        node: spec.node.as_deref().map(printable).or_else(told).unwrap_or(name.node),
         path: SourcePath::File(path.to_owned()),
         display: display(path),
         interface: name.interface,
@@ -126,6 +140,28 @@ fn begins_like_capture(path: &Path) -> bool {
             Detected::Other(_) => return false,
             Detected::Need if !matches!(input.fill(0, 0), Fill::More) => return false,
             Detected::Need => {}
+        }
+    }
+}
+
+/// The node that a recording says it is from, before its first packet.
+fn told_node(path: &Path) -> Option<String> {
+    let mut input = Input::open_file(path, false, SNIFF).ok()?;
+    let (mut format, mut position) = loop {
+        match Format::detect(input.from(0)) {
+            Detected::Format(format, header) => break (format, header as u64),
+            Detected::Need if matches!(input.fill(0, 0), Fill::More) => {}
+            Detected::Need | Detected::Other(_) => return None,
+        }
+    };
+    loop {
+        match format.step(input.from(position)) {
+            Step::Described { len } | Step::Skip { len } => position += len as u64,
+            Step::Need if matches!(input.fill(position, position), Fill::More) => continue,
+            _ => return None,
+        }
+        if let Some(node) = format.interfaces().last().and_then(|interface| interface.told.node.clone()) {
+            return Some(node);
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::capture::link::LinkType;
 use crate::capture::pcap::Pcap;
 use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::Damage;
-use crate::model::{Direction, Timestamp};
+use crate::model::{Direction, Ip, Role, Timestamp};
 
 /// The largest packet that is believed after damage; libpcap's MAXIMUM_SNAPLEN.
 pub(super) const LONGEST_PACKET: usize = 262_144;
@@ -33,6 +33,16 @@ pub(super) struct Interface {
     /// Packets are cut to this many bytes; 0 for no limit.
     pub(super) snaplen: u32,
     pub(super) clock: Clock,
+    pub(super) told: Told,
+}
+
+/// What a recording of hopline's own says of an interface beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Told {
+    pub(super) node: Option<String>,
+    pub(super) role: Option<Role>,
+    /// The interface's own addresses; other programs write them as well.
+    pub(super) addresses: Vec<Ip>,
 }
 
 /// How an interface's time stamps are counted.

@@ -35,11 +35,14 @@ pub(super) enum LinkType {
 }
 
 impl LinkType {
+    /// The number of LINUX_SLL2 in files.
+    pub(super) const SLL2: u16 = 276;
+
     pub(super) const fn from_number(number: u16) -> LinkType {
         match number {
             1 => LinkType::Ethernet,
             113 => LinkType::Sll,
-            276 => LinkType::Sll2,
+            Self::SLL2 => LinkType::Sll2,
             // 12 and 14 are what some systems call raw IP internally; 101 is its number in files.
             12 | 14 | 101 | 228 | 229 => LinkType::Raw,
             0 | 108 => LinkType::Loop,

@@ -9,6 +9,7 @@
 //!
 //! This room never parses above the link layer.
 
+mod blocks;
 mod context;
 mod discover;
 mod error;
@@ -16,6 +17,7 @@ mod fields;
 mod format;
 mod input;
 mod link;
+pub mod live;
 mod naming;
 mod options;
 mod pcap;

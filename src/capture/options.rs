@@ -132,7 +132,7 @@ impl Options {
 }
 
 /// Whether `text` matches `glob`, in which `*` is any run of characters and `?` any one.
-fn matches(glob: &str, text: &str) -> bool {
+pub(super) fn matches(glob: &str, text: &str) -> bool {
     let (glob, text) = (glob.as_bytes(), text.as_bytes());
     let (mut at, mut from) = (0, 0);
     // Where to go on after the latest `*` should it have to take one byte more.

@@ -1,7 +1,7 @@
 //! The pcap format: `pcap-savefile(5)`, and the variants that are in use.
 
 use crate::capture::format::{
-    Clock, Detected, Format, Found, Interface, LONGEST_PACKET, Order, Record, Step,
+    Clock, Detected, Format, Found, Interface, LONGEST_PACKET, Order, Record, Step, Told,
 };
 use crate::capture::link::LinkType;
 use crate::model::Direction;
@@ -42,6 +42,7 @@ impl Pcap {
             name: None,
             snaplen,
             clock: Clock::decimal(if fraction == 1_000_000 { 6 } else { 9 }),
+            told: Told::default(),
         };
         Detected::Format(
             Format::Pcap(Pcap { order, header, fraction, interface, latest_second: None }),

@@ -3,11 +3,11 @@
 use hashbrown::HashMap;
 
 use crate::capture::fields::Fields;
-use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Unit};
+use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Told, Unit};
 use crate::capture::link::LinkType;
 use crate::capture::naming::printable;
 use crate::capture::tally::Damage;
-use crate::model::{Direction, Ip, SECONDS, Timestamp};
+use crate::model::{Direction, Ip, Role, SECONDS, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -29,6 +29,8 @@ const LARGEST_BLOCK: usize = 16 << 20;
 const LARGEST_CREDIBLE: usize = LONGEST_PACKET + 4096;
 /// Described interfaces that are kept, of one section and of all together.
 const MOST_INTERFACES: usize = 16_384;
+/// Addresses of one interface that are kept.
+const MOST_ADDRESSES: usize = 256;
 /// Names that are kept.
 const MOST_NAMES: usize = 65_536;
 
@@ -200,11 +202,14 @@ impl Pcapng {
             name: None,
             snaplen,
             clock: Clock::decimal(6),
+            told: Told::default(),
         };
         let mut offset_seconds = 0_i64;
         for (code, value) in Fields::new(self.order, &body[8..]) {
             match (code, value) {
                 (2, name) if !name.is_empty() => interface.name = Some(text(name)),
+                (3, description) => interface.told.describe(&text(description)),
+                (4 | 5, address) => interface.told.add_address(address),
                 (9, &[resolution]) => interface.clock = clock(resolution),
                 (14, value) => offset_seconds = self.order.u64_at(value, 0).unwrap_or_default() as i64,
                 _ => {}
@@ -376,6 +381,31 @@ impl Pcapng {
             }
         }
         Ok(())
+    }
+}
+
+impl Told {
+    /// Reads `node=kappa1 role=uplink`; other programs' descriptions say neither.
+    fn describe(&mut self, description: &str) {
+        for part in description.split(' ') {
+            match part.split_once('=') {
+                Some(("node", node)) if !node.is_empty() => self.node = Some(node.to_owned()),
+                Some(("role", role)) => self.role = Role::from_name(role),
+                _ => {}
+            }
+        }
+    }
+
+    /// `if_IPv4addr` (address and mask) or `if_IPv6addr` (address and prefix length).
+    fn add_address(&mut self, value: &[u8]) {
+        let ip = match (value.len(), value.first_chunk::<4>(), value.first_chunk::<16>()) {
+            (8, Some(&v4), _) => Ip::v4(v4),
+            (17, _, Some(&v6)) => Ip::v6(v6),
+            _ => return,
+        };
+        if self.addresses.len() < MOST_ADDRESSES {
+            self.addresses.push(ip);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use crate::capture::context::{Context, Origin};
 use crate::capture::discover::{self, Candidate};
 use crate::capture::input::Stream;
+use crate::capture::live::LiveSource;
 use crate::capture::source::{Head, Source};
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
@@ -56,6 +57,7 @@ struct Common {
     nodes: Vec<String>,
     vantages: Vantages,
     names: BTreeMap<Ip, String>,
+    addresses: Vec<(Ip, NodeId)>,
     /// By the index of their source.
     origins: Vec<Origin>,
 }
@@ -69,6 +71,7 @@ impl Common {
             node_name: &self.nodes[usize::from(origin.node.0)],
             vantages: &mut self.vantages,
             names: &mut self.names,
+            addresses: &mut self.addresses,
         }
     }
 }
@@ -81,11 +84,38 @@ impl Reader {
     /// turn out to be no recordings are an error only if there is no other.
     pub fn open(specs: &[SourceSpec], options: &Options) -> Result<Reader, CaptureError> {
         let candidates = discover::candidates(specs, options)?;
-        let mut nodes: Vec<String> = candidates.iter().map(|candidate| candidate.node.clone()).collect();
-        nodes.sort();
-        nodes.dedup();
+        let nodes = nodes(&candidates);
         refuse_unknown_nodes(options, &nodes)?;
         let origins = origins(candidates, &nodes, options)?;
+        Reader::new(nodes, origins, options)
+    }
+
+    /// Reads live captures, which have not given a byte yet.
+    ///
+    /// # Errors
+    /// A map of interfaces that names a node which is not there.
+    pub fn follow(live: Vec<LiveSource>, options: &Options) -> Result<Reader, CaptureError> {
+        let candidates: Vec<Candidate> =
+            live.iter().map(|live| discover::live(&live.node, &live.display)).collect();
+        let nodes = nodes(&candidates);
+        refuse_unknown_nodes(options, &nodes)?;
+        let mut origins = Vec::with_capacity(live.len());
+        for (place, (candidate, live)) in candidates.into_iter().zip(live).enumerate() {
+            origins.push(Origin {
+                node: node_id(&nodes, &candidate.node),
+                place: place as u16,
+                candidate,
+                stream: Some(Stream::new(live.bytes)),
+                follow: true,
+                chunk: LARGEST_CHUNK,
+                lost: Some(live.lost),
+            });
+        }
+        origins.sort_by_key(|origin| origin.node);
+        Reader::new(nodes, origins, options)
+    }
+
+    fn new(nodes: Vec<String>, origins: Vec<Origin>, options: &Options) -> Result<Reader, CaptureError> {
         let mut named: Vec<usize> = (0..origins.len()).collect();
         named.sort_by_key(|&index| origins[index].place);
         let mut reader = Reader {
@@ -96,6 +126,7 @@ impl Reader {
                 nodes,
                 vantages: Vantages::default(),
                 names: BTreeMap::new(),
+                addresses: Vec::new(),
                 origins,
             },
             named,
@@ -121,6 +152,11 @@ impl Reader {
     /// Names that the recordings give for addresses (pcapng name resolution blocks), as far as read.
     pub const fn names(&self) -> &BTreeMap<Ip, String> {
         &self.common.names
+    }
+
+    /// Addresses of the nodes' own that the recordings tell of, as far as read. The list only grows.
+    pub fn addresses(&self) -> &[(Ip, NodeId)] {
+        &self.common.addresses
     }
 
     /// Gives the first `per_source` frames of each source, one source after the other. [`read`](Reader::read) gives
@@ -287,6 +323,18 @@ fn refuse_unknown_nodes(options: &Options, nodes: &[String]) -> Result<(), Captu
     }
 }
 
+/// The nodes of all sources, sorted.
+fn nodes(candidates: &[Candidate]) -> Vec<String> {
+    let mut nodes: Vec<String> = candidates.iter().map(|candidate| candidate.node.clone()).collect();
+    nodes.sort();
+    nodes.dedup();
+    nodes
+}
+
+fn node_id(nodes: &[String], name: &String) -> NodeId {
+    NodeId(nodes.binary_search(name).unwrap_or_default() as u16)
+}
+
 /// Sorts the sources so that nothing but their place in the summaries depends on how they were named.
 fn origins(
     candidates: Vec<Candidate>,
@@ -304,14 +352,14 @@ fn origins(
                 Some(Stream::new(File::open(path).map_err(|cause| discover::unreadable(path, cause))?))
             }
         };
-        let node = nodes.binary_search(&candidate.node).unwrap_or_default();
         origins.push(Origin {
-            node: NodeId(node as u16),
+            node: node_id(nodes, &candidate.node),
             place: place as u16,
             candidate,
             stream,
             follow: options.follow,
             chunk,
+            lost: None,
         });
     }
     origins.sort_by(|one, other| {

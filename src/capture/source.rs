@@ -166,6 +166,7 @@ impl Source {
         let (bytes, block) = stored.map_or((&[][..], None), |(bytes, block)| (bytes, Some(block)));
         let header = link::header(interface.link, bytes);
         let vantage = match header.device {
+            _ if interface.vantage.is_some() => interface.vantage,
             Some((index, arphrd)) => self.devices.get(&index).copied().or_else(|| {
                 let new = context.device(index, arphrd);
                 self.devices.extend(new.map(|vantage| (index, vantage)));
@@ -224,7 +225,7 @@ impl Source {
             reasons,
             damaged: self.tally.damaged(),
             damage: self.tally.sentences(self.input.is_packed()),
-            dropped: pcapng.and_then(Pcapng::lost),
+            dropped: origin.lost_with(pcapng.and_then(Pcapng::lost)),
             ended: pcapng.and_then(Pcapng::ended),
         }
     }
@@ -388,7 +389,8 @@ impl Source {
                 _ => None,
             };
             let vantage = match interface.link {
-                LinkType::Sll2 | LinkType::Netlink | LinkType::Unsupported(_) => None,
+                LinkType::Netlink | LinkType::Unsupported(_) => None,
+                LinkType::Sll2 if interface.name.as_deref().is_none_or(|name| name == "any") => None,
                 _ => context.interface(interface),
             };
             self.interfaces.push(InterfaceUse { link: interface.link, vantage, refusal });

@@ -16,6 +16,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Subcommands {
+    /// Capture this node's uplink and pods, and follow their packets as they come
+    Live(LiveArguments),
+    /// Capture into a file, without a screen
+    Record(RecordArguments),
     /// Draw recordings on the screen
     Replay(ReplayArguments),
     /// Write timelines without a screen
@@ -26,6 +30,84 @@ pub(super) enum Subcommands {
     Demo(DemoArguments),
     /// List the path templates and their stages, or draw one
     Paths(PathsArguments),
+    /// Say what works here, and if not, why and what to do
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LiveArguments {
+    #[command(flatten)]
+    pub(super) capture: CaptureArguments,
+    /// Write what is captured to a pcapng file as well
+    #[arg(long, value_name = "FILE")]
+    pub(super) write: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) ring: RingArguments,
+    /// No screen: a line for each journey as it ends
+    #[arg(long)]
+    pub(super) headless: bool,
+    /// What the lines are: `text` for people, `json` for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text", requires = "headless")]
+    pub(super) format: FormatArgument,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecordArguments {
+    #[command(flatten)]
+    pub(super) capture: CaptureArguments,
+    /// The pcapng file to write
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) write: PathBuf,
+    #[command(flatten)]
+    pub(super) ring: RingArguments,
+}
+
+/// What is captured, and what is known of it.
+#[derive(Debug, Args)]
+pub(super) struct CaptureArguments {
+    /// Interfaces to capture, in place of bond1, cali* and, for node addresses, lo; `*` and `?` as in a shell
+    #[arg(short = 'i', long = "interface", value_name = "GLOB")]
+    pub(super) interface: Vec<String>,
+    /// Only packets that fit, in the syntax of pcap-filter(7)
+    #[arg(long, value_name = "BPF")]
+    pub(super) filter: Option<String>,
+    /// Bytes kept of each packet
+    #[arg(long, value_name = "BYTES", default_value_t = 512, value_parser = clap::value_parser!(u32).range(96..=262_144))]
+    pub(super) snaplen: u32,
+    /// The kernel's buffer for packets on their way
+    #[arg(long, value_name = "SIZE", default_value = "64MB")]
+    pub(super) buffer: String,
+    /// End after this time, as in `30s` or `10m`
+    #[arg(long, value_name = "TIME")]
+    pub(super) duration: Option<String>,
+    /// This node's name; the host's without it
+    #[arg(long, value_name = "NODE", env = "NODE_NAME", hide_env_values = true)]
+    pub(super) name: Option<String>,
+    /// Interfaces that are uplinks, in place of `bond1`
+    #[arg(long, value_name = "GLOB")]
+    pub(super) uplink: Vec<String>,
+    /// Interfaces that lead to pods, in place of `cali*`
+    #[arg(long, value_name = "GLOB")]
+    pub(super) workload: Vec<String>,
+    /// Addresses of pods, where they are known, as in `10.244.0.0/16`
+    #[arg(long, value_name = "CIDR")]
+    pub(super) pod_cidr: Vec<String>,
+    /// Addresses of Services, where they are known
+    #[arg(long, value_name = "CIDR")]
+    pub(super) service_cidr: Vec<String>,
+}
+
+/// A recording in several files.
+#[derive(Debug, Args)]
+pub(super) struct RingArguments {
+    /// Begin a new file at this size or after this time, as in `100MB` or `10m`
+    #[arg(long, value_name = "SIZE|TIME", requires = "write")]
+    pub(super) rotate: Option<String>,
+    /// Keep only so many of the files
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) keep: Option<u32>,
 }
 
 #[derive(Debug, Args)]

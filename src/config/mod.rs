@@ -8,19 +8,21 @@ mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use ipnet::IpNet;
 
 use crate::capture;
+use crate::capture::live::Recording;
 use crate::model::ProxyAddress;
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use values::source;
 
 use arguments::{
-    Arguments, FormatArgument, InputArguments, LanguageArgument, LookArguments, PictureArguments,
-    ReportArguments, Subcommands,
+    Arguments, CaptureArguments, FormatArgument, InputArguments, LanguageArgument, LiveArguments,
+    LookArguments, PictureArguments, ReportArguments, RingArguments, Subcommands,
 };
 
 /// What the program is to do, checked.
@@ -31,6 +33,42 @@ pub enum Config {
     Check(Check),
     Demo { look: Look, picture: Option<Picture> },
     Paths { name: Option<String>, look: Look },
+    Live(Live),
+    Record { capture: Capture, recording: Recording },
+    Doctor,
+}
+
+/// What is captured on this node.
+#[derive(Debug)]
+pub struct Capture {
+    /// The node's name; the host's where there is none.
+    pub name: Option<String>,
+    /// Globs of interfaces; none for those that every node has.
+    pub globs: Vec<String>,
+    pub filter: Option<String>,
+    /// Bytes kept of each packet.
+    pub snaplen: u32,
+    /// The kernel's buffer, in bytes.
+    pub buffer: usize,
+    pub duration: Option<Duration>,
+    /// What is known of the cluster; it has no sources.
+    pub input: Input,
+}
+
+#[derive(Debug)]
+pub struct Live {
+    pub capture: Capture,
+    pub recording: Option<Recording>,
+    /// Lines instead of a screen.
+    pub headless: Option<Lines>,
+    pub look: Look,
+}
+
+/// What a line for a journey is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    Text,
+    Json,
 }
 
 /// What to read and what is known of it.
@@ -112,10 +150,13 @@ impl Config {
         let raw = Arguments::try_parse_from(arguments).map_err(|error| usage_error(&error))?;
         let look = |raw| look(raw, locale);
         Ok(match raw.command {
-            None => return Err(ConfigError::Unusable(
-                "nothing to do: there is no live capture yet; try `hopline demo` or `hopline replay FILE`"
-                    .to_owned(),
-            )),
+            None => return Config::from_arguments(["hopline", "live"].map(OsString::from), locale),
+            Some(Subcommands::Live(raw)) => Config::Live(live(raw, locale)?),
+            Some(Subcommands::Record(raw)) => Config::Record {
+                capture: captured(raw.capture)?,
+                recording: recording(raw.write, &raw.ring)?,
+            },
+            Some(Subcommands::Doctor) => Config::Doctor,
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -134,6 +175,54 @@ impl Config {
             Some(Subcommands::Paths(raw)) => Config::Paths { name: raw.name, look: look(raw.look)? },
         })
     }
+}
+
+fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
+    let recording = match raw.write {
+        Some(path) => Some(recording(path, &raw.ring)?),
+        None => None,
+    };
+    let lines = match raw.format {
+        FormatArgument::Text => Lines::Text,
+        FormatArgument::Json => Lines::Json,
+    };
+    Ok(Live {
+        capture: captured(raw.capture)?,
+        recording,
+        headless: raw.headless.then_some(lines),
+        look: look(raw.look, locale)?,
+    })
+}
+
+fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
+    let usual = capture::Options::default();
+    let options = capture::Options {
+        uplinks: values::globs(raw.uplink, usual.uplinks),
+        workloads: values::globs(raw.workload, usual.workloads),
+        ..capture::Options::default()
+    };
+    Ok(Capture {
+        name: raw.name.map(values::node).transpose()?,
+        globs: raw.interface,
+        filter: raw.filter,
+        snaplen: raw.snaplen,
+        buffer: values::buffer(&raw.buffer)?,
+        duration: raw.duration.as_deref().map(values::span).transpose()?,
+        input: Input {
+            options,
+            pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
+            service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+            ..Input::default()
+        },
+    })
+}
+
+fn recording(path: PathBuf, ring: &RingArguments) -> Result<Recording, ConfigError> {
+    Ok(Recording {
+        path,
+        rotate: ring.rotate.as_deref().map(values::rotate).transpose()?,
+        keep: ring.keep.map(|keep| keep as usize),
+    })
 }
 
 fn picture(raw: PictureArguments) -> Result<Option<Picture>, ConfigError> {
@@ -239,8 +328,14 @@ mod tests {
     #[test]
     fn a_wrong_argument_is_refused_in_one_line_that_says_what_to_try() {
         for (line, part) in [
-            ("", "hopline demo"),
-            ("live", "hopline --help"),
+            ("live|--format|json", "--headless"),
+            ("live|--snaplen|12", "96"),
+            ("live|--buffer|much", "64MB"),
+            ("live|--duration|30", "30s"),
+            ("live|--name|a b", "letters"),
+            ("live|--keep|3", "--rotate"),
+            ("record", "--write"),
+            ("record|--write|x.pcapng|--rotate|100", "100MB"),
             ("report", "[NODE=]FILE"),
             ("report|x.pcap|--format|pdf", "text, json"),
             ("report|=x.pcap", "node"),

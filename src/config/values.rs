@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use ipnet::IpNet;
 
 use super::{ConfigError, Speed};
+use crate::capture::live::Rotate;
 use crate::capture::{IfMapEntry, SourcePath, SourceSpec};
 use crate::model::{Ip, Proxy, ProxyAddress};
 use crate::timeline::filter;
@@ -137,4 +138,60 @@ pub(super) fn speed(text: &str) -> Result<Speed, ConfigError> {
         Some(times) => Ok(Speed::Times(times)),
         None => unusable(format!("--speed {text}: want max, or times the recorded speed: 1x, 10x, 0.5x")),
     }
+}
+
+/// Reads `64MB`, `512kB`, `1GB` or a number of bytes; units are powers of 1000, and of 1024 as in `64MiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit {
+        "" | "B" => 1,
+        "k" | "kB" | "KB" => 1000,
+        "KiB" => 1 << 10,
+        "M" | "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "G" | "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|&bytes| bytes > 0)
+}
+
+/// Reads a duration with a unit, more than 0; in nanoseconds.
+fn nanos(text: &str) -> Option<i64> {
+    filter::duration(text).filter(|&nanos| nanos > 0)
+}
+
+/// Reads the size of the kernel's buffer.
+pub(super) fn buffer(text: &str) -> Result<usize, ConfigError> {
+    // libpcap takes an int.
+    match bytes(text).filter(|bytes| (1 << 16..=2_000_000_000).contains(bytes)) {
+        Some(bytes) => Ok(bytes as usize),
+        None => unusable(format!("--buffer {text}: want a size from 64KiB to 2GB, as in 64MB")),
+    }
+}
+
+/// Reads `--duration`.
+pub(super) fn span(text: &str) -> Result<std::time::Duration, ConfigError> {
+    match nanos(text) {
+        Some(nanos) => Ok(std::time::Duration::from_nanos(nanos as u64)),
+        None => unusable(format!("--duration {text}: want a time with a unit, as in 30s or 10m")),
+    }
+}
+
+/// Reads `--rotate`: a size or a time.
+pub(super) fn rotate(text: &str) -> Result<Rotate, ConfigError> {
+    let size = bytes(text).filter(|_| !text.ends_with(|last: char| last.is_ascii_digit())).map(Rotate::Bytes);
+    match size.or_else(|| nanos(text).map(Rotate::After)) {
+        Some(rotate) => Ok(rotate),
+        None => unusable(format!("--rotate {text}: want a size or a time with a unit, as in 100MB or 10m")),
+    }
+}
+
+/// Checks a node's name.
+pub(super) fn node(text: String) -> Result<String, ConfigError> {
+    if is_node_name(&text) {
+        return Ok(text);
+    }
+    unusable(format!("--name {text}: a node's name is of letters, digits, `-`, `_` and `.`"))
 }

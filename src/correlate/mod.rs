@@ -190,6 +190,22 @@ impl Correlator {
         self.places.add_name(ip, name);
     }
 
+    /// An address known beforehand to be `node`'s own.
+    pub fn add_node_address(&mut self, ip: crate::model::Ip, node: NodeId) {
+        self.places.add_node_address(ip, node);
+    }
+
+    /// Everything of `node` up to `time`, on its clock, was handed over: deadlines up to then are over although no
+    /// packet came.
+    pub fn advance(&mut self, node: NodeId, time: Timestamp) {
+        let now = time.plus(-self.ahead.get(node.0 as usize).copied().unwrap_or_default());
+        // Before the first packet there is nothing that could end.
+        if now > self.now && self.now > Timestamp(i64::MIN) {
+            self.now = now;
+            self.run_timers();
+        }
+    }
+
     /// Takes one packet. `payload` is its captured transport payload.
     pub fn handle_packet(&mut self, packet: &Packet, payload: &[u8]) {
         let direction = self.places.observe(packet);

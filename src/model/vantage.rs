@@ -25,6 +25,25 @@ pub enum Role {
     Other,
 }
 
+impl Role {
+    /// As files and reports name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Uplink => "uplink",
+            Role::Workload => "workload",
+            Role::Loopback => "loopback",
+            Role::Tunnel => "tunnel",
+            Role::Other => "other",
+        }
+    }
+
+    /// The role of this name.
+    pub fn from_name(name: &str) -> Option<Role> {
+        let all = [Role::Uplink, Role::Workload, Role::Loopback, Role::Tunnel, Role::Other];
+        all.into_iter().find(|role| role.name() == name)
+    }
+}
+
 /// How a packet crosses an interface, seen from the node's network stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -71,6 +71,19 @@ pub fn write_journey(
     Ok(())
 }
 
+/// Writes one journey in one line: its head and how it ended.
+pub fn write_brief(
+    out: &mut dyn Write,
+    number: u64,
+    journey: &Journey,
+    context: &Context<'_>,
+    layout: Layout,
+) -> io::Result<()> {
+    let mut line = head(number, journey, context);
+    line.space(2).append(&verdict_line(journey, context));
+    write_line(out, &line, layout)
+}
+
 /// Writes the statistics over all journeys.
 pub fn write_tail(
     out: &mut dyn Write,

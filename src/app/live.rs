@@ -1,0 +1,294 @@
+//! `hopline live` and `hopline record`: this node's interfaces, captured until the user has enough.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
+use crate::app::{clock, replay, rights, templates};
+use crate::capture::CaptureError;
+use crate::capture::live::{Notice, Opened, Recording, Settings, Tell};
+use crate::config::{Capture, Lines, Live, Speed};
+use crate::correlate::{Correlator, Limits};
+use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Timestamp, Topology, Trail};
+use crate::report::json;
+use crate::report::text::{self, Layout};
+use crate::stages::{Templates, World};
+use crate::timeline::{Context, Manner};
+
+/// A trail that is over waits at most so long for its last sightings and deadlines.
+const LONGEST_HOLD: i64 = 3 * SECONDS;
+
+/// Follows this node's packets, a line a journey.
+///
+/// # Errors
+/// When it cannot capture here, or the lines cannot be written.
+pub(super) fn run_headless(
+    live: &Live,
+    lines: Lines,
+    layout: Layout,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let templates = templates(live.look.templates.as_deref())?;
+    let opened = open(&live.capture, live.recording.as_ref(), say())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signals(&stop)?;
+    stop_after(live.capture.duration, &stop)?;
+    let (running, sources) = opened.start(true, Arc::clone(&stop))?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?;
+    let mut telling = Telling {
+        templates,
+        manner: live.look.manner,
+        lines,
+        layout,
+        out,
+        held: Vec::new(),
+        count: 0,
+        lossy_nodes: Vec::new(),
+        dropped: 0,
+        failed: None,
+    };
+    let finished = pipeline.run(&mut |event| telling.take(event));
+    stop.store(true, Ordering::Relaxed);
+    running.finish();
+    telling.conclude(&finished?)
+}
+
+/// Follows this node's packets on the screen.
+///
+/// # Errors
+/// When it cannot capture here, or there is no terminal.
+pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
+    let templates = templates(live.look.templates.as_deref())?;
+    // The screen is not to be written over: what there was to say is said behind it.
+    let (notices, said) = crossbeam_channel::unbounded();
+    let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
+    let opened = open(&live.capture, live.recording.as_ref(), keep)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_after(live.capture.duration, &stop)?;
+    let (running, sources) = opened.start(true, Arc::clone(&stop))?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured);
+    stop.store(true, Ordering::Relaxed);
+    running.finish();
+    for notice in said.try_iter().filter(Notice::is_trouble) {
+        let _ = writeln!(io::stderr(), "hopline: {notice}");
+    }
+    shown
+}
+
+/// Captures into files only.
+///
+/// # Errors
+/// When it cannot capture here, or the file cannot be created.
+pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
+    let opened = open(capture, Some(recording), say())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signals(&stop)?;
+    stop_after(capture.duration, &stop)?;
+    let (running, _) = opened.start(false, stop)?;
+    running.finish();
+    Ok(())
+}
+
+/// Opens everything, says what is captured, and gives up all rights.
+fn open(capture: &Capture, recording: Option<&Recording>, tell: Tell) -> anyhow::Result<Opened> {
+    let settings = settings(capture)?;
+    let opened = match Opened::new(&settings, recording, clock::now, tell) {
+        Ok(opened) => opened,
+        Err(CaptureError::NoRights) => bail!(rights::missing()),
+        Err(error) => return Err(error.into()),
+    };
+    introduce(&settings.node, &opened);
+    rights::give_up(&rights::Needs {
+        directory: recording.and_then(Recording::directory),
+        file: opened.file(),
+    })?;
+    Ok(opened)
+}
+
+fn settings(capture: &Capture) -> anyhow::Result<Settings> {
+    let node = match &capture.name {
+        Some(name) => name.clone(),
+        None => host_name()?,
+    };
+    Ok(Settings {
+        node,
+        globs: capture.globs.clone(),
+        options: capture.input.options.clone(),
+        filter: capture.filter.clone(),
+        snaplen: capture.snaplen,
+        buffer: capture.buffer,
+    })
+}
+
+/// Says what is captured; standard output is for journeys.
+fn introduce(node: &str, opened: &Opened) {
+    let interfaces = opened.interfaces();
+    let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
+    let said = match names.iter().filter(|&&name| name != "lo").count() {
+        0 => format!(
+            "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
+            opened.globs()
+        ),
+        1..=8 => format!("capturing {} on {node}", names.join(", ")),
+        count => format!("capturing {count} interfaces on {node}"),
+    };
+    let _ = writeln!(io::stderr(), "hopline: {said}");
+}
+
+/// Says notices on standard error.
+fn say() -> Tell {
+    Arc::new(|notice: Notice| {
+        // With nowhere left to say it, capturing goes on all the same.
+        let _ = writeln!(io::stderr(), "hopline: {notice}");
+    })
+}
+
+fn host_name() -> anyhow::Result<String> {
+    let name = nix::unistd::gethostname().context("the host's name is not known; give one with --name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Sets `stop` on SIGINT, SIGTERM and SIGHUP. A second signal ends the program.
+fn stop_on_signals(stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be watched")?;
+    let stop = Arc::clone(stop);
+    let watch = move || {
+        for _ in signals.forever() {
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(watch)?;
+    Ok(())
+}
+
+/// Sets `stop` when `duration` is over, if there is one.
+fn stop_after(duration: Option<Duration>, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    if let Some(duration) = duration {
+        let stop = Arc::clone(stop);
+        let wait = move || {
+            clock::wait(duration);
+            stop.store(true, Ordering::Relaxed);
+        };
+        std::thread::Builder::new().name("duration".to_owned()).spawn(wait)?;
+    }
+    Ok(())
+}
+
+/// Writes journeys as they end.
+struct Telling<'a> {
+    templates: Templates,
+    manner: Manner,
+    lines: Lines,
+    layout: Layout,
+    out: &'a mut dyn Write,
+    /// Trails that are over, until nothing more can be learned of them.
+    held: Vec<(Timestamp, Arc<Trail>)>,
+    count: u64,
+    lossy_nodes: Vec<NodeId>,
+    dropped: u64,
+    failed: Option<io::Error>,
+}
+
+impl Telling<'_> {
+    fn take(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Change(Change::Upsert(trail)) => self.hold(Arc::from(trail)),
+            Event::Change(Change::Withdraw(id)) => self.held.retain(|(_, trail)| trail.id != id),
+            Event::Sources(sources) => self.watch_losses(sources),
+            Event::Drained(correlator) => {
+                if let Err(error) = self.tell_due(correlator) {
+                    self.failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn hold(&mut self, trail: Arc<Trail>) {
+        self.held.retain(|(_, older)| older.id != trail.id);
+        self.held.push((Timestamp(i64::MAX), trail));
+    }
+
+    /// Tells once more each time that more was lost.
+    fn watch_losses(&mut self, sources: &[SourceSummary]) {
+        self.lossy_nodes = lossy(sources);
+        let dropped = sources.iter().filter_map(|source| source.dropped).sum();
+        if dropped > self.dropped {
+            self.dropped = dropped;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
+            );
+        }
+    }
+
+    /// Writes the journeys of which all is known by now.
+    fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
+        let now = correlator.now();
+        for (due, trail) in &mut self.held {
+            if due.0 == i64::MAX {
+                let node =
+                    trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
+                let ahead = node.and_then(|node| correlator.clock_offsets().get(usize::from(node.0)));
+                let deadline = trail.deadline.plus(-ahead.copied().unwrap_or_default());
+                *due = deadline.min(now.plus(LONGEST_HOLD));
+            }
+        }
+        let due: Vec<Arc<Trail>> =
+            self.held.extract_if(.., |(due, _)| *due <= now).map(|(_, trail)| trail).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let clocks = correlator.clocks();
+        self.write(due, correlator.topology(), &clocks, now)
+    }
+
+    /// Writes what is still open, too.
+    fn conclude(mut self, finished: &Finished) -> anyhow::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error.into());
+        }
+        self.lossy_nodes.clone_from(&finished.lossy_nodes);
+        let rest = std::mem::take(&mut self.held).into_iter().map(|(_, trail)| trail).collect();
+        self.write(rest, &finished.topology, &finished.clocks, finished.now)?;
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        trails: Vec<Arc<Trail>>,
+        topology: &Topology,
+        clocks: &Clocks,
+        now: Timestamp,
+    ) -> io::Result<()> {
+        let world = World { topology, clocks, lossy_nodes: &self.lossy_nodes, now };
+        let context = Context { topology, clocks, manner: self.manner };
+        let place = |trail: Arc<Trail>| self.templates.place(trail, &world);
+        let mut journeys: Vec<Journey> = trails.into_iter().map(place).collect();
+        journeys.sort_by_key(|journey| (journey.started, journey.id));
+        let mut bytes = Vec::new();
+        for journey in &journeys {
+            self.count += 1;
+            match self.lines {
+                Lines::Text => text::write_brief(&mut bytes, self.count, journey, &context, self.layout)?,
+                Lines::Json => {
+                    json::journey(&mut bytes, self.count, journey, &context);
+                    bytes.push(b'\n');
+                }
+            }
+        }
+        self.out.write_all(&bytes)?;
+        self.out.flush()
+    }
+}

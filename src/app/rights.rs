@@ -1,0 +1,116 @@
+//! Rights: what is missing for a capture, and giving up what is not needed any more.
+//!
+//! Everything is opened first; then the program becomes an ordinary user's, without capabilities, without a way to
+//! new ones, and, where the kernel has Landlock, without files beyond its own. Only then is a packet parsed.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use caps::{CapSet, Capability};
+use landlock::{
+    ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    path_beneath_rules,
+};
+use nix::unistd::{Gid, Uid, fchown, setgroups, setresgid, setresuid};
+
+/// `nobody` and `nogroup` of Debian; the kernel's overflow ids.
+const NOBODY: (u32, u32) = (65_534, 65_534);
+/// What Landlock is asked for; a kernel that knows less does what it can.
+const LANDLOCK: ABI = ABI::V5;
+
+/// Who the program goes on as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    uid: Uid,
+    gid: Gid,
+}
+
+/// What is needed after the rights are gone.
+pub(super) struct Needs<'a> {
+    /// Files are created and removed in it.
+    pub(super) directory: Option<&'a Path>,
+    /// A file that is open already and becomes the user's.
+    pub(super) file: Option<&'a File>,
+}
+
+/// Whether this process may capture.
+pub(super) fn may_capture() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_RAW).unwrap_or(false)
+}
+
+/// One line for who may not.
+pub(super) fn missing() -> String {
+    let program =
+        std::env::current_exe().map_or_else(|_| "hopline".to_owned(), |path| path.display().to_string());
+    format!(
+        "capturing needs the right CAP_NET_RAW, which this process lacks; run it with sudo, or grant it once with `sudo setcap cap_net_raw=ep {program}`; or try `hopline demo`"
+    )
+}
+
+/// Whether the kernel can close the file system off; tried on a thread of its own, which ends with it.
+pub(super) fn can_confine() -> bool {
+    std::thread::spawn(|| confine(None).unwrap_or(false)).join().unwrap_or(false)
+}
+
+/// Gives up every right, for good. Threads that are started afterwards have none either.
+///
+/// # Errors
+/// When the system refuses: then nothing must be parsed.
+pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
+    if Uid::effective().is_root() {
+        become_user(needs).context("the rights of root cannot be given up")?;
+    }
+    let sets = [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted];
+    for set in sets {
+        caps::clear(None, set).context("capabilities cannot be given up")?;
+    }
+    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
+    confine(needs.directory).context("the file system cannot be closed off")?;
+    Ok(())
+}
+
+fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {
+    let user = User::to_be(needs.directory)?;
+    if let Some(file) = needs.file {
+        // On a file system without owners the file stays root's.
+        let _ = fchown(file.as_fd(), Some(user.uid), Some(user.gid));
+    }
+    // The bounding set goes first, while there is the right to change it.
+    for capability in caps::all() {
+        // One that this kernel does not have.
+        let _ = caps::drop(None, CapSet::Bounding, capability);
+    }
+    setgroups(&[])?;
+    setresgid(user.gid, user.gid, user.gid)?;
+    setresuid(user.uid, user.uid, user.uid)?;
+    Ok(())
+}
+
+impl User {
+    /// The user who called sudo, or nobody; where files are to be created, their directory's owner.
+    fn to_be(directory: Option<&Path>) -> anyhow::Result<User> {
+        if let Some(directory) = directory {
+            let owner = std::fs::metadata(directory)
+                .with_context(|| format!("--write: {} cannot be looked at", directory.display()))?;
+            return Ok(User { uid: Uid::from_raw(owner.uid()), gid: Gid::from_raw(owner.gid()) });
+        }
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+        let (uid, gid) =
+            number("SUDO_UID").zip(number("SUDO_GID")).filter(|&(uid, _)| uid != 0).unwrap_or(NOBODY);
+        Ok(User { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })
+    }
+}
+
+/// Closes the file system off, but for `directory`; reading stays possible where it is harmless.
+fn confine(directory: Option<&Path>) -> anyhow::Result<bool> {
+    let all = AccessFs::from_all(LANDLOCK);
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)?
+        .create()?
+        .add_rules(path_beneath_rules(directory, all))?;
+    Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}

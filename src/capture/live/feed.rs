@@ -1,0 +1,147 @@
+//! The way from a capturing thread to the reader: runs of whole pcapng blocks, bounded by their bytes.
+//!
+//! The capturing side never waits. What does not fit is left out and counted, so that a slow screen costs what it
+//! shows and not what the kernel holds.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+
+/// A run of whole blocks, shared by those who take it.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) bytes: Arc<Vec<u8>>,
+    /// Packets in it.
+    pub(super) packets: u64,
+    /// What comes after it refers to it.
+    pub(super) is_description: bool,
+}
+
+/// Where a capturing thread puts runs.
+#[derive(Debug)]
+pub(super) struct Inlet {
+    sender: Sender<Run>,
+    shared: Arc<Shared>,
+    most: usize,
+}
+
+/// Counts the packets that did not fit; it does not keep the way open.
+#[derive(Clone, Debug)]
+pub(in crate::capture) struct Lost(Arc<Shared>);
+
+impl Lost {
+    pub(in crate::capture) fn count(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Where the reader takes bytes from; it never waits either: see [`io::ErrorKind::WouldBlock`].
+#[derive(Debug)]
+pub(super) struct Outlet {
+    receiver: Receiver<Run>,
+    shared: Arc<Shared>,
+    current: Option<Run>,
+    position: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Bytes on their way.
+    bytes: AtomicUsize,
+    /// Packets that did not fit.
+    lost: AtomicU64,
+}
+
+/// A way that holds up to `most` bytes.
+pub(super) fn feed(most: usize) -> (Inlet, Outlet) {
+    let (sender, receiver) = unbounded();
+    let shared = Arc::new(Shared::default());
+    let outlet = Outlet { receiver, shared: Arc::clone(&shared), current: None, position: 0 };
+    (Inlet { sender, shared, most }, outlet)
+}
+
+impl Inlet {
+    /// Sends a run of packets on, or counts them where there is no room.
+    pub(super) fn offer(&self, run: &Run) {
+        if self.shared.bytes.load(Ordering::Relaxed) + run.bytes.len() > self.most {
+            self.shared.lost.fetch_add(run.packets, Ordering::Relaxed);
+        } else {
+            self.force(run.clone());
+        }
+    }
+
+    /// Sends a run that nothing after it can do without: it always has room.
+    pub(super) fn force(&self, run: Run) {
+        self.shared.bytes.fetch_add(run.bytes.len(), Ordering::Relaxed);
+        // Nobody takes any more: the program is about to end.
+        let _ = self.sender.send(run);
+    }
+
+    /// The count of packets that did not fit.
+    pub(super) fn lost(&self) -> Lost {
+        Lost(Arc::clone(&self.shared))
+    }
+}
+
+impl Outlet {
+    /// The next run, as soon as there is one; `None` when there will be no more.
+    pub(super) fn wait(&mut self) -> Option<Run> {
+        let run = self.receiver.recv().ok()?;
+        self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
+        Some(run)
+    }
+}
+
+impl Read for Outlet {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(run) = &self.current {
+                let rest = run.bytes.get(self.position..).unwrap_or_default();
+                if !rest.is_empty() {
+                    let count = rest.len().min(buffer.len());
+                    buffer[..count].copy_from_slice(&rest[..count]);
+                    self.position += count;
+                    return Ok(count);
+                }
+            }
+            match self.receiver.try_recv() {
+                Ok(run) => {
+                    self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
+                    (self.current, self.position) = (Some(run), 0);
+                }
+                Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryRecvError::Disconnected) => return Ok(0),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(byte: u8, len: usize) -> Run {
+        Run { bytes: Arc::new(vec![byte; len]), packets: 3, is_description: false }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_the_rest_comes_whole() {
+        let (inlet, mut outlet) = feed(100);
+        inlet.offer(&run(1, 60));
+        inlet.offer(&run(2, 60));
+        inlet.force(run(3, 60));
+        assert_eq!(inlet.lost().count(), 3);
+        let mut read = Vec::new();
+        assert_eq!(
+            outlet.read_to_end(&mut read).map_err(|error| error.kind()),
+            Err(io::ErrorKind::WouldBlock)
+        );
+        assert_eq!(read, [[1; 60], [3; 60]].concat());
+        inlet.offer(&run(4, 60));
+        drop(inlet);
+        read.clear();
+        assert_eq!(outlet.read_to_end(&mut read).ok(), Some(60));
+    }
+}

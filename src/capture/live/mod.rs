@@ -1,0 +1,216 @@
+//! Live interfaces: what is captured becomes pcapng blocks, which the reader reads as it reads a file, and which
+//! a recorder may write to one.
+//!
+//! ```text
+//!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
+//!  rtnetlink        ─┘        └▶ feed ─▶ recorder ─▶ FILE
+//! ```
+//! So a live run and a replay of its recording read the same bytes.
+
+mod choice;
+mod feed;
+mod links;
+mod local;
+mod recorder;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+
+use self::feed::feed;
+use self::local::Local;
+use self::recorder::Recorder;
+use crate::capture::{CaptureError, Options};
+use crate::model::{Role, Timestamp};
+
+pub(super) use self::feed::Lost;
+pub use self::recorder::{Recording, Rotate};
+
+/// What may be on its way to the reader, in bytes.
+const TO_READER: usize = 64 << 20;
+/// What may be on its way to the disk, in bytes.
+const TO_DISK: usize = 128 << 20;
+
+/// Gives the time of day; this room has no clock of its own.
+pub type Clock = fn() -> Timestamp;
+/// Takes notices, on whatever thread.
+pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// How this node is captured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node's name.
+    pub node: String,
+    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    pub globs: Vec<String>,
+    pub options: Options,
+    /// In the syntax of `pcap-filter(7)`.
+    pub filter: Option<String>,
+    /// Bytes kept of each packet, its link header included.
+    pub snaplen: u32,
+    /// The kernel's ring, in bytes.
+    pub buffer: usize,
+}
+
+/// What the user should know at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An interface that is captured from now on.
+    Came(String),
+    Gone(String),
+    Renamed {
+        before: String,
+        now: String,
+    },
+    Failed(String),
+    CannotWrite {
+        path: String,
+        cause: String,
+    },
+    WritesAgain {
+        path: String,
+        missed: u64,
+    },
+    /// The disk was too slow for so many packets.
+    NotWritten {
+        packets: u64,
+    },
+}
+
+impl Notice {
+    /// Whether something is lost, rather than an interface come or gone.
+    pub const fn is_trouble(&self) -> bool {
+        !matches!(self, Notice::Came(_) | Notice::Gone(_) | Notice::Renamed { .. })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Came(name) => write!(f, "{name} is new, and captured"),
+            Notice::Gone(name) => write!(f, "{name} is gone"),
+            Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
+            Notice::Failed(what) => f.write_str(what),
+            Notice::CannotWrite { path, cause } => write!(
+                f,
+                "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
+            ),
+            Notice::WritesAgain { path, missed } => {
+                write!(f, "{path} is written again; {missed} packets are missing in it")
+            }
+            Notice::NotWritten { packets } => {
+                write!(f, "{packets} packets were not written, as the disk was too slow")
+            }
+        }
+    }
+}
+
+/// A capture that was opened: from here on it needs no rights.
+pub struct Opened {
+    local: Local,
+    recorder: Option<Recorder>,
+    node: String,
+    tell: Tell,
+}
+
+/// A source for [`Reader::follow`](crate::capture::Reader::follow).
+pub struct LiveSource {
+    pub(super) node: String,
+    pub(super) display: String,
+    pub(super) bytes: Box<dyn Read + Send>,
+    pub(super) lost: Lost,
+}
+
+/// The threads of a capture under way.
+pub struct Running {
+    threads: Vec<JoinHandle<()>>,
+    to_disk: Option<Lost>,
+    tell: Tell,
+}
+
+impl Opened {
+    /// Opens the interfaces and the recording.
+    ///
+    /// # Errors
+    /// When rights are missing, the filter is none, or the file cannot be created.
+    pub fn new(
+        settings: &Settings,
+        recording: Option<&Recording>,
+        clock: Clock,
+        tell: Tell,
+    ) -> Result<Opened, CaptureError> {
+        let local = Local::open(settings, clock, Arc::clone(&tell))?;
+        let recorder = match recording {
+            Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
+            None => None,
+        };
+        Ok(Opened { local, recorder, node: settings.node.clone(), tell })
+    }
+
+    /// Names and roles of the interfaces that are there and wanted.
+    pub fn interfaces(&self) -> Vec<(String, Role)> {
+        self.local.wanted()
+    }
+
+    /// What interfaces are looked for, in words.
+    pub fn globs(&self) -> String {
+        self.local.globs()
+    }
+
+    /// The recording's file, for its owner to be changed.
+    pub fn file(&self) -> Option<&File> {
+        self.recorder.as_ref().map(Recorder::file)
+    }
+
+    /// Begins to capture, until `stop` is set. Without `is_followed` there is no source, only the recording.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(self, is_followed: bool, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
+        let mut inlets = Vec::new();
+        let mut threads = Vec::new();
+        let mut to_disk = None;
+        if let Some(recorder) = self.recorder {
+            let (inlet, outlet) = feed(TO_DISK);
+            threads.push(spawn("recorder", move || recorder.run(outlet))?);
+            to_disk = Some(inlet.lost());
+            inlets.push(inlet);
+        }
+        let mut sources = Vec::new();
+        if is_followed {
+            let (inlet, outlet) = feed(TO_READER);
+            sources.push(LiveSource {
+                display: format!("live on {}", self.node),
+                node: self.node,
+                bytes: Box::new(outlet),
+                lost: inlet.lost(),
+            });
+            inlets.push(inlet);
+        }
+        let local = self.local;
+        threads.push(spawn("capture", move || local.run(inlets, &stop))?);
+        Ok((Running { threads, to_disk, tell: self.tell }, sources))
+    }
+}
+
+impl Running {
+    /// Waits until everything that was captured is written. The capture must have been told to stop.
+    pub fn finish(self) {
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let packets = self.to_disk.as_ref().map_or(0, Lost::count);
+        if packets > 0 {
+            (self.tell)(Notice::NotWritten { packets });
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}

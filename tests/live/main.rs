@@ -1,0 +1,323 @@
+//! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
+
+mod net;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use net::{MUTE, Net};
+
+/// How long something that should happen at once may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program that captures.
+struct Live {
+    child: Child,
+    said: Receiver<String>,
+    stdout: Option<ChildStdout>,
+}
+
+impl Live {
+    /// Starts it on the node and waits until it captures.
+    fn start(net: &Net, arguments: &[&str]) -> Live {
+        let mut command = net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hopline starts");
+        let stderr = child.stderr.take().expect("standard error");
+        let (sender, said) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let stdout = child.stdout.take();
+        let live = Live { child, said, stdout };
+        live.wait_for("capturing");
+        live
+    }
+
+    /// Waits until a line with `part` is on standard error.
+    fn wait_for(&self, part: &str) -> String {
+        loop {
+            let line = self.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("`{part}` is not said"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill").success());
+    }
+
+    /// Tells it to end, and gives what it wrote.
+    fn end(mut self) -> String {
+        self.signal("TERM");
+        let mut text = String::new();
+        self.stdout.take().expect("standard output").read_to_string(&mut text).expect("text");
+        assert!(self.child.wait().expect("an end").success());
+        text
+    }
+
+    /// The next journey, as soon as it is written.
+    fn reader(&mut self) -> impl Iterator<Item = Value> + use<> {
+        let lines = BufReader::new(self.stdout.take().expect("standard output")).lines();
+        lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).expect("a JSON object a line"))
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn journeys(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+}
+
+fn report(files: &[&Path]) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
+    let output = command.args(["report", "--format", "json"]).args(files).output().expect("hopline runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["sources"][0]["node"], "kappa1", "the recording tells its node");
+    report["journeys"].as_array().expect("journeys").clone()
+}
+
+/// Journeys in one order and without their numbers, which say only in which order they were written.
+fn comparable(journeys: &[Value]) -> Vec<String> {
+    let mut all: Vec<String> = journeys
+        .iter()
+        .map(|journey| {
+            let mut journey = journey.clone();
+            journey["id"] = Value::Null;
+            journey.to_string()
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn asked(journeys: &[Value], path: &str) -> Value {
+    let found: Vec<&Value> = journeys.iter().filter(|journey| journey["exchange"]["path"] == path).collect();
+    assert_eq!(found.len(), 1, "{path} is one journey of {}", journeys.len());
+    found[0].clone()
+}
+
+/// Packets in a pcapng file by the name of their interface.
+fn packets(file: &Path) -> BTreeMap<String, u64> {
+    let bytes = fs::read(file).expect("a recording");
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    let (mut at, mut names, mut counts) = (0, Vec::new(), BTreeMap::new());
+    while at < bytes.len() {
+        match word(at) {
+            1 => {
+                // The name is the first option.
+                let len = word(at + 16) >> 16;
+                names.push(String::from_utf8_lossy(&bytes[at + 20..at + 20 + len]).into_owned());
+            }
+            6 => *counts.entry(names[word(at + 8)].clone()).or_default() += 1,
+            _ => {}
+        }
+        at += word(at + 4);
+    }
+    counts
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program under test has its own time")]
+fn pause() {
+    thread::sleep(Duration::from_secs(1));
+}
+
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("recording.pcapng");
+    (directory, file)
+}
+
+fn live<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["live", "--headless", "--format", "json", "--name", "kappa1"], more].concat()
+}
+
+#[test]
+fn a_recording_of_a_live_run_gives_the_journeys_that_the_run_told() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let (_kept, file) = directory();
+    let run = Live::start(&net, &live(&["--write", file.to_str().expect("a name")]));
+    net.ask_all(21, &["/a", "/b", "/c"]);
+    // A pod that was not there when it all began.
+    net.add_pod(22);
+    run.wait_for("cali22 is new");
+    net.ask_all(22, &["/d", "/e"]);
+    let crossed = net.packets_of(22);
+    let told = journeys(&run.end());
+    for path in ["/a", "/b", "/c", "/d", "/e"] {
+        let journey = asked(&told, path);
+        assert_eq!(journey["verdict"]["outcome"], "complete", "{journey}");
+        assert_eq!(journey["path"], "pod-to-external");
+    }
+    let visit = &asked(&told, "/d")["request"][0];
+    assert_eq!((&visit["interface"], &visit["state"]), (&Value::from("cali22"), &Value::from("seen")));
+    // Neighbour discovery may go on after the count was taken.
+    let recorded = packets(&file)["cali22"];
+    assert!(recorded >= crossed, "of the {crossed} packets of the new pod {recorded} were captured");
+    assert_eq!(comparable(&report(&[&file])), comparable(&told));
+}
+
+#[test]
+fn a_pod_that_dies_leaves_a_closed_journey_and_the_others_go_on() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.add_pod(22);
+    let mut run = Live::start(&net, &live(&[]));
+    let told = run.reader();
+    let mut mute = net.ask(21, MUTE, &["/never"]);
+    // Longer than the way of a request takes.
+    pause();
+    net.kill_pod(21);
+    run.wait_for("cali21 is gone");
+    let _ = mute.kill();
+    let _ = mute.wait();
+    net.ask_all(22, &["/after"]);
+    run.signal("INT");
+    let told: Vec<Value> = told.collect();
+    let dead = asked(&told, "/never");
+    assert_ne!(dead["verdict"]["outcome"], "complete", "{dead}");
+    assert_eq!(dead["request"][0]["interface"], "cali21");
+    assert_eq!(asked(&told, "/after")["verdict"]["outcome"], "complete");
+}
+
+#[test]
+fn journeys_come_while_the_capture_goes_on() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let mut run = Live::start(&net, &live(&["--filter", "tcp port 8080", "-i", "cali*"]));
+    let (sender, told) = channel();
+    let reader = run.reader();
+    thread::spawn(move || reader.for_each(|journey| drop(sender.send(journey))));
+    net.ask_all(21, &["/now"]);
+    let journey = told.recv_timeout(PATIENCE).expect("a journey before the end");
+    assert_eq!(journey["exchange"]["path"], "/now");
+    assert!(run.child.try_wait().expect("a state").is_none(), "it goes on");
+}
+
+#[test]
+fn a_killed_run_leaves_a_readable_recording() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let (_kept, file) = directory();
+    let run = Live::start(&net, &["record", "--name", "kappa1", "--write", file.to_str().expect("a name")]);
+    net.ask_all(21, &["/kept"]);
+    // Blocks are written as they come.
+    pause();
+    run.signal("KILL");
+    let journeys = report(&[&file]);
+    assert_eq!(asked(&journeys, "/kept")["verdict"]["outcome"], "complete");
+}
+
+#[test]
+fn a_rotated_recording_keeps_its_last_files_and_each_can_be_read_alone() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let (kept, file) = directory();
+    let file = file.to_str().expect("a name");
+    let arguments = ["record", "--name", "kappa1", "--write", file, "--rotate", "4kB", "--keep", "3"];
+    let run = Live::start(&net, &arguments);
+    for _ in 0..6 {
+        net.ask_all(21, &["/x", "/y"]);
+    }
+    net.ask_all(21, &["/last"]);
+    run.end();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(kept.path()).expect("files").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 3, "{files:?}");
+    assert!(files.iter().all(|file| fs::metadata(file).expect("a file").len() < 12_000));
+    for file in &files {
+        packets(file);
+    }
+    let all: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    asked(&report(&all), "/last");
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_capturing_goes_on() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let disk = Disk::new();
+    let file = disk.0.path().join("small.pcapng");
+    let run = Live::start(&net, &live(&["--write", file.to_str().expect("a name")]));
+    for number in 0..40 {
+        let path = format!("/{number}");
+        net.ask_all(21, &[&path, &path, &path]);
+    }
+    run.wait_for("cannot be written");
+    net.ask_all(21, &["/after"]);
+    let told = journeys(&run.end());
+    assert_eq!(asked(&told, "/after")["verdict"]["outcome"], "complete");
+    assert!(packets(&file)["cali21"] > 0, "whole blocks only");
+    report(&[&file]);
+}
+
+#[test]
+fn without_rights_one_line_says_what_is_missing() {
+    for arguments in [&["live", "--headless"][..], &["record", "--write", "x.pcapng"], &["live"], &[]] {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw", env!("CARGO_BIN_EXE_hopline")]);
+        let output = command.args(arguments).output().expect("setpriv of util-linux");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("setcap cap_net_raw") && said.contains("hopline demo"), "{said}");
+    }
+}
+
+#[test]
+fn all_rights_are_given_up() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    let run = Live::start(&net, &live(&[]));
+    // Interfaces come before the rights go; a journey comes after.
+    net.add_pod(22);
+    run.wait_for("cali22 is new");
+    let status = fs::read_to_string(format!("/proc/{}/status", run.child.id())).expect("a status");
+    for part in [
+        "Uid:\t65534\t65534\t65534",
+        "CapPrm:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
+        assert!(status.contains(part), "{part} is not in\n{status}");
+    }
+}
+
+/// A file system of 128 KiB.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new() -> Disk {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=128k", "none"]).arg(directory.path());
+        assert!(mount.status().expect("mount").success(), "these tests need root");
+        Disk(directory)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}

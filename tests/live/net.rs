@@ -1,0 +1,160 @@
+//! A node with pods and a machine outside, as network namespaces. Traffic stays inside them.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Address of the machine outside, and its server's port.
+pub(crate) const OUTSIDE: &str = "192.168.50.1:8080";
+/// On this port a server takes connections and says nothing.
+pub(crate) const MUTE: &str = "192.168.50.1:8081";
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Answers every request, on one port with nothing at all.
+const SERVER: &str = "
+import http.server, socket, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', '3')
+        self.end_headers()
+        self.wfile.write(b'yes')
+    def log_message(self, *ignored): pass
+mute = socket.create_server(('192.168.50.1', 8081))
+server = http.server.ThreadingHTTPServer(('192.168.50.1', 8080), Handler)
+print('ready', flush=True)
+server.serve_forever()
+";
+
+/// A client that asks for each path it is given, on a connection each.
+const CLIENT: &str = "
+import http.client, sys
+host, port = sys.argv[1].split(':')
+for path in sys.argv[2:]:
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection.request('GET', path)
+    print(connection.getresponse().read().decode(), flush=True)
+    connection.close()
+";
+
+/// Removed with everything in it when it is dropped.
+pub(crate) struct Net {
+    id: String,
+    pods: Vec<String>,
+    server: Child,
+}
+
+impl Net {
+    pub(crate) fn new() -> Net {
+        let id = format!("hopt{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let (node, out) = (format!("{id}-node"), format!("{id}-out"));
+        for name in [&node, &out] {
+            ip(&format!("netns add {name}"));
+            ip(&format!("-n {name} link set lo up"));
+        }
+        ip(&format!("-n {node} link add bond1 type veth peer name eth0 netns {out}"));
+        ip(&format!("-n {node} addr add 192.168.50.11/24 dev bond1"));
+        ip(&format!("-n {node} link set bond1 up"));
+        ip(&format!("-n {out} addr add 192.168.50.1/24 dev eth0"));
+        ip(&format!("-n {out} link set eth0 up"));
+        ip(&format!("-n {out} route add 10.244.1.0/24 via 192.168.50.11"));
+        ip(&format!("-n {node} route add default via 192.168.50.1"));
+        run("ip", &["netns", "exec", &node, "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        let mut server = within(&out, "python3", &["-c", SERVER]);
+        let mut server = server.stdout(Stdio::piped()).spawn().expect("python3 starts");
+        wait_for_line(&mut server);
+        Net { id, pods: Vec::new(), server }
+    }
+
+    /// A command on the node.
+    pub(crate) fn on_node(&self, program: &str, arguments: &[&str]) -> Command {
+        within(&format!("{}-node", self.id), program, arguments)
+    }
+
+    /// Gives birth to the pod 10.244.1.`last`, behind `cali` and its number.
+    pub(crate) fn add_pod(&mut self, last: u8) {
+        let (node, pod) = (format!("{}-node", self.id), format!("{}-pod{last}", self.id));
+        let cali = format!("cali{last}");
+        ip(&format!("netns add {pod}"));
+        ip(&format!("-n {pod} link set lo up"));
+        ip(&format!(
+            "-n {node} link add {cali} address ee:ee:ee:ee:ee:ee type veth peer name eth0 netns {pod}"
+        ));
+        ip(&format!("-n {node} link set {cali} up"));
+        let proxy = format!("net.ipv4.conf.{cali}.proxy_arp=1");
+        let at_once = format!("net.ipv4.neigh.{cali}.proxy_delay=0");
+        run("ip", &["netns", "exec", &node, "sysctl", "-qw", &proxy, &at_once]);
+        ip(&format!("-n {pod} addr add 10.244.1.{last}/32 dev eth0"));
+        ip(&format!("-n {pod} link set eth0 up"));
+        ip(&format!("-n {pod} route add 169.254.1.1 dev eth0"));
+        ip(&format!("-n {pod} route add default via 169.254.1.1"));
+        ip(&format!("-n {node} route add 10.244.1.{last}/32 dev {cali}"));
+        self.pods.push(pod);
+    }
+
+    /// Takes the pod's interface away, as its runtime does.
+    pub(crate) fn kill_pod(&self, last: u8) {
+        ip(&format!("-n {}-node link del cali{last}", self.id));
+    }
+
+    /// Packets that crossed the pod's interface, by the kernel's own count.
+    pub(crate) fn packets_of(&self, last: u8) -> u64 {
+        let path = format!("/sys/class/net/cali{last}/statistics");
+        let files = [format!("{path}/rx_packets"), format!("{path}/tx_packets")];
+        let output = self.on_node("cat", &[&files[0], &files[1]]).output().expect("cat");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split_whitespace().map(|count| count.parse::<u64>().expect("a count")).sum()
+    }
+
+    /// The pod asks the machine outside for `paths`.
+    pub(crate) fn ask(&self, last: u8, server: &str, paths: &[&str]) -> Child {
+        let arguments = [&["-c", CLIENT, server], paths].concat();
+        let mut command = within(&format!("{}-pod{last}", self.id), "python3", &arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python3 starts")
+    }
+
+    /// The same, until all is answered.
+    pub(crate) fn ask_all(&self, last: u8, paths: &[&str]) {
+        let output = self.ask(last, OUTSIDE, paths).wait_with_output().expect("an end");
+        let answers = String::from_utf8_lossy(&output.stdout).matches("yes").count();
+        assert_eq!(answers, paths.len(), "the pod gets its answers");
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        for name in self.pods.iter().cloned().chain(["node", "out"].map(|part| format!("{}-{part}", self.id)))
+        {
+            let _ = Command::new("ip").args(["netns", "del", &name]).output();
+        }
+    }
+}
+
+fn within(namespace: &str, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, program]).args(arguments).env("LC_ALL", "C.UTF-8");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn wait_for_line(child: &mut Child) {
+    use std::io::BufRead as _;
+    let stdout = child.stdout.as_mut().expect("standard output");
+    let mut line = String::new();
+    std::io::BufReader::new(stdout).read_line(&mut line).expect("a line");
+    assert_eq!(line.trim(), "ready");
+}
+
+fn ip(words: &str) {
+    run("ip", &words.split(' ').collect::<Vec<_>>());
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(arguments).output().expect("iproute2 and procps are there");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "these tests need root: {program} {arguments:?}: {said}");
+    output
+}
