@@ -1,6 +1,6 @@
 //! `hopline live` and `hopline record`: this node's interfaces, captured until the user has enough.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +65,11 @@ pub(super) fn run_headless(
 /// # Errors
 /// When it cannot capture here, or there is no terminal.
 pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        bail!(
+            "the screen needs a terminal; `hopline live --headless` writes lines, and in a terminal try `hopline demo`"
+        );
+    }
     let templates = templates(live.look.templates.as_deref())?;
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
