@@ -233,7 +233,7 @@ impl Handoffs {
         next.sort_by_key(|(slot, _)| self.held[*slot as usize].trail.id);
         for (slot, join) in next {
             let trail = self.assemble(slot, changes);
-            if head.legs.len() + trail.legs.len() > chain::MAX_LEGS {
+            if !chain::has_room(&head, &trail) {
                 changes.push_back(Change::Upsert(trail));
                 continue;
             }
