@@ -15,6 +15,8 @@ use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp
 const FLOOR: f64 = -3.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
 const MAX_COMPARED: usize = 512;
+/// So many that ended may stand among them.
+const CROWDED: usize = 64;
 /// How much earlier than the exchange into the host the one out of it may be stamped, at most.
 const SLACK: i64 = 2_000_000;
 /// The logarithm of the weight of staying alone: a proxy seldom answers a request by itself, ...
@@ -195,23 +197,25 @@ impl<'a> Rivals<'a> {
         world: World<'_>,
     ) -> Vec<Pair> {
         let mut pairs = Vec::new();
-        let mut running: Vec<usize> = Vec::new();
+        let mut running: Vec<(usize, Timestamp)> = Vec::new();
         // Those that ended are taken out when there are many.
-        let mut crowded = MAX_COMPARED;
+        let mut crowded = CROWDED;
         let mut begun = 0;
         for (col, after) in self.cols.iter().enumerate() {
             let start = after.passage.start();
             while begun < self.rows.len() && self.rows[begun].passage.start() <= start.plus(SLACK) {
-                running.push(begun);
+                running.push((begun, self.rows[begun].passage.end.plus(SLACK)));
                 begun += 1;
             }
-            let is_running = |&row: &usize| self.rows[row].passage.end.plus(SLACK) >= start;
             if running.len() >= crowded {
-                running.retain(is_running);
-                crowded = 2 * running.len() + MAX_COMPARED;
+                running.retain(|&(_, end)| end >= start);
+                crowded = 2 * running.len() + CROWDED;
             }
+            // It was answered before the exchange that it continues was.
+            let answered = after.passage.reply.first().map_or(start, |&answer| answer.max(start));
+            let fits = |(_, end): &(usize, Timestamp)| *end >= answered;
             let rarity = self.rarity(after.seen);
-            for row in running.iter().rev().copied().filter(is_running).take(MAX_COMPARED) {
+            for (row, _) in running.iter().rev().copied().filter(fits).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
