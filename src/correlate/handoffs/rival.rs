@@ -15,6 +15,8 @@ use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp
 const FLOOR: f64 = -3.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
 const MAX_COMPARED: usize = 512;
+/// Of those that fit, the likeliest that are kept.
+const MAX_KEPT: usize = 32;
 /// So many that ended may stand among them.
 const CROWDED: usize = 64;
 /// How much earlier than the exchange into the host the one out of it may be stamped, at most.
@@ -80,6 +82,12 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// As a continuation or as a try, whichever is likelier.
+    fn weight(&self, bench: &Bench) -> f64 {
+        let timing = self.timing([bench.request_pace, bench.reply_pace]);
+        self.tried.unwrap_or(FLOOR).max(self.content + timing)
+    }
+
     /// Whether it is worth another look.
     fn is_likely(&self, bench: &Bench) -> bool {
         self.content + 2.0 * pace::STRONGEST_FOR > FLOOR
@@ -215,17 +223,24 @@ impl<'a> Rivals<'a> {
             let answered = after.passage.reply.first().map_or(start, |&answer| answer.max(start));
             let fits = |(_, end): &(usize, Timestamp)| *end >= answered;
             let rarity = self.rarity(after.seen);
+            let first_pair = pairs.len();
             for (row, _) in running.iter().rev().copied().filter(fits).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
-                    let pair = self.pair((row, before), (col, after), delays, rarity, bench, through, world);
+                    let pair = self.pair((row, before), (col, after, rarity), delays, bench, through, world);
                     if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
+            }
+            if pairs.len() - first_pair > MAX_KEPT {
+                let weight = |pair: &Pair| pair.weight(bench);
+                pairs[first_pair..]
+                    .sort_by_cached_key(|pair| (std::cmp::Reverse((weight(pair) * 1e6) as i64), pair.row));
+                pairs.truncate(first_pair + MAX_KEPT);
             }
         }
         pairs
@@ -234,9 +249,8 @@ impl<'a> Rivals<'a> {
     fn pair(
         &self,
         (row, before): (usize, &Side<'a>),
-        (col, after): (usize, &Side<'a>),
+        (col, after, rarity): (usize, &Side<'a>, f64),
         delays: Delays,
-        rarity: f64,
         bench: &Bench,
         through: &HashMap<Tuple, Tuple>,
         world: World<'_>,
