@@ -177,8 +177,8 @@ impl<'a> Rivals<'a> {
             *requests.entry(slot).or_insert(1) += 1;
         }
         rows.extend(more);
-        rows.sort_by_key(|side| side.passage.start());
-        cols.sort_by_key(|side| side.passage.start());
+        rows.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
+        cols.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
         let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
