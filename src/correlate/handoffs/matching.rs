@@ -17,7 +17,7 @@ pub(super) struct Edge {
 }
 
 /// Messages are passed at most so often; most groups agree after a few.
-const ROUNDS: usize = 80;
+const ROUNDS: usize = 30;
 const AGREED: f64 = 1e-4;
 /// No clue is stronger than this, so that sums keep their precision.
 const STRONGEST: f64 = 24.0;

@@ -23,6 +23,7 @@ mod passage;
 mod rival;
 #[cfg(test)]
 mod tests;
+mod unsure;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,6 +38,7 @@ use self::passage::Host;
 use self::passage::Passage;
 pub(super) use self::passage::Seen;
 use self::rival::Rivals;
+use self::unsure::Unsure;
 use crate::model::{
     Change, Endpoint, Ip, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
 };
@@ -88,6 +90,7 @@ struct Bench {
     reply_order: Orderliness,
     /// Which kind of proxy listens where, as far as what it sent out gave it away.
     kinds: HashMap<Endpoint, Proxy>,
+    unsure: Unsure,
 }
 
 /// See the module.
@@ -269,6 +272,9 @@ fn apply(
         if is_before(held, decision.outbound, decision.inbound) {
             continue;
         }
+        if let Some((start, end, line)) = decision.unsure {
+            bench.unsure.add(start, end, line);
+        }
         let (delays, probability) = (decision.delays, decision.join.confidence.probability());
         delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay, probability));
         delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay, probability));
@@ -292,6 +298,7 @@ fn apply(
     }
     bench.inbound.retain(|&slot| held[slot as usize].inbound.is_some());
     bench.outbound.retain(|&slot| held[slot as usize].outbound.is_some());
+    bench.unsure.forget_before(decisions.undecided_since);
     settled.extend(decisions.inbound);
     settled.extend(decisions.outbound);
 }

@@ -9,12 +9,16 @@ use super::evidence::{self, Clues};
 use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
+use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
 const MAX_COMPARED: usize = 512;
+/// Of those that fit, the likeliest that are kept.
+const MAX_KEPT: usize = 32;
+/// So many that ended may stand among them.
+const CROWDED: usize = 64;
 /// How much earlier than the exchange into the host the one out of it may be stamped, at most.
 const SLACK: i64 = 2_000_000;
 /// The logarithm of the weight of staying alone: a proxy seldom answers a request by itself, ...
@@ -78,6 +82,12 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// As a continuation or as a try, whichever is likelier.
+    fn weight(&self, bench: &Bench) -> f64 {
+        let timing = self.timing([bench.request_pace, bench.reply_pace]);
+        self.tried.unwrap_or(FLOOR).max(self.content + timing)
+    }
+
     /// Whether it is worth another look.
     fn is_likely(&self, bench: &Bench) -> bool {
         self.content + 2.0 * pace::STRONGEST_FOR > FLOOR
@@ -112,9 +122,9 @@ pub(super) struct Rivals<'a> {
 }
 
 /// Method, path and host.
-type Line<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+pub(super) type Line<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
-fn line(seen: Seen<'_>) -> Line<'_> {
+pub(super) fn line(seen: Seen<'_>) -> Line<'_> {
     (seen.exchange.method.as_deref(), seen.exchange.path.as_deref(), seen.exchange.host.as_deref())
 }
 
@@ -167,8 +177,8 @@ impl<'a> Rivals<'a> {
             *requests.entry(slot).or_insert(1) += 1;
         }
         rows.extend(more);
-        rows.sort_by_key(|side| side.passage.start());
-        cols.sort_by_key(|side| side.passage.start());
+        rows.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
+        cols.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
         let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
@@ -190,33 +200,42 @@ impl<'a> Rivals<'a> {
     /// Every pair that is possible, by the start of what continues.
     pub(super) fn pairs(&self, bench: &Bench, through: &HashMap<Tuple, Tuple>) -> Vec<Pair> {
         let mut pairs = Vec::new();
-        let mut running: Vec<usize> = Vec::new();
+        let mut running: Vec<(usize, Timestamp)> = Vec::new();
         // Those that ended are taken out when there are many.
-        let mut crowded = MAX_COMPARED;
+        let mut crowded = CROWDED;
         let mut begun = 0;
         for (col, after) in self.cols.iter().enumerate() {
             let start = after.passage.start();
             while begun < self.rows.len() && self.rows[begun].passage.start() <= start.plus(SLACK) {
-                running.push(begun);
+                running.push((begun, self.rows[begun].passage.end.plus(SLACK)));
                 begun += 1;
             }
-            let is_running = |&row: &usize| self.rows[row].passage.end.plus(SLACK) >= start;
             if running.len() >= crowded {
-                running.retain(is_running);
-                crowded = 2 * running.len() + MAX_COMPARED;
+                running.retain(|&(_, end)| end >= start);
+                crowded = 2 * running.len() + CROWDED;
             }
+            // It was answered before the exchange that it continues was.
+            let answered = after.passage.reply.first().map_or(start, |&answer| answer.max(start));
+            let fits = |(_, end): &(usize, Timestamp)| *end >= answered;
             let rarity = self.rarity(after.seen);
-            for row in running.iter().rev().copied().filter(is_running).take(MAX_COMPARED) {
+            let first_pair = pairs.len();
+            for (row, _) in running.iter().rev().copied().filter(fits).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
-                    let pair = self.pair((row, before), (col, after), delays, rarity, bench, through);
+                    let pair = self.pair((row, before), (col, after, rarity), delays, bench, through);
                     if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
+            }
+            if pairs.len() - first_pair > MAX_KEPT {
+                let weight = |pair: &Pair| pair.weight(bench);
+                pairs[first_pair..]
+                    .sort_by_cached_key(|pair| (std::cmp::Reverse((weight(pair) * 1e6) as i64), pair.row));
+                pairs.truncate(first_pair + MAX_KEPT);
             }
         }
         pairs
@@ -225,9 +244,8 @@ impl<'a> Rivals<'a> {
     fn pair(
         &self,
         (row, before): (usize, &Side<'a>),
-        (col, after): (usize, &Side<'a>),
+        (col, after, rarity): (usize, &Side<'a>, f64),
         delays: Delays,
-        rarity: f64,
         bench: &Bench,
         through: &HashMap<Tuple, Tuple>,
     ) -> Pair {
@@ -261,6 +279,11 @@ impl<'a> Rivals<'a> {
     /// Whether a side is closed and was held long enough to be decided.
     pub(super) fn is_ripe(&self, side: &Side<'_>) -> bool {
         side.slot.is_some() && (self.is_forced || self.now.since(side.since) >= LAG)
+    }
+
+    /// The end of what was seen so far, but for stamps out of order.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.now.plus(-SECONDS)
     }
 
     /// How many of `rows` stand for the same connection as one of them.
