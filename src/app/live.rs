@@ -1,6 +1,6 @@
 //! `hopline live` and `hopline record`: this node's interfaces, captured until the user has enough.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,7 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
+    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(live.capture.duration, &stop)?;
@@ -66,13 +67,15 @@ pub(super) fn run_headless(
 /// When it cannot capture here, or there is no terminal.
 pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    if rights::may_capture() && !io::stdout().is_terminal() {
-        bail!("the screen needs a terminal; use `hopline live --headless`, or try `hopline demo`");
-    }
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
     let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), keep)?;
+    if !io::stdout().is_terminal() {
+        bail!(
+            "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
+        );
+    }
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
@@ -92,6 +95,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), say())?;
+    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(capture.duration, &stop)?;
@@ -113,7 +117,6 @@ fn open(
         Err(CaptureError::NoRights) => bail!(rights::missing()),
         Err(error) => return Err(error.into()),
     };
-    introduce(&settings.node, &opened);
     rights::give_up(&rights::Needs {
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
@@ -139,7 +142,7 @@ fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Setting
 }
 
 /// Says what is captured; standard output is for journeys.
-fn introduce(node: &str, opened: &Opened) {
+fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
@@ -147,8 +150,8 @@ fn introduce(node: &str, opened: &Opened) {
             "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
             opened.globs()
         ),
-        1..=8 => format!("capturing {} on {node}", names.join(", ")),
-        count => format!("capturing {count} interfaces on {node}"),
+        1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
+        count => format!("capturing {count} interfaces on {}", opened.node()),
     };
     let _ = writeln!(io::stderr(), "hopline: {said}");
 }

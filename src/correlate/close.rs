@@ -51,14 +51,21 @@ impl Correlator {
         self.remember_lookup(&trail);
         let world = handoffs::World { topology: self.places.topology(), ahead: &self.ahead, now: self.now };
         let is_ready = trail.phase == Phase::Open || !self.limits.joins;
+        let trail = Box::new(trail);
         let ready = if is_ready { Some(trail) } else { self.handoffs.hold(trail, world) };
-        self.changes.extend(ready.map(|trail| Change::Upsert(Box::new(trail))));
+        self.changes.extend(ready.map(Change::Upsert));
     }
 
     /// Decides which held exchanges continue each other through a proxy.
     pub(super) fn join_through_proxies(&mut self, is_end: bool) {
         let topology = self.places.topology();
         let world = handoffs::World { topology, ahead: &self.ahead, now: self.now };
+        let (first, last) = self.handoffs.span();
+        let runs_beside = |state: &&Ongoing| {
+            let is_silent = state.reply_seq.is_none();
+            state.began.is_some_and(|began| began <= last)
+                && (is_silent || state.end.is_none_or(|(_, _, ended)| ended >= first))
+        };
         let is_concerned = |state: &&Ongoing| {
             let leg = &self.legs[state.leg as usize];
             leg.protocol == crate::model::Protocol::Tcp
@@ -67,13 +74,14 @@ impl Correlator {
                     ends.into_iter().any(|ip| self.handoffs.may_proxy(ip, topology))
                 })
         };
-        let open: Vec<(&Ongoing, crate::model::Leg)> = self
-            .trails
-            .iter()
-            .map(|(_, state)| state)
-            .filter(is_concerned)
-            .map(|state| (state, self.legs[state.leg as usize].leg()))
-            .collect();
+        let states = self.trails.iter().map(|(_, state)| state);
+        let mut open: Vec<&Ongoing> = states.filter(runs_beside).filter(is_concerned).collect();
+        if open.len() > handoffs::MAX_OPEN {
+            open.sort_unstable_by_key(|state| std::cmp::Reverse(state.id));
+            open.truncate(handoffs::MAX_OPEN);
+        }
+        let open: Vec<(&Ongoing, crate::model::Leg)> =
+            open.into_iter().map(|state| (state, self.legs[state.leg as usize].leg())).collect();
         let open: Vec<handoffs::Seen<'_>> = open
             .iter()
             .map(|(state, leg)| handoffs::Seen {

@@ -36,6 +36,8 @@ pub(super) struct Ongoing {
     pub left_out: u32,
     /// Where and when the last packet with something of the exchange was seen, and that in core time.
     pub end: Option<(VantageId, Timestamp, Timestamp)>,
+    /// When its first packet that carried something was seen, in core time.
+    pub began: Option<Timestamp>,
     bulk: usize,
     pub notices: SmallVec<[IcmpNotice; 1]>,
     pub is_first_of_leg: bool,
@@ -66,6 +68,7 @@ impl Ongoing {
             log: Vec::with_capacity(24),
             left_out: 0,
             end: None,
+            began: None,
             bulk: 0,
             notices: SmallVec::new(),
             is_first_of_leg: false,
@@ -83,6 +86,9 @@ impl Ongoing {
 
     /// Notes the time of a sighting, which is `core_time` to the core.
     pub(super) fn note_end(&mut self, sighting: &Sighting, core_time: Timestamp) {
+        if self.began.is_none_or(|began| core_time < began) {
+            self.began = Some(core_time);
+        }
         let is_later = self.end.is_none_or(|(_, _, latest)| latest < core_time);
         if is_later && !matches!(sighting.part, Part::Ack | Part::Fin) {
             self.end = Some((sighting.vantage, sighting.time, core_time));
@@ -210,6 +216,7 @@ impl Ongoing {
             self.add_marks(marks);
         }
         self.left_out += other.left_out;
+        self.began = self.began.into_iter().chain(other.began).min();
         self.end = self.end.into_iter().chain(other.end).max_by_key(|&(_, _, core_time)| core_time);
         self.request_seq = self.request_seq.or(other.request_seq);
         self.request_end = self.request_end.or(other.request_end);

@@ -69,6 +69,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whether a message has begun whose announced end is not reached.
+    pub(super) fn is_in_message(&self) -> bool {
+        match &self.reading {
+            Reading::Body { left } => *left > 0,
+            Reading::Chunked(_) | Reading::Head(_) => true,
+            _ => false,
+        }
+    }
+
     /// The streams of HTTP/2 that the bytes from `start` to `end` are of.
     pub(super) fn shares(&self, start: u32, end: u32) -> SmallVec<[Share; 2]> {
         match &self.reading {

@@ -37,6 +37,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Whether a message has begun whose announced end is not reached.
+    pub(super) fn is_in_message(&self) -> bool {
+        self.reader.is_in_message()
+    }
+
     pub(super) fn open(&mut self, isn: u32) {
         self.isn = Some(isn);
         if self.next.is_none() {

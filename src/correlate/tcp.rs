@@ -270,7 +270,7 @@ impl LegState {
         match (trail.reply_end, self.carries) {
             (Some(end), _) => reply.has_acked(end) || self.reached_everywhere(Way::Reply, end),
             (None, Carries::Http2) => false,
-            (None, Carries::Http) if trail.reply_seq.is_none() => false,
+            (None, Carries::Http) if trail.reply_seq.is_none() || reply.is_in_message() => false,
             (None, _) => reply.fin.is_some_and(|fin| reply.has_acked(fin)) && !self.is_reset,
         }
     }

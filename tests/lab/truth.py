@@ -9,6 +9,7 @@ from proxies import NGINX_PORT, TRAEFIK_PORTS
 from topology import (CLOSED_PORT, NODES, OUTSIDE, OUTSIDE6, OUTSIDE_WEB, OUTSIDE_WEB6, PODS, SERVICES, VIP, VIP_NODE,
                       is_pod, is_service, node_of)
 
+LATE_NS = 100_000_000       # conntrack's events, at most
 # Of a node: where proxies listen.
 INGRESS_PORTS = (*TRAEFIK_PORTS.values(), NGINX_PORT)
 PROTOCOL = {"http": "tcp", "udp": "udp", "ping": "icmp"}
@@ -191,11 +192,14 @@ class Truth:
         }
 
     def given_up(self, exchanges):
-        """Connections that proxies tried for an exchange and that were refused: in the time of no other exchange."""
+        """Connections that proxies tried for an exchange and that were refused: in the time of no other exchange.
+
+        conntrack tells of several at once, a little late; cases with such tries leave time between their requests.
+        """
         tries = [event for events in self.conntrack.events.values() for event in events
                  if event["original"][1][1] == CLOSED_PORT and event["time_ns"]]
         for event in sorted(tries, key=lambda event: event["time_ns"]):
-            during = [one for one in exchanges if one["started_ns"] <= event["time_ns"] <= one["ended_ns"]]
+            during = [one for one in exchanges if one["started_ns"] <= event["time_ns"] <= one["ended_ns"] + LATE_NS]
             ends = [text(end) for end in event["original"]]
             if len(during) == 1 and during[0]["legs"] and ends not in during[0]["given_up"]:
                 during[0]["given_up"].append(ends)

@@ -153,6 +153,7 @@ fn verdict_differences(
     let is_unread = coverage == Coverage::Thinned && journey["exchange"]["status"].is_null();
     if is_complete && exchange["exchange"]["protocol"] == "http" && !is_unread {
         hold("status", &journey["exchange"]["status"], &exchange["exchange"]["status"]);
+        hold("grpc_status", &journey["exchange"]["grpc_status"], &exchange["exchange"]["grpc_status"]);
     }
 }
 

@@ -43,11 +43,21 @@ pub(crate) fn differences(
     let due = due(exchange, connections);
     let (given_up, kept): (Vec<&Value>, Vec<&Value>) =
         list(journey, "handoffs").iter().partition(|handoff| handoff["given_up"] == true);
-    // Other requests may be inside the same encrypted connection.
-    if exchange["exchange"]["protocol"] != "tls" {
-        hold("number of handoffs", kept.len().to_string(), due.len().to_string());
+    let tries = list(exchange, "given_up").len();
+    if exchange["expect"]["outcome"] == "complete" {
+        // Other requests may be inside the same encrypted connection.
+        if exchange["exchange"]["protocol"] != "tls" {
+            hold("number of handoffs", kept.len().to_string(), due.len().to_string());
+        }
+        hold("tries given up", given_up.len().to_string(), tries.to_string());
+    } else {
+        // Where none succeeded, the last one is where the journey ends.
+        hold(
+            "number of handoffs",
+            (kept.len() + given_up.len()).to_string(),
+            (due.len() + tries).to_string(),
+        );
     }
-    hold("tries given up", given_up.len().to_string(), list(exchange, "given_up").len().to_string());
     for due in &due {
         let leg = list(journey, "legs").iter().find(|leg| ends(leg) == ends(due.leg));
         let leg = leg.map_or(&Value::Null, |leg| &leg["id"]);

@@ -188,6 +188,11 @@ impl Opened {
         self.local.wanted()
     }
 
+    /// The name of the node that is captured.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
     /// What interfaces are looked for, in words.
     pub fn globs(&self) -> String {
         self.local.globs()

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Rival, Trail};
 
 /// Legs of one journey; more would be a loop of proxies, or a tunnel that carries everything.
-pub(super) const MAX_LEGS: usize = 16;
+const MAX_LEGS: usize = 16;
 
 /// A decided join, before the trail behind it is put in.
 #[derive(Clone, Debug)]
@@ -21,11 +21,13 @@ pub(super) struct Join {
     pub is_given_up: bool,
 }
 
-/// Puts `next`, itself perhaps a chain already, behind leg `from_leg` of `head`; false where it has no room.
-pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) -> bool {
-    if head.legs.len() + next.legs.len() > MAX_LEGS {
-        return false;
-    }
+/// Whether `next`, itself perhaps a chain already, has room behind `head`.
+pub(super) fn has_room(head: &Trail, next: &Trail) -> bool {
+    head.legs.len() + next.legs.len() <= MAX_LEGS
+}
+
+/// Puts `next` behind leg `from_leg` of `head`.
+pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) {
     let shift = head.legs.len() as u8;
     head.hops.push(Hop {
         from_leg,
@@ -54,5 +56,4 @@ pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) ->
     head.left_out += next.left_out;
     head.retransmissions += next.retransmissions;
     head.notices.extend(next.notices);
-    true
 }

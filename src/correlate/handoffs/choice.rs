@@ -8,8 +8,9 @@ use super::evidence;
 use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
-use super::rival::{Pair, Rivals};
-use crate::model::{Confidence, Endpoint, Proxy, Rival, Tuple};
+use super::rival::{Pair, Rivals, line};
+use super::unsure::line_hash;
+use crate::model::{Confidence, Endpoint, Proxy, Rival, Timestamp, Tuple};
 
 /// Tries for one request.
 const MAX_TRIES: u32 = 8;
@@ -28,6 +29,8 @@ pub(super) struct Decision {
     pub kept_order: [Option<bool>; 2],
     /// Where a proxy listens whose kind was given away.
     pub listener: Option<Endpoint>,
+    /// When the exchange ran, and what was asked, of a join that is not sure.
+    pub unsure: Option<(Timestamp, Timestamp, u64)>,
     /// The connections of a sure join whose bytes came through unread.
     pub passed_through: Option<(Tuple, Tuple)>,
 }
@@ -39,6 +42,8 @@ pub(super) struct Decisions {
     /// Exchanges into the host, and out of it, that are not waited for any more.
     pub inbound: Vec<u32>,
     pub outbound: Vec<u32>,
+    /// When the first of what is still to be decided began.
+    pub undecided_since: Timestamp,
 }
 
 /// Decides what can be decided now.
@@ -103,11 +108,8 @@ impl Choice<'_> {
 
     /// An augmenting path (H. W. Kuhn, 1955) that begins at `row`.
     fn make_way(&mut self, row: usize, visited: &mut HashSet<u32>) -> bool {
-        let mut pairs = self.odds.by_row[row].clone();
-        pairs.sort_by(|&a, &b| {
-            self.odds.probable[b as usize].total_cmp(&self.odds.probable[a as usize]).then(a.cmp(&b))
-        });
-        for index in pairs {
+        for at in 0..self.odds.by_row[row].len() {
+            let index = self.odds.by_row[row][at];
             let col = self.pairs[index as usize].col;
             // A path longer than this would turn everything over for one exchange.
             if visited.len() >= 64 || !visited.insert(col) {
@@ -148,7 +150,12 @@ impl Choice<'_> {
                 continue;
             }
             let pair = &self.pairs[index];
-            let confidence = self.odds.confidence(index, pair);
+            let mut confidence = self.odds.confidence(index, pair);
+            let side = &self.rivals.rows[row].passage;
+            let line = line_hash(line(self.rivals.cols[pair.col as usize].seen));
+            if confidence >= Confidence::SURE && self.bench.unsure.touches(side.start(), side.end, line) {
+                confidence = Confidence::of(TIMED);
+            }
             let others = self.odds.others(self.rivals, self.pairs, index);
             self.decide(index, confidence, self.odds.rivals(pair), others, false);
         }
@@ -203,6 +210,9 @@ impl Choice<'_> {
         for (settled, side) in settled.iter_mut().zip(&self.rivals.rows) {
             *settled &= side.slot.is_none_or(|slot| !waiting.contains(&slot));
         }
+        let undecided = self.rivals.rows.iter().zip(&settled).filter(|(_, settled)| !**settled);
+        let first = undecided.map(|(side, _)| side.passage.start()).min();
+        self.decisions.undecided_since = first.unwrap_or(self.rivals.latest());
         let slots = self.rivals.rows.iter().zip(&settled).filter(|(_, settled)| **settled);
         self.decisions.inbound.extend(slots.filter_map(|(side, _)| side.slot));
         let mut is_wanted = vec![false; self.previous.len()];
@@ -243,6 +253,8 @@ impl Choice<'_> {
             is_given_up,
         };
         let is_sure = confidence >= Confidence::SURE && !is_given_up;
+        let unsure = (confidence < Confidence::SURE && !is_given_up)
+            .then(|| (before.passage.start(), before.passage.end, line_hash(line(after.seen))));
         let legs = (before.seen.leg.faces[0], after.seen.leg.faces[0]);
         let listener = before.listener().filter(|_| {
             // Behind a VIP more than one proxy may have gone by unseen.
@@ -257,6 +269,7 @@ impl Choice<'_> {
             join,
             delays: pair.delays,
             listener,
+            unsure,
             kept_order: self.odds.places[index].map(kept),
             passed_through: (is_sure && pair.is_through).then_some(legs),
         });

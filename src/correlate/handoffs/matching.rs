@@ -17,7 +17,7 @@ pub(super) struct Edge {
 }
 
 /// Messages are passed at most so often; most groups agree after a few.
-const ROUNDS: usize = 80;
+const ROUNDS: usize = 30;
 const AGREED: f64 = 1e-4;
 /// No clue is stronger than this, so that sums keep their precision.
 const STRONGEST: f64 = 24.0;
@@ -31,9 +31,22 @@ const MOST_STEPS: usize = 400_000;
 const WARM_UP: usize = 8;
 const SEED: u64 = 0x0068_6f70_6c69_6e65;
 
+/// What the exchanges of a group last said to each other. The same group with other weights soon agrees from there.
+#[derive(Default)]
+pub(super) struct Messages {
+    /// What a row, or a column, would say of an edge if that edge did not exist.
+    from_row: Vec<f64>,
+    from_col: Vec<f64>,
+}
+
 /// The probability of each edge. `row_null` and `col_null` are the logarithms of the weight of staying alone.
-pub(super) fn probabilities(edges: &[Edge], row_null: &[f64], col_null: &[f64]) -> Vec<f64> {
-    let mut found = beliefs(edges, row_null, col_null);
+pub(super) fn probabilities(
+    edges: &[Edge],
+    row_null: &[f64],
+    col_null: &[f64],
+    messages: &mut Messages,
+) -> Vec<f64> {
+    let mut found = beliefs(edges, row_null, col_null, messages);
     let open: Vec<usize> = (0..edges.len()).filter(|&index| OPEN.contains(&found[index])).collect();
     if open.len() > 1 {
         let open_edges: Vec<Edge> = open.iter().map(|&index| edges[index]).collect();
@@ -46,18 +59,25 @@ pub(super) fn probabilities(edges: &[Edge], row_null: &[f64], col_null: &[f64]) 
 }
 
 /// The same without the sampling: quick, and too sure where rivals stand in a circle.
-pub(super) fn beliefs(edges: &[Edge], row_null: &[f64], col_null: &[f64]) -> Vec<f64> {
+pub(super) fn beliefs(
+    edges: &[Edge],
+    row_null: &[f64],
+    col_null: &[f64],
+    messages: &mut Messages,
+) -> Vec<f64> {
     let weights: Vec<f64> = edges.iter().map(|edge| edge.weight.clamp(-STRONGEST, STRONGEST).exp()).collect();
     let row_null: Vec<f64> = row_null.iter().map(|null| null.exp()).collect();
     let col_null: Vec<f64> = col_null.iter().map(|null| null.exp()).collect();
-    // What a row, or a column, would say of an edge if that edge did not exist.
-    let mut from_row = vec![1.0; edges.len()];
-    let mut from_col: Vec<f64> = edges.iter().map(|edge| 1.0 / col_null[edge.col as usize]).collect();
+    let Messages { from_row, from_col } = messages;
+    if from_col.len() != edges.len() {
+        *from_row = vec![1.0; edges.len()];
+        *from_col = edges.iter().map(|edge| 1.0 / col_null[edge.col as usize]).collect();
+    }
     let mut sums = Vec::new();
     for _ in 0..ROUNDS {
-        let rows = update(&mut from_row, &from_col, &weights, &row_null, &mut sums, |index| edges[index].row);
-        let cols = update(&mut from_col, &from_row, &weights, &col_null, &mut sums, |index| edges[index].col);
-        if rows.max(cols) < AGREED {
+        let rows = update(from_row, from_col, &weights, &row_null, &mut sums, |index| edges[index].row);
+        let cols = update(from_col, from_row, &weights, &col_null, &mut sums, |index| edges[index].col);
+        if rows && cols {
             break;
         }
     }
@@ -73,21 +93,21 @@ struct Sampler<'a> {
     /// The edge between a row and a column.
     between: HashMap<(u32, u32), usize>,
     /// The edge that a row, or a column, is joined by.
-    rows: HashMap<u32, usize>,
-    cols: HashMap<u32, usize>,
+    rows: Vec<Option<usize>>,
+    cols: Vec<Option<usize>>,
 }
 
 impl<'a> Sampler<'a> {
     /// Begins with the strongest edges.
     fn new(edges: &'a [Edge], row_null: &'a [f64], col_null: &'a [f64]) -> Sampler<'a> {
         let between = edges.iter().enumerate().map(|(index, edge)| ((edge.row, edge.col), index)).collect();
-        let mut sampler =
-            Sampler { edges, row_null, col_null, between, rows: HashMap::new(), cols: HashMap::new() };
+        let (rows, cols) = (vec![None; row_null.len()], vec![None; col_null.len()]);
+        let mut sampler = Sampler { edges, row_null, col_null, between, rows, cols };
         let mut order: Vec<usize> = (0..edges.len()).collect();
         order.sort_by(|&a, &b| edges[b].weight.total_cmp(&edges[a].weight).then(a.cmp(&b)));
         for index in order {
             let Edge { row, col, .. } = edges[index];
-            if !sampler.rows.contains_key(&row) && !sampler.cols.contains_key(&col) {
+            if sampler.rows[row as usize].is_none() && sampler.cols[col as usize].is_none() {
                 sampler.join(index);
             }
         }
@@ -120,7 +140,7 @@ impl<'a> Sampler<'a> {
                 since[into] = step;
             }
         }
-        for &index in self.rows.values() {
+        for &index in self.rows.iter().flatten() {
             total[index] += steps - since[index];
         }
         let counted = (steps - warm_up) as f64;
@@ -131,7 +151,7 @@ impl<'a> Sampler<'a> {
     /// in together with the edge between the two it drives out. Each can be undone by the like.
     fn propose(&self, index: usize) -> Change {
         let Edge { row, col, .. } = self.edges[index];
-        match (self.rows.get(&row).copied(), self.cols.get(&col).copied()) {
+        match (self.rows[row as usize], self.cols[col as usize]) {
             (Some(present), _) if present == index => Change { out: [Some(index), None], into: [None; 2] },
             (Some(one), Some(other)) => {
                 let freed = (self.edges[other].row, self.edges[one].col);
@@ -158,13 +178,13 @@ impl<'a> Sampler<'a> {
     }
 
     fn join(&mut self, index: usize) {
-        self.rows.insert(self.edges[index].row, index);
-        self.cols.insert(self.edges[index].col, index);
+        self.rows[self.edges[index].row as usize] = Some(index);
+        self.cols[self.edges[index].col as usize] = Some(index);
     }
 
     fn part(&mut self, index: usize) {
-        self.rows.remove(&self.edges[index].row);
-        self.cols.remove(&self.edges[index].col);
+        self.rows[self.edges[index].row as usize] = None;
+        self.cols[self.edges[index].col as usize] = None;
     }
 }
 
@@ -175,7 +195,7 @@ struct Change {
     into: [Option<usize>; 2],
 }
 
-/// Renews the messages of one side; the largest relative change.
+/// Renews the messages of one side; whether they are what they were.
 fn update(
     mine: &mut [f64],
     others: &[f64],
@@ -183,21 +203,21 @@ fn update(
     null: &[f64],
     sums: &mut Vec<f64>,
     side: impl Fn(usize) -> u32,
-) -> f64 {
+) -> bool {
     sums.clear();
     sums.extend_from_slice(null);
     for index in 0..mine.len() {
         sums[side(index) as usize] += weights[index] * others[index];
     }
-    let mut change = 0.0_f64;
+    let mut have_agreed = true;
     for index in 0..mine.len() {
         let at = side(index) as usize;
         let without = (sums[at] - weights[index] * others[index]).max(null[at]);
         let message = 1.0 / without;
-        change = change.max((message - mine[index]).abs() / message.max(mine[index]));
+        have_agreed &= (message - mine[index]).abs() <= AGREED * message.max(mine[index]);
         mine[index] = message;
     }
-    change
+    have_agreed
 }
 
 #[cfg(test)]
@@ -238,7 +258,7 @@ mod tests {
     #[test]
     fn the_probabilities_are_those_of_all_ways_of_joining() {
         let edges = [edge(0, 0, 2.0), edge(0, 1, 1.0), edge(1, 1, 3.0), edge(1, 2, -1.0), edge(2, 2, 0.5)];
-        let found = probabilities(&edges, &[0.0; 3], &[0.0; 3]);
+        let found = probabilities(&edges, &[0.0; 3], &[0.0; 3], &mut Messages::default());
         for (found, exact) in found.iter().zip(exactly(&edges, 3, 3)) {
             assert!((found - exact).abs() < 0.05, "{found} is not {exact}");
         }
@@ -248,7 +268,7 @@ mod tests {
     fn a_rival_taken_elsewhere_leaves_the_rest_sure() {
         // The second exchange fits only the second continuation, so the first must have the first.
         let edges = [edge(0, 0, 4.0), edge(0, 1, 4.0), edge(1, 1, 12.0)];
-        let found = probabilities(&edges, &[-3.0; 2], &[-3.0; 2]);
+        let found = probabilities(&edges, &[-3.0; 2], &[-3.0; 2], &mut Messages::default());
         assert!(found[0] > 0.95, "{found:?}");
         assert!(found[1] < 0.05, "{found:?}");
     }
@@ -256,7 +276,7 @@ mod tests {
     #[test]
     fn rivals_in_a_circle_are_not_made_too_sure() {
         let edges = [edge(0, 0, 14.8), edge(0, 1, 14.8), edge(1, 0, 14.2), edge(1, 1, 14.3), edge(2, 1, 9.0)];
-        let found = probabilities(&edges, &[-3.0; 3], &[-4.0; 2]);
+        let found = probabilities(&edges, &[-3.0; 3], &[-4.0; 2], &mut Messages::default());
         for (found, exact) in found.iter().zip(exactly_with(&edges, 3, 2, -3.0, -4.0)) {
             assert!((found - exact).abs() < 0.05, "{found} is not {exact}");
         }
@@ -265,7 +285,7 @@ mod tests {
     #[test]
     fn equal_rivals_are_as_likely_as_each_other() {
         let edges = [edge(0, 0, 5.0), edge(0, 1, 5.0), edge(1, 0, 5.0), edge(1, 1, 5.0)];
-        let found = probabilities(&edges, &[-3.0; 2], &[-3.0; 2]);
+        let found = probabilities(&edges, &[-3.0; 2], &[-3.0; 2], &mut Messages::default());
         assert!(found.iter().all(|found| (found - 0.5).abs() < 0.05), "{found:?}");
     }
 }

@@ -23,6 +23,7 @@ mod passage;
 mod rival;
 #[cfg(test)]
 mod tests;
+mod unsure;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,12 +38,15 @@ use self::passage::Host;
 use self::passage::Passage;
 pub(super) use self::passage::Seen;
 use self::rival::Rivals;
+use self::unsure::Unsure;
 use crate::model::{
     Change, Endpoint, Ip, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
 };
 
 /// Trails held at once; beyond it all are decided with what is known.
 const MAX_HELD: usize = 16_384;
+/// Exchanges still open that are looked at with what is held: those that began last.
+pub(super) const MAX_OPEN: usize = 8_192;
 /// Pods and machines outside the capture that are known to be proxies, and connections known to pass through.
 const MAX_KNOWN: usize = 65_536;
 /// Listening sockets of one host.
@@ -63,7 +67,7 @@ pub(super) struct World<'a> {
 
 /// A trail that waits for a decision.
 struct Held {
-    trail: Trail,
+    trail: Box<Trail>,
     since: Timestamp,
     /// How it lies at the host that serves it, until it is decided what continues it.
     inbound: Option<Passage>,
@@ -86,6 +90,7 @@ struct Bench {
     reply_order: Orderliness,
     /// Which kind of proxy listens where, as far as what it sent out gave it away.
     kinds: HashMap<Endpoint, Proxy>,
+    unsure: Unsure,
 }
 
 /// See the module.
@@ -109,7 +114,7 @@ impl Handoffs {
     }
 
     /// Takes a closed trail to hold; gives it back where no proxy can be at either end.
-    pub(super) fn hold(&mut self, trail: Trail, world: World<'_>) -> Option<Trail> {
+    pub(super) fn hold(&mut self, trail: Box<Trail>, world: World<'_>) -> Option<Box<Trail>> {
         let [leg] = trail.legs.as_slice() else { return Some(trail) };
         if leg.protocol != Protocol::Tcp {
             return Some(trail);
@@ -157,6 +162,20 @@ impl Handoffs {
         !self.held.is_empty() && (now >= self.next_round || self.held.len() >= MAX_HELD)
     }
 
+    /// The time in which an exchange must run to have a bearing on what is held, with a margin for what has a bearing
+    /// on that in turn; core time.
+    pub(super) fn span(&self) -> (Timestamp, Timestamp) {
+        let mut span = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        for (_, held) in &self.held {
+            for passage in held.inbound.iter().chain(&held.outbound) {
+                // Without an answer it may have gone on until it was closed.
+                let end = if passage.reply.is_empty() { held.since } else { passage.end };
+                span = (span.0.min(passage.start()), span.1.max(end));
+            }
+        }
+        (span.0.plus(-LAG), span.1.plus(LAG))
+    }
+
     /// Decides what can be decided. `open` are the exchanges that are not handed on yet: rivals, or continuations to
     /// wait for. At the end of the input everything is decided.
     pub(super) fn decide(
@@ -171,7 +190,7 @@ impl Handoffs {
         for (&host, bench) in &mut self.benches {
             let decisions = {
                 let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
-                let pairs = rivals.pairs(bench, &self.through, world);
+                let pairs = rivals.pairs(bench, &self.through);
                 choice::decide(&rivals, bench, &pairs)
             };
             apply(decisions, &mut self.held, bench, &mut self.through, &mut settled);
@@ -199,7 +218,7 @@ impl Handoffs {
         }
         if self.is_decided(head) {
             let trail = self.assemble(head, changes);
-            changes.push_back(Change::Upsert(Box::new(trail)));
+            changes.push_back(Change::Upsert(trail));
         }
     }
 
@@ -212,20 +231,20 @@ impl Handoffs {
     }
 
     /// Takes a decided chain out.
-    fn assemble(&mut self, slot: u32, changes: &mut VecDeque<Change>) -> Trail {
+    fn assemble(&mut self, slot: u32, changes: &mut VecDeque<Change>) -> Box<Trail> {
         let Held { trail: mut head, mut next, .. } = self.held.remove(slot as usize);
         next.sort_by_key(|(slot, _)| self.held[*slot as usize].trail.id);
         for (slot, join) in next {
             let trail = self.assemble(slot, changes);
-            if head.legs.len() + trail.legs.len() > chain::MAX_LEGS {
-                changes.push_back(Change::Upsert(Box::new(trail)));
+            if !chain::has_room(&head, &trail) {
+                changes.push_back(Change::Upsert(trail));
                 continue;
             }
             // Open revisions of it were handed on before.
             if trail.revision > 1 {
                 changes.push_back(Change::Withdraw(trail.id));
             }
-            chain::append(&mut head, 0, join, trail);
+            chain::append(&mut head, 0, join, *trail);
         }
         head
     }
@@ -253,6 +272,9 @@ fn apply(
         if is_before(held, decision.outbound, decision.inbound) {
             continue;
         }
+        if let Some((start, end, line)) = decision.unsure {
+            bench.unsure.add(start, end, line);
+        }
         let (delays, probability) = (decision.delays, decision.join.confidence.probability());
         delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay, probability));
         delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay, probability));
@@ -276,6 +298,7 @@ fn apply(
     }
     bench.inbound.retain(|&slot| held[slot as usize].inbound.is_some());
     bench.outbound.retain(|&slot| held[slot as usize].outbound.is_some());
+    bench.unsure.forget_before(decisions.undecided_since);
     settled.extend(decisions.inbound);
     settled.extend(decisions.outbound);
 }

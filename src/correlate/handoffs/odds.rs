@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::Bench;
-use super::matching::{self, Edge};
+use super::matching::{self, Edge, Messages};
 use super::order::{self, Place};
 use super::pace::Pace;
 use super::rival::{Pair, Rivals};
@@ -35,7 +35,7 @@ pub(super) struct Odds {
     pub alone: Vec<f64>,
     /// By pair: how request and answer stand in their order.
     pub places: Vec<[Option<Place>; 2]>,
-    /// The pairs of each exchange into the host; how many pairs each one out of it has.
+    /// The pairs of each exchange into the host, the likeliest first; how many pairs each one out of it has.
     pub by_row: Vec<Vec<u32>>,
     by_col: Vec<u32>,
 }
@@ -52,10 +52,11 @@ impl Odds {
         let edges = |weight: &dyn Fn(&Pair) -> f64| -> Vec<Edge> {
             pairs.iter().map(|pair| Edge { row: pair.row, col: pair.col, weight: weight(pair) }).collect()
         };
-        let probabilities = |edges: &[Edge]| matching::probabilities(edges, &row_null, &col_null);
-        let by_content = probabilities(&edges(&|pair| pair.content));
+        let mut messages = Messages::default();
+        let by_content =
+            matching::probabilities(&edges(&|pair| pair.content), &row_null, &col_null, &mut messages);
         let mut timed = edges(&|pair| pair.content + pair.timing([bench.request_pace, bench.reply_pace]));
-        let mut probable = matching::beliefs(&timed, &row_null, &col_null);
+        let mut probable = matching::beliefs(&timed, &row_null, &col_null, &mut messages);
         let paces = learned(bench, pairs, &probable);
         for (pair, edge) in pairs.iter().zip(&mut timed) {
             edge.weight = pair.content + pair.timing(paces);
@@ -66,7 +67,7 @@ impl Odds {
             edge.weight += order::weigh([bench.request_order, bench.reply_order], proxy, *place);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
-        probable = probabilities(&timed);
+        probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages);
         let by_content = of_whole_connections(rivals, pairs, by_content);
         let joined = of_whole_connections(rivals, pairs, probable.clone());
         let mut alone = vec![1.0_f64; rivals.rows.len()];
@@ -76,6 +77,9 @@ impl Odds {
                 1 => *alone - probable[index],
                 _ => alone.min(1.0 - joined[index]),
             };
+        }
+        for row in &mut by_row {
+            row.sort_by(|&a, &b| probable[b as usize].total_cmp(&probable[a as usize]).then(a.cmp(&b)));
         }
         Odds { is_watched: rivals.is_watched, probable, joined, by_content, alone, places, by_row, by_col }
     }

@@ -13,7 +13,7 @@ const GRAIN_NS: f64 = 5_000.0;
 const OWN_SHARE: f64 = 0.5;
 /// Time is a weak witness either way.
 const STRONGEST_AGAINST: f64 = -2.0;
-const STRONGEST_FOR: f64 = 6.0;
+pub(super) const STRONGEST_FOR: f64 = 6.0;
 
 /// The distribution of a delay: its logarithm's mean and spread.
 #[derive(Clone, Copy, Debug)]

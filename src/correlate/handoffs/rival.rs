@@ -6,15 +6,19 @@ use hashbrown::HashMap;
 use slab::Slab;
 
 use super::evidence::{self, Clues};
-use super::pace::Pace;
+use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, Timestamp, Topology, Tuple};
+use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
 const MAX_COMPARED: usize = 512;
+/// Of those that fit, the likeliest that are kept.
+const MAX_KEPT: usize = 32;
+/// So many that ended may stand among them.
+const CROWDED: usize = 64;
 /// How much earlier than the exchange into the host the one out of it may be stamped, at most.
 const SLACK: i64 = 2_000_000;
 /// The logarithm of the weight of staying alone: a proxy seldom answers a request by itself, ...
@@ -78,6 +82,18 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    /// As a continuation or as a try, whichever is likelier.
+    fn weight(&self, bench: &Bench) -> f64 {
+        let timing = self.timing([bench.request_pace, bench.reply_pace]);
+        self.tried.unwrap_or(FLOOR).max(self.content + timing)
+    }
+
+    /// Whether it is worth another look.
+    fn is_likely(&self, bench: &Bench) -> bool {
+        self.content + 2.0 * pace::STRONGEST_FOR > FLOOR
+            && self.content + self.timing([bench.request_pace, bench.reply_pace]) > FLOOR
+    }
+
     /// What the delays of request and answer say, given how long the proxy usually takes.
     pub(super) fn timing(&self, paces: [Pace; 2]) -> f64 {
         let weigh =
@@ -106,9 +122,9 @@ pub(super) struct Rivals<'a> {
 }
 
 /// Method, path and host.
-type Line<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+pub(super) type Line<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
-fn line(seen: Seen<'_>) -> Line<'_> {
+pub(super) fn line(seen: Seen<'_>) -> Line<'_> {
     (seen.exchange.method.as_deref(), seen.exchange.path.as_deref(), seen.exchange.host.as_deref())
 }
 
@@ -161,8 +177,8 @@ impl<'a> Rivals<'a> {
             *requests.entry(slot).or_insert(1) += 1;
         }
         rows.extend(more);
-        rows.sort_by_key(|side| side.passage.start());
-        cols.sort_by_key(|side| side.passage.start());
+        rows.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
+        cols.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
         let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
         for side in &cols {
             *lines.entry(line(side.seen)).or_default() += 1;
@@ -182,35 +198,44 @@ impl<'a> Rivals<'a> {
     }
 
     /// Every pair that is possible, by the start of what continues.
-    pub(super) fn pairs(
-        &self,
-        bench: &Bench,
-        through: &HashMap<Tuple, Tuple>,
-        world: World<'_>,
-    ) -> Vec<Pair> {
+    pub(super) fn pairs(&self, bench: &Bench, through: &HashMap<Tuple, Tuple>) -> Vec<Pair> {
         let mut pairs = Vec::new();
-        let mut running: Vec<usize> = Vec::new();
+        let mut running: Vec<(usize, Timestamp)> = Vec::new();
+        // Those that ended are taken out when there are many.
+        let mut crowded = CROWDED;
         let mut begun = 0;
         for (col, after) in self.cols.iter().enumerate() {
             let start = after.passage.start();
             while begun < self.rows.len() && self.rows[begun].passage.start() <= start.plus(SLACK) {
-                running.push(begun);
+                running.push((begun, self.rows[begun].passage.end.plus(SLACK)));
                 begun += 1;
             }
-            running.retain(|&row| self.rows[row].passage.end.plus(SLACK) >= start);
-            for &row in running.iter().rev().take(MAX_COMPARED) {
+            if running.len() >= crowded {
+                running.retain(|&(_, end)| end >= start);
+                crowded = 2 * running.len() + CROWDED;
+            }
+            // It was answered before the exchange that it continues was.
+            let answered = after.passage.reply.first().map_or(start, |&answer| answer.max(start));
+            let fits = |(_, end): &(usize, Timestamp)| *end >= answered;
+            let rarity = self.rarity(after.seen);
+            let first_pair = pairs.len();
+            for (row, _) in running.iter().rev().copied().filter(fits).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
-                    let pair = self.pair((row, before), (col, after), delays, bench, through, world);
-                    let timing = pair.timing([bench.request_pace, bench.reply_pace]);
-                    let best = pair.tried.unwrap_or(FLOOR).max(pair.content + timing);
-                    if best > FLOOR {
+                    let pair = self.pair((row, before), (col, after, rarity), delays, bench, through);
+                    if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
+            }
+            if pairs.len() - first_pair > MAX_KEPT {
+                let weight = |pair: &Pair| pair.weight(bench);
+                pairs[first_pair..]
+                    .sort_by_cached_key(|pair| (std::cmp::Reverse((weight(pair) * 1e6) as i64), pair.row));
+                pairs.truncate(first_pair + MAX_KEPT);
             }
         }
         pairs
@@ -219,16 +244,13 @@ impl<'a> Rivals<'a> {
     fn pair(
         &self,
         (row, before): (usize, &Side<'a>),
-        (col, after): (usize, &Side<'a>),
+        (col, after, rarity): (usize, &Side<'a>, f64),
         delays: Delays,
         bench: &Bench,
         through: &HashMap<Tuple, Tuple>,
-        world: World<'_>,
     ) -> Pair {
         let window = before.passage.end.since(before.passage.start()).clamp(10_000, 1_000_000_000);
-        let request = delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
-        let mut clues =
-            evidence::clues(before.seen, after.seen, self.host, world.topology, self.rarity(after.seen));
+        let mut clues = evidence::clues(before.seen, after.seen, self.host, self.topology, rarity);
         if after.slot.is_none() || before.slot.is_none() {
             // What is still open has not said everything of its answer.
             clues.retain(|(kind, _)| *kind != EvidenceKind::ResponsePayload);
@@ -236,7 +258,8 @@ impl<'a> Rivals<'a> {
         let agreement: f64 = clues.iter().map(|(_, weight)| weight).sum();
         // What is still open has not failed yet.
         let has_failed = after.slot.is_some() && evidence::has_failed(after.seen);
-        let tried = has_failed.then_some(agreement + request);
+        let request = || delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
+        let tried = has_failed.then(|| agreement + request());
         let failure = if has_failed { evidence::failure(before.seen, after.seen) } else { 0.0 };
         let mut content = agreement + failure;
         let is_through = evidence::is_passed_through(before.seen, after.seen);
@@ -256,6 +279,11 @@ impl<'a> Rivals<'a> {
     /// Whether a side is closed and was held long enough to be decided.
     pub(super) fn is_ripe(&self, side: &Side<'_>) -> bool {
         side.slot.is_some() && (self.is_forced || self.now.since(side.since) >= LAG)
+    }
+
+    /// The end of what was seen so far, but for stamps out of order.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.now.plus(-SECONDS)
     }
 
     /// How many of `rows` stand for the same connection as one of them.

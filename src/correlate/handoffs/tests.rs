@@ -107,8 +107,8 @@ fn joined(trails: Vec<Trail>) -> Vec<Trail> {
     let (mut handoffs, mut changes) = (Handoffs::default(), VecDeque::new());
     let world = |now| World { topology: &topology, ahead: &[0, 0], now };
     for trail in trails {
-        let free = handoffs.hold(trail, world(Timestamp(0)));
-        changes.extend(free.map(|trail| Change::Upsert(Box::new(trail))));
+        let free = handoffs.hold(Box::new(trail), world(Timestamp(0)));
+        changes.extend(free.map(Change::Upsert));
     }
     handoffs.decide(&[], world(Timestamp(SECONDS)), true, &mut changes);
     assert!(handoffs.held.is_empty(), "everything is handed on at the end");
@@ -279,7 +279,7 @@ fn a_continuation_that_is_still_open_is_waited_for() {
     let topology = topology();
     let (mut handoffs, mut changes) = (Handoffs::default(), VecDeque::new());
     let world = |now| World { topology: &topology, ahead: &[0, 0], now: Timestamp(now) };
-    assert!(handoffs.hold(ask(1, "/a", (100, 900)), world(0)).is_none());
+    assert!(handoffs.hold(Box::new(ask(1, "/a", (100, 900))), world(0)).is_none());
     let open = hand_on(11, 5001, "/a", (200, 800));
     let seen = Seen {
         sightings: &open.sightings,
@@ -290,7 +290,7 @@ fn a_continuation_that_is_still_open_is_waited_for() {
     };
     handoffs.decide(&[seen], world(SECONDS), false, &mut changes);
     assert!(changes.is_empty(), "it may yet be joined");
-    assert!(handoffs.hold(open.clone(), world(2 * SECONDS)).is_none());
+    assert!(handoffs.hold(Box::new(open.clone()), world(2 * SECONDS)).is_none());
     handoffs.decide(&[], world(3 * SECONDS), false, &mut changes);
     let legs: Vec<usize> = changes
         .iter()

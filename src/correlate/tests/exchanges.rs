@@ -396,3 +396,19 @@ fn what_only_begins_like_a_hello_is_not_called_tls() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_ends_before_its_announced_end_is_not_whole() {
+    for (reply, is_whole) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"[..], false),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", false),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", true),
+        (OK, true),
+    ] {
+        let mut talk = Talk::open();
+        talk.ask(GET);
+        talk.answer(reply);
+        let trails = talk.finish();
+        assert_eq!(trails[0].answer_is_whole, is_whole, "{}", String::from_utf8_lossy(reply));
+    }
+}

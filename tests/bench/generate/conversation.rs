@@ -5,15 +5,21 @@ use std::rc::Rc;
 
 use etherparse::{IpHeaders, Ipv4Header, PacketBuilder, TcpHeader, TcpOptionElement, ip_number};
 
-use crate::cluster::{Hop, Pod};
+use crate::cluster::{End, Hop, Port, Site};
 
 /// Who talks to whom. The client's node turns the Service's address into the server's, and back.
 pub(crate) struct Conversation {
-    pub(crate) client: Pod,
+    pub(crate) client: End,
     pub(crate) client_port: u16,
     pub(crate) service: ([u8; 4], u16),
-    pub(crate) server: Pod,
+    pub(crate) server: End,
     pub(crate) server_port: u16,
+}
+
+impl Conversation {
+    pub(crate) fn is_on_one_node(&self) -> bool {
+        self.client.site.node() == self.server.site.node()
+    }
 }
 
 /// Part of a stream's or a datagram's bytes, shared by all sightings of it.
@@ -62,9 +68,12 @@ impl Sent {
     /// carries the Service's address, everywhere else the server's.
     pub(crate) fn write(&self, hop: &Hop, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
         let Conversation { client, client_port, service, server, server_port } = *self.conversation;
-        let is_at_client = hop.place.node == client.node && hop.place.pod == Some(client.number);
-        let far = if is_at_client { service } else { (server.ip(), server_port) };
-        let near = (client.ip(), client_port);
+        let is_at_client = match client.site {
+            Site::Pod(pod) => hop.place.node == pod.node && hop.place.port == Port::Pod(pod.number),
+            Site::Node(_) | Site::Outside => false,
+        };
+        let far = if is_at_client { service } else { (server.ip, server_port) };
+        let near = (client.ip, client_port);
         let (src, dst) = if self.is_from_client { (near, far) } else { (far, near) };
         let mut ip = Ipv4Header::new(0, hop.ttl, ip_number::TCP, src.0, dst.0)?;
         ip.identification = self.ip_id;

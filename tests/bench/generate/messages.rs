@@ -51,6 +51,64 @@ impl Messages {
     }
 }
 
+/// A request from outside, and its answer.
+pub(crate) struct Ask {
+    pub(crate) number: u64,
+    pub(crate) is_upgrade: bool,
+}
+
+impl Ask {
+    fn head(&self) -> String {
+        let upgrade = if self.is_upgrade {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        } else {
+            ""
+        };
+        format!(
+            "GET /orders/{} HTTP/1.1\r\nHost: shop.example.test\r\nUser-Agent: shop/1.0\r\nAccept: */*\r\n{upgrade}",
+            self.number
+        )
+    }
+
+    pub(crate) fn by_client(&self) -> Vec<u8> {
+        format!("{}\r\n", self.head()).into_bytes()
+    }
+
+    /// With what HAProxy's `option forwardfor` adds.
+    pub(crate) fn by_haproxy(&self, client: [u8; 4]) -> Vec<u8> {
+        format!("{}x-forwarded-for: {}\r\n\r\n", self.head(), dotted(client)).into_bytes()
+    }
+
+    /// With what Traefik sets, where it trusts HAProxy.
+    pub(crate) fn by_traefik(&self, client: [u8; 4], haproxy: [u8; 4]) -> Vec<u8> {
+        let (client, haproxy) = (dotted(client), dotted(haproxy));
+        format!(
+            "{}X-Forwarded-For: {client}, {haproxy}\r\nX-Forwarded-Host: shop.example.test\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Server: traefik\r\nX-Real-Ip: {haproxy}\r\nAccept-Encoding: gzip\r\n\r\n",
+            self.head()
+        )
+        .into_bytes()
+    }
+
+    /// The same bytes for the same number.
+    pub(crate) fn answer(&self, messages: &Messages, random: &mut Random) -> Vec<u8> {
+        if self.is_upgrade {
+            let head =
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+            return head.as_bytes().to_vec();
+        }
+        let body = if self.number == 0 { &messages.filler[..600] } else { messages.bytes(200, 4000, random) };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nServer: shop\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    }
+}
+
+fn dotted([a, b, c, d]: [u8; 4]) -> String {
+    format!("{a}.{b}.{c}.{d}")
+}
+
 fn chunked(body: &[u8]) -> Vec<u8> {
     let chunks =
         body.chunks(4096).map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());

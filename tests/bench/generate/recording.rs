@@ -13,7 +13,7 @@ use pcap_file::pcapng::blocks::interface_description::{
 };
 use pcap_file::pcapng::{PcapNgBlock, PcapNgWriter};
 
-use crate::cluster::{Hop, NODES, PODS, Place};
+use crate::cluster::{Hop, NODES, Place};
 
 const SNAP_LEN: u32 = 262_144;
 
@@ -53,7 +53,7 @@ impl Recording {
             options: Vec::new(),
         };
         self.nodes[usize::from(hop.place.node)].write_pcapng_block(block.clone())?;
-        block.interface_id += u32::from(hop.place.node) * (u32::from(PODS) + 1);
+        block.interface_id += u32::from(hop.place.node) * Place::COUNT;
         self.merged.write_pcapng_block(block)?;
         Ok(())
     }

@@ -10,6 +10,10 @@ def via(nodes, *pods):
     return tuple(nodes), tuple(POD[name] for name in pods)
 
 
+# Between requests whose proxies try servers that refuse: which try was whose is told by time.
+APART = 0.15
+
+
 def front(name):
     """A port of HAProxy's."""
     return VIP, PORT[name]
@@ -95,7 +99,7 @@ def _(lab):
       ingress=via([KAPPA2], "stock-3"))
 def _(lab):
     refused, nobody = expect("failed", "request", "workload", "kappa2"), expect("failed", "request", "proxy", "kappa2")
-    lab.run("client", http(WEB, visit()), http(WEB, visit(host="dead.example.test", expect=refused)),
-            http(WEB, visit(host="none.example.test", expect=nobody)))
+    lab.run("client", http(WEB, visit()), http(WEB, visit(host="dead.example.test", expect=refused), delay=APART),
+            http(WEB, visit(host="none.example.test", expect=nobody), delay=APART))
 
 

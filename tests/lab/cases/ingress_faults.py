@@ -1,6 +1,6 @@
 """What goes wrong at the proxies, between them and behind them."""
 
-from cases.ingress import front, via, visit
+from cases.ingress import APART, front, via, visit
 from cases.words import case, expect, http
 from topology import KAPPA1, KAPPA2, POD, VIP, WEB_PORT
 
@@ -70,7 +70,8 @@ def _(lab):
 @case("ingress-fault-no-server", "HAProxy's only server refuses: 503 of its own", ingress=ONE_WAY)
 def _(lab):
     healthy(lab)
-    suffer(lab, expect("failed", "request", "proxy"), front("gone"))
+    wanted = expect("failed", "request", "proxy")
+    lab.run("client", *[http(front("gone"), visit(expect=wanted), delay=APART) for _ in range(2)])
 
 
 @case("ingress-fault-timeout", "the client never ends its head: 408 of HAProxy", ingress=ONE_WAY)

@@ -1,6 +1,6 @@
 """What is said through the proxies, and how: protocols, ids, other proxies and other ways between them."""
 
-from cases.ingress import front, via, visit
+from cases.ingress import APART, front, via, visit
 from cases.ingress_load import alike
 from cases.words import again, case, expect, http, post
 from proxies import NGINX_PORT
@@ -133,12 +133,12 @@ def _(lab):
 
 @case("ingress-retry", "Traefik's first server refuses, the second serves: both tries are seen", ingress=ONE_WAY)
 def _(lab):
-    lab.run("client", *[http(front("web"), visit(host="again.example.test")) for _ in range(4)])
+    lab.run("client", *[http(front("web"), visit(host="again.example.test"), delay=APART) for _ in range(4)])
 
 
 @case("ingress-retry-haproxy", "HAProxy's first server refuses, the second serves", ingress=ONE_WAY)
 def _(lab):
-    lab.run("client", *[http(front("again"), visit()) for _ in range(3)])
+    lab.run("client", *[http(front("again"), visit(), delay=APART) for _ in range(3)])
 
 
 @case("ingress-redirect", "Traefik answers by itself: it sends clients to https", ingress=ONE_WAY)
