@@ -3,7 +3,7 @@
 //! Journeys are placed as they come, with what is known by then; once all is read they are placed again with
 //! everything that is known, so that in the end the screen shows what the report writes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
-use crate::model::{Change, Clocks, NodeId, Timestamp, Topology, Trail};
+use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
@@ -95,6 +95,8 @@ struct Telling {
     world: (Arc<Topology>, Arc<Clocks>),
     first: Option<Timestamp>,
     lossy_nodes: Vec<NodeId>,
+    /// When trails are to be placed anew, and their ids.
+    deadlines: BTreeSet<(Timestamp, u64)>,
 }
 
 impl Telling {
@@ -108,6 +110,7 @@ impl Telling {
             world: Default::default(),
             first: None,
             lossy_nodes: Vec::new(),
+            deadlines: BTreeSet::new(),
         }
     }
 
@@ -124,7 +127,9 @@ impl Telling {
     }
 
     fn tell(&mut self, correlator: &Correlator) -> ControlFlow<()> {
-        if self.fresh.is_empty() {
+        let now = correlator.now();
+        let is_due = self.deadlines.first().is_some_and(|&(at, _)| at <= now);
+        if self.fresh.is_empty() && !is_due {
             return ControlFlow::Continue(());
         }
         let mut news = Vec::new();
@@ -132,8 +137,8 @@ impl Telling {
             self.world = (Arc::new(correlator.topology().clone()), Arc::new(correlator.clocks()));
             news.push(News::World(Arc::clone(&self.world.0), Arc::clone(&self.world.1)));
         }
-        let now = correlator.now();
         self.place_fresh(now, &mut news);
+        self.place_due(now, &mut news);
         if let Some(first) = self.first {
             news.push(News::Read(first, now));
         }
@@ -151,7 +156,11 @@ impl Telling {
                     let trail: Arc<Trail> = Arc::from(trail);
                     remember(&mut self.trails, &mut self.order, &trail);
                     let id = trail.id;
+                    let deadline = self.world.1.align(first_node(&trail, &self.world.0), trail.deadline);
                     let journey = self.templates.place(trail, &world);
+                    if deadline > now && is_waiting(&journey) {
+                        self.deadlines.insert((deadline, id));
+                    }
                     self.first = Some(self.first.map_or(journey.started, |first| first.min(journey.started)));
                     let item = News::Journey(Arc::new(journey));
                     if let Some(&place) = places.get(&id) {
@@ -166,6 +175,18 @@ impl Telling {
                     places.remove(&id);
                     news.push(News::Withdraw(id));
                 }
+            }
+        }
+    }
+
+    /// What was waited for is missing from its deadline on, although no packet came to say so.
+    fn place_due(&mut self, now: Timestamp, news: &mut Vec<News>) {
+        let world =
+            World { topology: &self.world.0, clocks: &self.world.1, lossy_nodes: &self.lossy_nodes, now };
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|&(at, _)| at <= now) {
+            self.deadlines.pop_first();
+            if let Some(trail) = self.trails.get(&id) {
+                news.push(News::Journey(Arc::new(self.templates.place(Arc::clone(trail), &world))));
             }
         }
     }
@@ -202,6 +223,16 @@ impl Telling {
             Err(_) => ControlFlow::Break(()),
         }
     }
+}
+
+/// Whether time alone may change it.
+fn is_waiting(journey: &Journey) -> bool {
+    journey.verdict.outcome == Outcome::Open || journey.visits().any(|visit| visit.state == State::Waiting)
+}
+
+/// The node whose clock a trail's deadline is on.
+fn first_node(trail: &Trail, topology: &Topology) -> NodeId {
+    trail.sightings.first().map_or(NodeId(0), |first| topology.vantage(first.vantage).node)
 }
 
 /// Keeps the trail for the last placing, and no more of them than the screen keeps.
