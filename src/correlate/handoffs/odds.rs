@@ -90,7 +90,8 @@ impl Odds {
         let telling: f64 = telling.map(|(_, weight)| weight).sum();
         // Where the host is not captured, a rival may have gone by unseen.
         let enough = if self.is_watched { TELLING } else { UNMISTAKABLE };
-        let is_sure = telling >= enough && self.by_content[index] >= Confidence::SURE.probability();
+        let is_sure =
+            !pair.is_crowded && telling >= enough && self.by_content[index] >= Confidence::SURE.probability();
         Confidence::of(self.joined[index].min(if is_sure { 1.0 } else { TIMED }))
     }
 

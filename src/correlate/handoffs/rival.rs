@@ -13,6 +13,8 @@ use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, 
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
+/// By so much more content must speak for a pair than for another for that one not to matter.
+const CLEARLY: f64 = 4.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
 const MAX_COMPARED: usize = 512;
 /// Of those that fit, the likeliest that are kept.
@@ -79,6 +81,8 @@ pub(super) struct Pair {
     pub tried: Option<f64>,
     /// The bytes came through unread.
     pub is_through: bool,
+    /// Pairs were left out, of the one side or the other, that content makes no less likely.
+    pub is_crowded: bool,
 }
 
 impl Pair {
@@ -200,6 +204,7 @@ impl<'a> Rivals<'a> {
     /// Every pair that is possible, by the start of what continues.
     pub(super) fn pairs(&self, bench: &Bench, through: &HashMap<Tuple, Tuple>) -> Vec<Pair> {
         let mut pairs = Vec::new();
+        let mut left_out = LeftOut::default();
         let mut running: Vec<(usize, Timestamp)> = Vec::new();
         // Those that ended are taken out when there are many.
         let mut crowded = CROWDED;
@@ -235,9 +240,12 @@ impl<'a> Rivals<'a> {
                 let weight = |pair: &Pair| pair.weight(bench);
                 pairs[first_pair..]
                     .sort_by_cached_key(|pair| (std::cmp::Reverse((weight(pair) * 1e6) as i64), pair.row));
-                pairs.truncate(first_pair + MAX_KEPT);
+                for dropped in pairs.drain(first_pair + MAX_KEPT..) {
+                    left_out.note(&dropped);
+                }
             }
         }
+        left_out.mark(&mut pairs);
         pairs
     }
 
@@ -267,7 +275,17 @@ impl<'a> Rivals<'a> {
             let is_known = *known == after.seen.leg.faces[0];
             content += if is_known { evidence::SAME_CONNECTION } else { -evidence::SAME_CONNECTION };
         }
-        Pair { row: row as u32, col: col as u32, delays, clues, content, window, tried, is_through }
+        Pair {
+            row: row as u32,
+            col: col as u32,
+            delays,
+            clues,
+            content,
+            window,
+            tried,
+            is_through,
+            is_crowded: false,
+        }
     }
 
     /// The logarithm of how rare a request line is among what goes out of the host now.
@@ -338,4 +356,30 @@ impl<'a> Rivals<'a> {
 
 fn is_same_leg(before: &Side<'_>, after: &Side<'_>) -> bool {
     std::ptr::eq(before.seen.leg, after.seen.leg) || before.seen.leg.faces[0] == after.seen.leg.faces[0]
+}
+
+/// What content said of the pairs that were left out: the most for each exchange.
+#[derive(Default)]
+struct LeftOut {
+    rows: HashMap<u32, f64>,
+    cols: HashMap<u32, f64>,
+}
+
+impl LeftOut {
+    fn note(&mut self, pair: &Pair) {
+        for (sides, side) in [(&mut self.rows, pair.row), (&mut self.cols, pair.col)] {
+            let most = sides.entry(side).or_insert(f64::MIN);
+            *most = most.max(pair.content);
+        }
+    }
+
+    fn mark(&self, pairs: &mut [Pair]) {
+        if self.rows.is_empty() {
+            return;
+        }
+        for pair in pairs {
+            let most = [self.rows.get(&pair.row), self.cols.get(&pair.col)];
+            pair.is_crowded = most.into_iter().flatten().any(|most| pair.content - most < CLEARLY);
+        }
+    }
 }
