@@ -104,7 +104,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     Ok(())
 }
 
-/// Opens everything, says what is captured, and gives up all rights.
+/// Opens everything, and gives up all rights.
 fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],

@@ -63,6 +63,20 @@ pub enum Part {
     NeighbourRequest,
 }
 
+impl Part {
+    /// Every part, by its number.
+    pub const ALL: [Part; 8] = [
+        Part::Handshake,
+        Part::Head,
+        Part::Body,
+        Part::Ack,
+        Part::Fin,
+        Part::Reset,
+        Part::IcmpError,
+        Part::NeighbourRequest,
+    ];
+}
+
 /// An ICMP error about a trail's packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IcmpNotice {

@@ -7,16 +7,6 @@ use crate::model::{Direction, Part, Sighting, Timestamp, VantageId, Way};
 const PACKED_BYTES: usize = 32;
 
 const DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Out, Direction::Unknown];
-const PARTS: [Part; 8] = [
-    Part::Handshake,
-    Part::Head,
-    Part::Body,
-    Part::Ack,
-    Part::Fin,
-    Part::Reset,
-    Part::IcmpError,
-    Part::NeighbourRequest,
-];
 
 /// Appends the number of `sightings` and all of them.
 pub(super) fn pack(sightings: &[Sighting], out: &mut Vec<u8>) {
@@ -57,7 +47,7 @@ fn sighting([time, numbers, sizes, small]: [u64; 4]) -> Option<Sighting> {
         vantage: VantageId((sizes >> 16) as u16),
         direction: *DIRECTIONS.get(usize::from(kind & 3))?,
         way: if kind & 4 == 0 { Way::Request } else { Way::Reply },
-        part: *PARTS.get(usize::from(kind >> 4))?,
+        part: *Part::ALL.get(usize::from(kind >> 4))?,
         face,
         leg,
         ttl,
@@ -77,7 +67,7 @@ mod tests {
     #[test]
     fn every_field_comes_back() {
         let mut sightings = Vec::new();
-        for (index, part) in (1..).zip(PARTS) {
+        for (index, part) in (1..).zip(Part::ALL) {
             for direction in DIRECTIONS {
                 sightings.push(Sighting {
                     time: Timestamp(-1_000_000_007 * index),

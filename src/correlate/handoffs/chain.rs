@@ -26,11 +26,11 @@ pub(super) fn has_room(head: &Trail, next: &Trail) -> bool {
     head.legs.len() + next.legs.len() <= MAX_LEGS
 }
 
-/// Puts `next` behind leg `from_leg` of `head`.
-pub(super) fn append(head: &mut Trail, from_leg: u8, join: Join, next: Trail) {
+/// Puts `next` behind the first leg of `head`.
+pub(super) fn append(head: &mut Trail, join: Join, next: Trail) {
     let shift = head.legs.len() as u8;
     head.hops.push(Hop {
-        from_leg,
+        from_leg: 0,
         node: join.node,
         proxy: join.proxy,
         evidence: join.evidence,

@@ -9,7 +9,7 @@ use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
 use super::rival::{Pair, Rivals, line};
-use super::unsure::line_hash;
+use super::unsure::{Span, line_hash};
 use crate::model::{Confidence, Endpoint, Proxy, Rival, Timestamp, Tuple};
 
 /// Tries for one request.
@@ -30,7 +30,7 @@ pub(super) struct Decision {
     /// Where a proxy listens whose kind was given away.
     pub listener: Option<Endpoint>,
     /// When the exchange ran, and what was asked, of a join that is not sure.
-    pub unsure: Option<(Timestamp, Timestamp, u64)>,
+    pub unsure: Option<Span>,
     /// The connections of a sure join whose bytes came through unread.
     pub passed_through: Option<(Tuple, Tuple)>,
 }
@@ -150,12 +150,7 @@ impl Choice<'_> {
                 continue;
             }
             let pair = &self.pairs[index];
-            let mut confidence = self.odds.confidence(index, pair);
-            let side = &self.rivals.rows[row].passage;
-            let line = line_hash(line(self.rivals.cols[pair.col as usize].seen));
-            if confidence >= Confidence::SURE && self.bench.unsure.touches(side.start(), side.end, line) {
-                confidence = Confidence::of(TIMED);
-            }
+            let confidence = self.odds.confidence(index, pair);
             let others = self.odds.others(self.rivals, self.pairs, index);
             self.decide(index, confidence, self.odds.rivals(pair), others, false);
         }
@@ -231,7 +226,7 @@ impl Choice<'_> {
     fn decide(
         &mut self,
         index: usize,
-        confidence: Confidence,
+        mut confidence: Confidence,
         rivals: u32,
         others: Vec<Rival>,
         is_given_up: bool,
@@ -239,6 +234,14 @@ impl Choice<'_> {
         let pair = &self.pairs[index];
         let (before, after) = (&self.rivals.rows[pair.row as usize], &self.rivals.cols[pair.col as usize]);
         let (Some(inbound), Some(outbound)) = (before.slot, after.slot) else { return };
+        let span = Span {
+            start: before.passage.start(),
+            end: before.passage.end,
+            line: line_hash(line(after.seen)),
+        };
+        if confidence >= Confidence::SURE && self.bench.unsure.touches(span) {
+            confidence = Confidence::of(TIMED);
+        }
         let is_exact = before.passage.is_at_host && after.passage.is_at_host;
         let delay = |delay: Option<i64>| delay.filter(|_| is_exact);
         let join = Join {
@@ -252,10 +255,8 @@ impl Choice<'_> {
             reply_delay_ns: delay(pair.delays.reply),
             is_given_up,
         };
-        let is_sure = confidence >= Confidence::SURE && !is_given_up;
-        let unsure = (confidence < Confidence::SURE && !is_given_up)
-            .then(|| (before.passage.start(), before.passage.end, line_hash(line(after.seen))));
-        let legs = (before.seen.leg.faces[0], after.seen.leg.faces[0]);
+        // A try is never sure.
+        let is_sure = confidence >= Confidence::SURE;
         let listener = before.listener().filter(|_| {
             // Behind a VIP more than one proxy may have gone by unseen.
             is_sure && join.proxy != Proxy::Unknown && !self.rivals.is_vip(before, after)
@@ -269,9 +270,9 @@ impl Choice<'_> {
             join,
             delays: pair.delays,
             listener,
-            unsure,
+            unsure: (!is_sure && !is_given_up).then_some(span),
             kept_order: self.odds.places[index].map(kept),
-            passed_through: (is_sure && pair.is_through).then_some(legs),
+            passed_through: (is_sure && pair.is_through).then(|| self.rivals.connections(pair)),
         });
     }
 }

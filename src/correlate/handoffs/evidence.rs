@@ -217,12 +217,11 @@ fn request_bytes(inbound: Seen<'_>, outbound: Seen<'_>, before: &Marks, after: &
         Some(true) => SAME_HEAD,
         _ => 0.0,
     };
-    let is_opaque = |seen: Seen<'_>| !matches!(seen.exchange.application, Application::Http);
-    if is_opaque(inbound) != is_opaque(outbound) {
+    if inbound.is_http() != outbound.is_http() {
         return (head, 0.0);
     }
     let body = match compare(before.request_body, after.request_body) {
-        Some(true) if is_opaque(inbound) => SAME_BYTES,
+        Some(true) if !inbound.is_http() => SAME_BYTES,
         Some(true) => SAME_BODY,
         Some(false) => OTHER_BODY,
         None => 0.0,
@@ -270,10 +269,9 @@ fn compare(one: Digest, other: Digest) -> Option<bool> {
 /// Whether the bytes of `outbound` came through unread, so that its connection is the other one's continuation.
 pub(super) fn is_passed_through(inbound: Seen<'_>, outbound: Seen<'_>) -> bool {
     let (Some(before), Some(after)) = (inbound.marks, outbound.marks) else { return false };
-    let is_opaque = |seen: Seen<'_>| !matches!(seen.exchange.application, Application::Http);
     compare(before.request_head, after.request_head) == Some(true)
-        || is_opaque(inbound)
-            && is_opaque(outbound)
+        || !inbound.is_http()
+            && !outbound.is_http()
             && compare(before.request_body, after.request_body) == Some(true)
 }
 

@@ -34,9 +34,8 @@ use self::chain::Join;
 use self::choice::Decisions;
 use self::order::Orderliness;
 use self::pace::Pace;
-use self::passage::Host;
-use self::passage::Passage;
 pub(super) use self::passage::Seen;
+use self::passage::{Host, Passage};
 use self::rival::Rivals;
 use self::unsure::Unsure;
 use crate::model::{
@@ -84,10 +83,9 @@ struct Held {
 struct Bench {
     inbound: Vec<u32>,
     outbound: Vec<u32>,
-    request_pace: Pace,
-    reply_pace: Pace,
-    request_order: Orderliness,
-    reply_order: Orderliness,
+    /// Of requests and of answers.
+    paces: [Pace; 2],
+    orders: [Orderliness; 2],
     /// Which kind of proxy listens where, as far as what it sent out gave it away.
     kinds: HashMap<Endpoint, Proxy>,
     unsure: Unsure,
@@ -123,15 +121,13 @@ impl Handoffs {
             self.proxies.insert(leg.client.ip);
         }
         let seen = seen(&trail);
-        let server = leg.server.or(leg.target).filter(|it| self.may_proxy(it.ip, world.topology));
-        let inbound = server.and_then(|server| {
-            let host = Host::of(server.ip, world.topology);
-            Passage::new(seen, host, true, world.topology, world.ahead).map(|passage| (host, passage))
-        });
-        let outbound = Some(leg.client.ip).filter(|&ip| self.may_proxy(ip, world.topology)).and_then(|ip| {
+        let at = |end: Option<Endpoint>, is_inbound: bool| {
+            let ip = end.map(|end| end.ip).filter(|&ip| self.may_proxy(ip, world.topology))?;
             let host = Host::of(ip, world.topology);
-            Passage::new(seen, host, false, world.topology, world.ahead).map(|passage| (host, passage))
-        });
+            Some((host, Passage::new(seen, host, is_inbound, world.topology, world.ahead)?))
+        };
+        let inbound = at(leg.server.or(leg.target), true);
+        let outbound = at(Some(leg.client), false);
         if inbound.is_none() && outbound.is_none() {
             return Some(trail);
         }
@@ -244,7 +240,7 @@ impl Handoffs {
             if trail.revision > 1 {
                 changes.push_back(Change::Withdraw(trail.id));
             }
-            chain::append(&mut head, 0, join, *trail);
+            chain::append(&mut head, join, *trail);
         }
         head
     }
@@ -272,15 +268,11 @@ fn apply(
         if is_before(held, decision.outbound, decision.inbound) {
             continue;
         }
-        if let Some((start, end, line)) = decision.unsure {
-            bench.unsure.add(start, end, line);
+        if let Some(span) = decision.unsure {
+            bench.unsure.add(span);
         }
-        let (delays, probability) = (decision.delays, decision.join.confidence.probability());
-        delays.request.into_iter().for_each(|delay| bench.request_pace.learn(delay, probability));
-        delays.reply.into_iter().for_each(|delay| bench.reply_pace.learn(delay, probability));
-        for (order, is_kept) in
-            [&mut bench.request_order, &mut bench.reply_order].into_iter().zip(decision.kept_order)
-        {
+        pace::learn(&mut bench.paces, decision.delays, decision.join.confidence.probability());
+        for (order, is_kept) in bench.orders.iter_mut().zip(decision.kept_order) {
             order.learn(is_kept);
         }
         through.extend(decision.passed_through);

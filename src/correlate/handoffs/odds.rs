@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use super::Bench;
 use super::matching::{self, Edge, Messages};
 use super::order::{self, Place};
-use super::pace::Pace;
+use super::pace::{self, Pace};
 use super::rival::{Pair, Rivals};
 use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
 
@@ -55,16 +55,16 @@ impl Odds {
         let mut messages = Messages::default();
         let by_content =
             matching::probabilities(&edges(&|pair| pair.content), &row_null, &col_null, &mut messages);
-        let mut timed = edges(&|pair| pair.content + pair.timing([bench.request_pace, bench.reply_pace]));
+        let mut timed = edges(&|pair| pair.content + pair.timing(&bench.paces));
         let mut probable = matching::beliefs(&timed, &row_null, &col_null, &mut messages);
         let paces = learned(bench, pairs, &probable);
         for (pair, edge) in pairs.iter().zip(&mut timed) {
-            edge.weight = pair.content + pair.timing(paces);
+            edge.weight = pair.content + pair.timing(&paces);
         }
         let places = order::places(rivals, pairs, &probable);
         for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
             let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize], bench);
-            edge.weight += order::weigh([bench.request_order, bench.reply_order], proxy, *place);
+            edge.weight += order::weigh(bench.orders, proxy, *place);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
         probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages);
@@ -139,13 +139,9 @@ fn of_whole_connections(rivals: &Rivals<'_>, pairs: &[Pair], mut probable: Vec<f
 
 /// The paces of request and answer, with what the pairs at hand teach that are likely by themselves.
 fn learned(bench: &Bench, pairs: &[Pair], probable: &[f64]) -> [Pace; 2] {
-    let mut paces = [bench.request_pace, bench.reply_pace];
+    let mut paces = bench.paces;
     for (pair, &probability) in pairs.iter().zip(probable).filter(|(_, probability)| **probability > 0.5) {
-        for (pace, delay) in paces.iter_mut().zip([pair.delays.request, pair.delays.reply]) {
-            if let Some(delay) = delay {
-                pace.learn(delay, probability);
-            }
-        }
+        pace::learn(&mut paces, pair.delays, probability);
     }
     paces
 }
@@ -153,21 +149,18 @@ fn learned(bench: &Bench, pairs: &[Pair], probable: &[f64]) -> [Pace; 2] {
 /// Bytes that come through unread join connections, not requests: all exchanges of two connections speak for each
 /// other.
 fn agree_on_connections(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64], edges: &mut [Edge]) {
-    let legs = |pair: &Pair| {
-        let (before, after) = (&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize]);
-        (before.seen.leg.faces[0], after.seen.leg.faces[0])
-    };
     let says = |probability: f64| {
         let bounded = probability.clamp(0.02, 0.98);
         (bounded / (1.0 - bounded)).ln()
     };
     let mut common: HashMap<(Tuple, Tuple), f64> = HashMap::new();
     for (pair, &probability) in pairs.iter().zip(probable).filter(|(pair, _)| pair.is_through) {
-        *common.entry(legs(pair)).or_default() += says(probability);
+        *common.entry(rivals.connections(pair)).or_default() += says(probability);
     }
     for ((pair, edge), &probability) in pairs.iter().zip(edges).zip(probable) {
         if pair.is_through {
-            let others = common.get(&legs(pair)).copied().unwrap_or_default() - says(probability);
+            let others =
+                common.get(&rivals.connections(pair)).copied().unwrap_or_default() - says(probability);
             edge.weight += others.clamp(-MOST_IN_COMMON, MOST_IN_COMMON);
         }
     }

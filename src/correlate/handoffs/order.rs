@@ -65,8 +65,10 @@ pub(super) fn places(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64]) -> V
         let is_contested = delay.is_some_and(|delay| entry.gap < delay);
         is_same_group.then_some(Place { later: exit.rank - entry.rank, is_contested })
     };
-    let both =
-        |pair: &Pair| [place(pair, &request, pair.delays.request), place(pair, &reply, pair.delays.reply)];
+    let both = |pair: &Pair| {
+        let [asked, answered] = pair.delays.by_way();
+        [place(pair, &request, asked), place(pair, &reply, answered)]
+    };
     pairs.iter().map(both).collect()
 }
 
@@ -107,8 +109,7 @@ struct Ranks {
 
 impl Groups {
     fn new(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64]) -> Groups {
-        let rows: Vec<Option<Endpoint>> =
-            rivals.rows.iter().map(|side| side.seen.leg.target.or(side.seen.leg.server)).collect();
+        let rows: Vec<Option<Endpoint>> = rivals.rows.iter().map(Side::listener).collect();
         let mut is_paired = vec![false; rows.len()];
         let mut shares: Vec<HashMap<Endpoint, f64>> = vec![HashMap::new(); rivals.cols.len()];
         for (pair, probability) in pairs.iter().zip(probable) {

@@ -1,5 +1,7 @@
 //! How long a proxy usually holds what passes through it, learned from the joins that were made.
 
+use super::passage::Delays;
+
 /// What proxies take before anything was learned: a fraction of a millisecond, give or take a factor of three.
 const USUAL_NS: f64 = 300_000.0;
 const SPREAD: f64 = 1.2;
@@ -31,7 +33,7 @@ impl Default for Pace {
 
 impl Pace {
     /// Takes in the delay of a join that is right with `probability`.
-    pub(super) fn learn(&mut self, delay_ns: i64, probability: f64) {
+    fn learn(&mut self, delay_ns: i64, probability: f64) {
         self.joins = (self.joins + probability).min(MEMORY);
         let share = probability / self.joins;
         let off = logarithm(delay_ns) - self.mean;
@@ -47,6 +49,15 @@ impl Pace {
         let off = (value - self.mean) / spread;
         let density = -off * off / 2.0 - value - (spread * std::f64::consts::TAU.sqrt()).ln();
         ((density + logarithm(window_ns)) * OWN_SHARE).clamp(STRONGEST_AGAINST, STRONGEST_FOR)
+    }
+}
+
+/// Takes in how long a join that is right with `probability` was held each way.
+pub(super) fn learn(paces: &mut [Pace; 2], delays: Delays, probability: f64) {
+    for (pace, delay) in paces.iter_mut().zip(delays.by_way()) {
+        if let Some(delay) = delay {
+            pace.learn(delay, probability);
+        }
     }
 }
 

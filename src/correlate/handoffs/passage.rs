@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Ip, Leg, Marks, NodeId, Part, Role, Sighting, Timestamp, Topology,
-    VantageId, Way,
+    Application, Direction, Endpoint, Exchange, Ip, Leg, Marks, NodeId, Part, Role, Sighting, Timestamp,
+    Topology, VantageId, Way,
 };
 
 /// Two interfaces of one node stamp with one clock; packets may still be stamped in another order than they went.
@@ -69,6 +69,11 @@ pub(in crate::correlate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// Whether what was asked and answered is understood.
+    pub(super) fn is_http(&self) -> bool {
+        self.exchange.application == Application::Http
+    }
+
     /// Who the server's side takes for the client.
     pub(super) fn client(&self) -> Endpoint {
         let announced = self.marks.and_then(|marks| marks.announced);
@@ -175,6 +180,13 @@ impl Passage {
 pub(super) struct Delays {
     pub request: Option<i64>,
     pub reply: Option<i64>,
+}
+
+impl Delays {
+    /// Of the request and of the answer.
+    pub(super) fn by_way(self) -> [Option<i64>; 2] {
+        [self.request, self.reply]
+    }
 }
 
 /// How `outbound` lies within `inbound`; `None` where it does not, so that it cannot be its continuation.

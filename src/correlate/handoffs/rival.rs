@@ -9,7 +9,9 @@ use super::evidence::{self, Clues};
 use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
-use crate::model::{Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple};
+use crate::model::{
+    Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple, Way,
+};
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
@@ -88,21 +90,20 @@ pub(super) struct Pair {
 impl Pair {
     /// As a continuation or as a try, whichever is likelier.
     fn weight(&self, bench: &Bench) -> f64 {
-        let timing = self.timing([bench.request_pace, bench.reply_pace]);
+        let timing = self.timing(&bench.paces);
         self.tried.unwrap_or(FLOOR).max(self.content + timing)
     }
 
     /// Whether it is worth another look.
     fn is_likely(&self, bench: &Bench) -> bool {
-        self.content + 2.0 * pace::STRONGEST_FOR > FLOOR
-            && self.content + self.timing([bench.request_pace, bench.reply_pace]) > FLOOR
+        self.content + 2.0 * pace::STRONGEST_FOR > FLOOR && self.content + self.timing(&bench.paces) > FLOOR
     }
 
     /// What the delays of request and answer say, given how long the proxy usually takes.
-    pub(super) fn timing(&self, paces: [Pace; 2]) -> f64 {
+    pub(super) fn timing(&self, paces: &[Pace; 2]) -> f64 {
         let weigh =
-            |(pace, delay): (Pace, Option<i64>)| delay.map_or(0.0, |delay| pace.weigh(delay, self.window));
-        paces.into_iter().zip([self.delays.request, self.delays.reply]).map(weigh).sum()
+            |(pace, delay): (&Pace, Option<i64>)| delay.map_or(0.0, |delay| pace.weigh(delay, self.window));
+        paces.iter().zip(self.delays.by_way()).map(weigh).sum()
     }
 }
 
@@ -141,23 +142,21 @@ impl<'a> Rivals<'a> {
         world: World<'a>,
         is_forced: bool,
     ) -> Rivals<'a> {
-        let closed = |&slot: &u32| {
-            let held = &held[slot as usize];
-            (slot, held)
+        let closed = |slots: &[u32], passage: fn(&Held) -> Option<&Passage>| -> Vec<Side<'a>> {
+            let side = |&slot: &u32| {
+                let held = &held[slot as usize];
+                Some(Side {
+                    seen: seen(&held.trail),
+                    passage: Cow::Borrowed(passage(held)?),
+                    slot: Some(slot),
+                    since: held.since,
+                    request: 0,
+                })
+            };
+            slots.iter().filter_map(side).collect()
         };
-        let side = |(slot, held): (u32, &'a Held), passage: Option<&'a Passage>| {
-            passage.map(|passage| Side {
-                seen: seen(&held.trail),
-                passage: Cow::Borrowed(passage),
-                slot: Some(slot),
-                since: held.since,
-                request: 0,
-            })
-        };
-        let mut rows: Vec<Side<'a>> =
-            bench.inbound.iter().map(closed).filter_map(|it| side(it, it.1.inbound.as_ref())).collect();
-        let mut cols: Vec<Side<'a>> =
-            bench.outbound.iter().map(closed).filter_map(|it| side(it, it.1.outbound.as_ref())).collect();
+        let mut rows = closed(&bench.inbound, |held| held.inbound.as_ref());
+        let mut cols = closed(&bench.outbound, |held| held.outbound.as_ref());
         for &seen in open {
             let passage = |is_inbound| {
                 Passage::new(seen, host, is_inbound, world.topology, world.ahead).map(|passage| Side {
@@ -266,7 +265,8 @@ impl<'a> Rivals<'a> {
         let agreement: f64 = clues.iter().map(|(_, weight)| weight).sum();
         // What is still open has not failed yet.
         let has_failed = after.slot.is_some() && evidence::has_failed(after.seen);
-        let request = || delays.request.map_or(0.0, |delay| bench.request_pace.weigh(delay, window));
+        let request =
+            || delays.request.map_or(0.0, |delay| bench.paces[Way::Request as usize].weigh(delay, window));
         let tried = has_failed.then(|| agreement + request());
         let failure = if has_failed { evidence::failure(before.seen, after.seen) } else { 0.0 };
         let mut content = agreement + failure;
@@ -313,6 +313,12 @@ impl<'a> Rivals<'a> {
     /// Whether a continuation that is still open is waited for.
     pub(super) fn waits_for(&self, row: usize, col: usize) -> bool {
         !self.is_forced && self.cols[col].slot.is_none() && self.now.since(self.rows[row].since) < PATIENCE
+    }
+
+    /// The connections of a pair, as they were first seen.
+    pub(super) fn connections(&self, pair: &Pair) -> (Tuple, Tuple) {
+        let (before, after) = (&self.rows[pair.row as usize], &self.cols[pair.col as usize]);
+        (before.seen.leg.faces[0], after.seen.leg.faces[0])
     }
 
     /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is

@@ -13,12 +13,13 @@ use crate::model::Timestamp;
 /// Joins remembered at one host; the oldest go first.
 const MAX_KEPT: usize = 4096;
 
-/// One of them: when the exchange into the host ran, and what was asked.
+/// When an exchange into the host ran, and what was asked.
 #[derive(Clone, Copy, Debug)]
-struct Span {
-    start: Timestamp,
-    end: Timestamp,
-    line: u64,
+pub(super) struct Span {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// By [`line_hash`].
+    pub line: u64,
 }
 
 /// See the module.
@@ -28,16 +29,16 @@ pub(super) struct Unsure {
 }
 
 impl Unsure {
-    pub(super) fn add(&mut self, start: Timestamp, end: Timestamp, line: u64) {
+    pub(super) fn add(&mut self, span: Span) {
         if self.spans.len() >= MAX_KEPT {
             self.spans.pop_front();
         }
-        self.spans.push_back(Span { start, end, line });
+        self.spans.push_back(span);
     }
 
     /// Whether an exchange that asked the same, and was joined without being sure, ran at the same time.
-    pub(super) fn touches(&self, start: Timestamp, end: Timestamp, line: u64) -> bool {
-        self.spans.iter().any(|span| span.line == line && span.start <= end && start <= span.end)
+    pub(super) fn touches(&self, it: Span) -> bool {
+        self.spans.iter().any(|span| span.line == it.line && span.start <= it.end && it.start <= span.end)
     }
 
     /// Forgets those that ended before everything that is still to be decided began.

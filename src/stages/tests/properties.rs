@@ -20,16 +20,6 @@ const PLACES: [&str; 10] = [
     "bond1.beta>",
     ">bond1.beta",
 ];
-const PARTS: [Part; 8] = [
-    Part::Handshake,
-    Part::Head,
-    Part::Body,
-    Part::Ack,
-    Part::Fin,
-    Part::Reset,
-    Part::IcmpError,
-    Part::NeighbourRequest,
-];
 const PHASES: [Phase; 5] = [Phase::Open, Phase::Answered, Phase::TimedOut, Phase::Cut, Phase::Evicted];
 const CAPTURES: [&[&str]; 5] = [
     &[],
@@ -43,7 +33,7 @@ fn strange() -> impl Strategy<Value = Builder> {
     let address = || prop::sample::select(&ADDRESSES[..]);
     let part = (
         any::<bool>(),
-        prop::sample::select(&PARTS[..]),
+        prop::sample::select(&Part::ALL[..]),
         prop::collection::vec(prop::sample::select(&PLACES[..]), 1..5),
         0..2000_u32,
         any::<bool>(),
