@@ -78,7 +78,7 @@ pub(super) struct RecordArguments {
 /// What is captured, and what is known of it.
 #[derive(Debug, Args)]
 pub(super) struct CaptureArguments {
-    /// Interfaces to capture, in place of bond1, cali* and, for node addresses, lo; `*` and `?` as in a shell
+    /// Interfaces to capture, in place of bond1, cali*, tunnels and, for node addresses, lo; `*` and `?` as in a shell
     #[arg(short = 'i', long = "interface", value_name = "GLOB")]
     pub(super) interface: Vec<String>,
     /// Only packets that fit, in the syntax of pcap-filter(7)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::model::{Direction, Endpoint, NodeId, Protocol, Tuple, VantageId, Way};
+use crate::model::{Direction, Encapsulation, Endpoint, NodeId, Protocol, Tuple, VantageId, Way};
 
 /// One conversation between a client and the endpoint that served it, both ways. A proxy ends one leg and
 /// opens another.
@@ -34,6 +34,8 @@ pub struct Crossing {
     pub way: Way,
     /// Of the first packet seen there.
     pub ttl: u8,
+    /// What it travelled in there.
+    pub inside: Option<Encapsulation>,
 }
 
 /// A node's rewriting of a leg's addresses (netfilter's NAT), client to server.

@@ -17,7 +17,7 @@ const OWN_AFFAIRS: &str = "net 127.0.0.0/8 or host ::1";
 /// What the user wants to see.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
-    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub(super) globs: Vec<String>,
     pub(super) options: Options,
     /// In the syntax of `pcap-filter(7)`.
@@ -44,7 +44,7 @@ impl Choice {
     fn role_by_name(&self, link: &Link) -> Option<Role> {
         let told = self.options.role(&link.name);
         if self.globs.is_empty() {
-            return told.filter(|role| matches!(role, Role::Uplink | Role::Workload | Role::Loopback));
+            return told;
         }
         if !self.globs.iter().any(|glob| matches(glob, &link.name)) {
             return None;

@@ -282,9 +282,7 @@ fn known(kind: &InfoKind) -> Kind {
         InfoKind::Bond => Kind::Bond,
         InfoKind::Vlan => Kind::Vlan,
         InfoKind::Veth => Kind::Veth,
-        InfoKind::Vxlan | InfoKind::IpIp | InfoKind::SitTun | InfoKind::Ip6Tnl | InfoKind::Wireguard => {
-            Kind::Tunnel
-        }
+        InfoKind::Vxlan | InfoKind::IpIp | InfoKind::SitTun | InfoKind::Ip6Tnl => Kind::Tunnel,
         _ => Kind::Other,
     }
 }

@@ -48,7 +48,7 @@ pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
 pub struct Settings {
     /// The node's name.
     pub node: String,
-    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub globs: Vec<String>,
     pub options: Options,
     /// In the syntax of `pcap-filter(7)`.
