@@ -71,7 +71,7 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
             node::run(&command)?;
             Ok(ExitCode::SUCCESS)
         }
-        Config::Doctor => write_out(doctor::text().as_bytes()),
+        Config::Doctor(capture) => write_out(doctor::text(&capture)?.as_bytes()),
         Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
     }
 }

@@ -48,6 +48,16 @@ pub(super) struct Counts {
     pub(super) dropped_by_system: u64,
 }
 
+impl Counts {
+    pub(super) const fn plus(self, other: Counts) -> Counts {
+        Counts {
+            received: self.received + other.received,
+            dropped_by_interface: self.dropped_by_interface + other.dropped_by_interface,
+            dropped_by_system: self.dropped_by_system + other.dropped_by_system,
+        }
+    }
+}
+
 /// Begins a section.
 pub(super) fn section_header(out: &mut Vec<u8>) {
     let start = open(out, SECTION_HEADER);

@@ -97,21 +97,33 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What an interface of this name is for; `None` where the name does not say.
-    pub(super) fn role(&self, interface: &str) -> Option<Role> {
+    /// What an interface of this name is for, by the user's globs; `None` where they do not say.
+    pub(super) fn given_role(&self, interface: &str) -> Option<Role> {
         let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, interface));
-        let is_among = |names: &[&str]| names.iter().any(|glob| matches(glob, interface));
-        if any(&self.uplinks) || is_among(ENCRYPTING) {
+        if any(&self.uplinks) {
             Some(Role::Uplink)
         } else if any(&self.workloads) {
             Some(Role::Workload)
-        } else if interface == "lo" {
-            Some(Role::Loopback)
-        } else if is_among(TUNNELS) {
-            Some(Role::Tunnel)
         } else {
             None
         }
+    }
+
+    /// What an interface of this name is for, by the user's globs or because it is always called so; `None` where the
+    /// name does not say.
+    pub(super) fn role(&self, interface: &str) -> Option<Role> {
+        let is_among = |names: &[&str]| names.iter().any(|glob| matches(glob, interface));
+        self.given_role(interface).or_else(|| {
+            if interface == "lo" {
+                Some(Role::Loopback)
+            } else if is_among(ENCRYPTING) {
+                Some(Role::Uplink)
+            } else if is_among(TUNNELS) {
+                Some(Role::Tunnel)
+            } else {
+                None
+            }
+        })
     }
 
     /// Whether a part of a file's name is an interface's: [`Options::role`], but a glob that matches anything

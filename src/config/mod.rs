@@ -49,7 +49,8 @@ pub enum Config {
         capture: Capture,
         recording: Recording,
     },
-    Doctor,
+    /// Tries what this would capture.
+    Doctor(Capture),
     /// Runs another node's command.
     Node {
         command: String,
@@ -63,6 +64,8 @@ pub struct Capture {
     pub name: Option<String>,
     /// Globs of interfaces; none for those that every node has.
     pub globs: Vec<String>,
+    /// Globs of interfaces that are captured with their Ethernet headers.
+    pub ethernet: Vec<String>,
     pub filter: Option<String>,
     /// Bytes kept of each packet.
     pub snaplen: u32,
@@ -176,7 +179,7 @@ impl Config {
                 capture: captured(raw.capture)?,
                 recording: recording(raw.write, &raw.ring)?,
             },
-            Some(Subcommands::Doctor) => Config::Doctor,
+            Some(Subcommands::Doctor(raw)) => Config::Doctor(captured(raw.capture)?),
             Some(Subcommands::Node { command }) => Config::Node { command },
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;
@@ -225,6 +228,7 @@ fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
     Ok(Capture {
         name: raw.name.map(values::node).transpose()?,
         globs: raw.interface,
+        ethernet: raw.ethernet,
         filter: raw.filter,
         snaplen: raw.snaplen,
         buffer: values::buffer(&raw.buffer)?,

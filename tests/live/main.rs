@@ -1,5 +1,6 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
+mod apart;
 mod lab;
 mod net;
 mod screen;
@@ -33,7 +34,18 @@ impl Live {
         Live::spawn(net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments))
     }
 
-    fn spawn(mut command: Command) -> Live {
+    /// Starts it on the node.
+    fn start_with(net: &Net, arguments: &[&str]) -> Live {
+        Live::run(net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments))
+    }
+
+    fn spawn(command: Command) -> Live {
+        let live = Live::run(command);
+        live.wait_for("capturing");
+        live
+    }
+
+    fn run(mut command: Command) -> Live {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hopline starts");
         let stderr = child.stderr.take().expect("standard error");
@@ -44,9 +56,7 @@ impl Live {
             }
         });
         let stdout = child.stdout.take();
-        let live = Live { child, said, stdout };
-        live.wait_for("capturing");
-        live
+        Live { child, said, stdout }
     }
 
     /// Waits until a line with `part` is on standard error.

@@ -38,6 +38,20 @@ for path in sys.argv[2:]:
     connection.close()
 ";
 
+/// Sends UDP datagrams in tagged Ethernet frames, by hand: not every kernel knows VLANs.
+const TAGGED: &str = "
+import socket, struct, sys
+vlan, count = int(sys.argv[1]), int(sys.argv[2])
+udp = struct.pack('!HHHH', 40000, 9, 12, 0) + b'ping'
+ip = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
+                 socket.inet_aton('192.168.50.1'), socket.inet_aton('192.168.50.11'))
+frame = b'\\xff' * 6 + bytes([2, 0, 0, 0, 0, 9]) + struct.pack('!HHH', 0x8100, vlan, 0x0800) + ip + udp
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(('eth0', 0))
+for _ in range(count):
+    wire.send(frame)
+";
+
 /// Removed with everything in it when it is dropped.
 pub(crate) struct Net {
     id: String,
@@ -105,7 +119,12 @@ impl Net {
 
     /// Packets that crossed the pod's interface, by the kernel's own count.
     pub(crate) fn packets_of(&self, last: u8) -> u64 {
-        let path = format!("/sys/class/net/cali{last}/statistics");
+        self.packets_on(&format!("cali{last}"))
+    }
+
+    /// The same of any interface of the node.
+    pub(crate) fn packets_on(&self, interface: &str) -> u64 {
+        let path = format!("/sys/class/net/{interface}/statistics");
         let files = [format!("{path}/rx_packets"), format!("{path}/tx_packets")];
         let output = self.on_node("cat", &[&files[0], &files[1]]).output().expect("cat");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -124,6 +143,16 @@ impl Net {
         let output = self.ask(last, OUTSIDE, paths).wait_with_output().expect("an end");
         let answers = String::from_utf8_lossy(&output.stdout).matches("yes").count();
         assert_eq!(answers, paths.len(), "the pod gets its answers");
+    }
+}
+
+impl Net {
+    /// The machine outside sends datagrams to the node in frames that have the tag of a VLAN.
+    pub(crate) fn send_tagged(&self, vlan: u16, count: usize) {
+        let out = format!("{}-out", self.id);
+        let (vlan, count) = (vlan.to_string(), count.to_string());
+        let sent = within(&out, "python3", &["-c", TAGGED, &vlan, &count]).output().expect("python3");
+        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     }
 }
 

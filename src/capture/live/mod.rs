@@ -9,10 +9,12 @@
 
 mod choice;
 pub(super) mod feed;
+mod handle;
 mod links;
 mod local;
 mod recorder;
 mod remote;
+mod section;
 
 use std::fmt;
 use std::fs::File;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub node: String,
     /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub globs: Vec<String>,
+    /// Globs of interfaces that are captured by a handle of their own, with their Ethernet headers.
+    pub apart: Vec<String>,
     pub options: Options,
     /// In the syntax of `pcap-filter(7)`.
     pub filter: Option<String>,
@@ -74,6 +78,8 @@ pub enum Notice {
         now: String,
     },
     Failed(String),
+    /// Interfaces have handles of their own.
+    Apart(Apart),
     CannotWrite {
         path: String,
         cause: String,
@@ -93,6 +99,31 @@ pub enum Notice {
     },
 }
 
+/// Why `any` does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// It cannot tell interfaces apart there.
+    OldLibpcap,
+    /// The user's filter asks for what packets do not have there.
+    Filter,
+    /// These uplinks carry VLANs, whose tags are lost there.
+    Vlans(String),
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const EACH: &str =
+            "each interface is captured by itself, and the first packets of a new one may be missed";
+        match self {
+            Apart::OldLibpcap => write!(f, "libpcap is older than 1.10: {EACH}"),
+            Apart::Filter => write!(f, "--filter looks at Ethernet headers: {EACH}"),
+            Apart::Vlans(names) => {
+                write!(f, "{names}: captured by itself beside the others, so that VLAN tags are kept")
+            }
+        }
+    }
+}
+
 impl Notice {
     /// Whether something is lost, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
@@ -101,6 +132,7 @@ impl Notice {
             Notice::Came(_)
                 | Notice::Gone(_)
                 | Notice::Renamed { .. }
+                | Notice::Apart(_)
                 | Notice::Node { state: State::Begun | State::Flowing, .. }
         )
     }
@@ -113,6 +145,7 @@ impl fmt::Display for Notice {
             Notice::Gone(name) => write!(f, "{name} is gone"),
             Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
             Notice::Failed(what) => f.write_str(what),
+            Notice::Apart(why) => why.fmt(f),
             Notice::CannotWrite { path, cause } => write!(
                 f,
                 "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
@@ -191,6 +224,11 @@ impl Opened {
     /// The name of the node that is captured.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// Whether the capturing thread is to keep the right to capture, for interfaces that are yet to come.
+    pub fn keeps_right(&self) -> bool {
+        self.local.keeps_right()
     }
 
     /// What interfaces are looked for, in words.
