@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::{clock, replay, rights, templates};
+use crate::app::{clock, names, replay, rights, templates};
 use crate::capture::CaptureError;
 use crate::capture::live::{LiveSource, Notice, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
@@ -41,8 +41,8 @@ pub(super) fn run_headless(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(live.capture.duration, &stop)?;
-    let (running, sources) = start(opened, true, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
     let mut telling = Telling {
         templates,
         manner: live.look.manner,
@@ -78,8 +78,8 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
-    let (running, sources) = start(opened, true, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured);
     stop.store(true, Ordering::Relaxed);
     running.finish();
@@ -99,7 +99,10 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(capture.duration, &stop)?;
-    let (running, _) = start(opened, false, &stop)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    if let Some(namer) = running.namer() {
+        names::collect(sources, &capture.input.options, namer)?;
+    }
     running.finish();
     Ok(())
 }
@@ -126,12 +129,8 @@ fn open(
 }
 
 /// Begins to capture. Only the threads that this starts may keep a right, and they parse nothing.
-fn start(
-    opened: Opened,
-    is_followed: bool,
-    stop: &Arc<AtomicBool>,
-) -> anyhow::Result<(Running, Vec<LiveSource>)> {
-    let started = opened.start(is_followed, Arc::clone(stop))?;
+fn start(opened: Opened, stop: &Arc<AtomicBool>) -> anyhow::Result<(Running, Vec<LiveSource>)> {
+    let started = opened.start(Arc::clone(stop))?;
     rights::give_up_capturing()?;
     Ok(started)
 }

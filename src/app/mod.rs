@@ -7,6 +7,7 @@ pub mod clock;
 mod demo;
 mod doctor;
 mod live;
+mod names;
 mod node;
 mod paths;
 pub mod pipeline;

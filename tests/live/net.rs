@@ -21,6 +21,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'yes')
     def log_message(self, *ignored): pass
+def resolve():
+    resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    resolver.bind(('192.168.50.1', 53))
+    while True:
+        query, client = resolver.recvfrom(4096)
+        answer = b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\5\\0\\4' + socket.inet_aton('192.168.50.1')
+        resolver.sendto(query[:2] + b'\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0' + query[12:] + answer, client)
+threading.Thread(target=resolve, daemon=True).start()
 mute = socket.create_server(('192.168.50.1', 8081))
 server = http.server.ThreadingHTTPServer(('192.168.50.1', 8080), Handler)
 print('ready', flush=True)
@@ -36,6 +44,16 @@ for path in sys.argv[2:]:
     connection.request('GET', path)
     print(connection.getresponse().read().decode(), flush=True)
     connection.close()
+";
+
+/// Asks for the address of a name.
+const LOOKUP: &str = "
+import socket, sys
+question = b''.join(bytes([len(part)]) + part.encode() for part in sys.argv[1].split('.')) + b'\\0\\0\\1\\0\\1'
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(20)
+client.sendto(b'\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0' + question, ('192.168.50.1', 53))
+assert len(client.recv(4096)) > len(question)
 ";
 
 /// Sends UDP datagrams in tagged Ethernet frames, by hand: not every kernel knows VLANs.
@@ -147,6 +165,13 @@ impl Net {
 }
 
 impl Net {
+    /// The pod looks a name up; it is that of the machine outside.
+    pub(crate) fn look_up(&self, last: u8, name: &str) {
+        let pod = format!("{}-pod{last}", self.id);
+        let asked = within(&pod, "python3", &["-c", LOOKUP, name]).output().expect("python3");
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    }
+
     /// The machine outside sends datagrams to the node in frames that have the tag of a VLAN.
     pub(crate) fn send_tagged(&self, vlan: u16, count: usize) {
         let out = format!("{}-out", self.id);

@@ -29,7 +29,7 @@ pub(in crate::capture) enum Kind {
 }
 
 /// Where a capturing thread puts runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::capture) struct Inlet {
     sender: Sender<Run>,
     shared: Arc<Shared>,

@@ -12,6 +12,7 @@ pub(super) mod feed;
 mod handle;
 mod links;
 mod local;
+mod namer;
 mod recorder;
 mod remote;
 mod section;
@@ -32,6 +33,7 @@ use crate::capture::{CaptureError, Options};
 use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
+pub use self::namer::Namer;
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec, State};
 
@@ -183,6 +185,7 @@ pub struct LiveSource {
 pub struct Running {
     threads: Vec<JoinHandle<()>>,
     to_disk: Option<Lost>,
+    namer: Option<Namer>,
     tell: Tell,
 }
 
@@ -241,32 +244,30 @@ impl Opened {
         self.recorder.as_ref().and_then(Recorder::file)
     }
 
-    /// Begins to capture, until `stop` is set. Without `is_followed` there is no source, only the recording.
+    /// Begins to capture, until `stop` is set.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(self, is_followed: bool, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
+    pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
         let mut inlets = Vec::new();
         let mut threads = Vec::new();
-        let mut to_disk = None;
+        let (mut to_disk, mut namer) = (None, None);
         if let Some(recorder) = self.recorder {
             let (inlet, outlet) = feed(TO_DISK);
             let stop = Arc::clone(&stop);
             threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
+            namer = Some(Namer::new(inlet.clone()));
             inlets.push(inlet);
         }
-        let mut sources = Vec::new();
-        if is_followed {
-            let (inlet, outlet) = feed(TO_READER);
-            sources.push(LiveSource {
-                display: format!("live on {}", self.node),
-                node: self.node,
-                bytes: Box::new(outlet),
-                lost: Some(inlet.lost()),
-            });
-            inlets.push(inlet);
-        }
+        let (inlet, outlet) = feed(TO_READER);
+        let mut sources = vec![LiveSource {
+            display: format!("live on {}", self.node),
+            node: self.node,
+            bytes: Box::new(outlet),
+            lost: Some(inlet.lost()),
+        }];
+        inlets.push(inlet);
         let mut lifelines = Vec::new();
         for mut remote in self.remotes {
             lifelines.push(remote.lifeline());
@@ -286,13 +287,19 @@ impl Opened {
             drop(lifelines);
         };
         threads.push(spawn("capture", capture)?);
-        Ok((Running { threads, to_disk, tell: self.tell }, sources))
+        Ok((Running { threads, to_disk, namer, tell: self.tell }, sources))
     }
 }
 
 impl Running {
+    /// What takes names to the recording, if there is one. It has to be gone before [`finish`](Running::finish) ends.
+    pub fn namer(&mut self) -> Option<Namer> {
+        self.namer.take()
+    }
+
     /// Waits until everything that was captured is written. The capture must have been told to stop.
     pub fn finish(self) {
+        drop(self.namer);
         for thread in self.threads {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
