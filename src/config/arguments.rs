@@ -59,7 +59,7 @@ pub(super) struct LiveArguments {
     pub(super) headless: bool,
     /// What the lines are: `text` for people, `json` for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "headless")]
-    pub(super) format: FormatArgument,
+    pub(super) format: LinesArgument,
     #[command(flatten)]
     pub(super) look: LookArguments,
 }
@@ -131,7 +131,8 @@ pub(super) struct ReplayArguments {
 pub(super) struct ReportArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
-    /// What to write: `text` is what the screen draws, `json` is for programs
+    /// What to write: `text` is what the screen draws, `json` is for programs, `csv` for spreadsheets, `svg` a picture,
+    /// `html` a page that needs nothing else
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: FormatArgument,
     /// Only the journey with this number, whole
@@ -247,6 +248,15 @@ pub(super) struct LookArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum FormatArgument {
+    Text,
+    Json,
+    Html,
+    Svg,
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LinesArgument {
     Text,
     Json,
 }

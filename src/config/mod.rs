@@ -22,7 +22,8 @@ pub use values::source;
 
 use arguments::{
     Arguments, CaptureArguments, FormatArgument, InputArguments, KnownArguments, LanguageArgument,
-    LiveArguments, LookArguments, PictureArguments, ReportArguments, RingArguments, Subcommands,
+    LinesArgument, LiveArguments, LookArguments, PictureArguments, ReportArguments, RingArguments,
+    Subcommands,
 };
 
 /// What the program is to do, checked.
@@ -133,11 +134,21 @@ pub struct Picture {
 #[derive(Debug)]
 pub struct Report {
     pub input: Input,
-    pub is_json: bool,
+    pub format: Format,
     /// Only the journey that has this number.
     pub journey: Option<u64>,
     pub filter: Option<Expr>,
     pub look: Look,
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+    Html,
+    Svg,
+    Csv,
 }
 
 #[derive(Debug)]
@@ -209,8 +220,8 @@ fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
         ));
     }
     let lines = match raw.format {
-        FormatArgument::Text => Lines::Text,
-        FormatArgument::Json => Lines::Json,
+        LinesArgument::Text => Lines::Text,
+        LinesArgument::Json => Lines::Json,
     };
     Ok(Live {
         capture: captured(raw.capture)?,
@@ -271,7 +282,13 @@ fn report(raw: ReportArguments, locale: &str) -> Result<Report, ConfigError> {
     };
     Ok(Report {
         input: input(raw.input, false)?,
-        is_json: matches!(raw.format, FormatArgument::Json),
+        format: match raw.format {
+            FormatArgument::Text => Format::Text,
+            FormatArgument::Json => Format::Json,
+            FormatArgument::Html => Format::Html,
+            FormatArgument::Svg => Format::Svg,
+            FormatArgument::Csv => Format::Csv,
+        },
         journey: raw.journey,
         filter,
         look: look(raw.look, locale)?,
@@ -362,7 +379,8 @@ mod tests {
             ("record", "--write"),
             ("record|--write|x.pcapng|--rotate|100", "100MB"),
             ("report", "[NODE=]FILE"),
-            ("report|x.pcap|--format|pdf", "text, json"),
+            ("report|x.pcap|--format|pdf", "text, json, html, svg, csv"),
+            ("live|--headless|--format|csv", "text, json"),
             ("report|=x.pcap", "node"),
             ("report|x.pcap|--clock|kappa2", "kappa2=+3.7s"),
             ("report|x.pcap|--clock|kappa2=3", "unit"),
@@ -403,7 +421,7 @@ mod tests {
             [("kappa2".to_owned(), -900_000_000), ("k3".to_owned(), 3_700_000_000)]
         );
         assert_eq!(report.input.options.ifmap.len(), 3);
-        assert_eq!((report.is_json, report.journey), (true, Some(7)));
+        assert_eq!((report.format, report.journey), (Format::Json, Some(7)));
         assert_eq!(report.filter, Some(Expr::Word("shop".into())));
     }
 

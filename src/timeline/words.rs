@@ -154,6 +154,7 @@ words! {
     LaterPackets: "later", "后续包";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
+    All: "all", "全部";
     // status
     Replay: "replay", "回放";
     Paused: "paused", "暂停";
