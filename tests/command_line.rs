@@ -14,6 +14,8 @@ fn hopline(arguments: &[&str]) -> Output {
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
     command.args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    // Not this user's configuration.
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_CONFIG_DIRS", "/nonexistent");
     command
 }
 
@@ -262,6 +264,37 @@ fn wrong_arguments_and_files_are_said_in_one_line() {
         assert!(line.contains(said), "{arguments:?}: {line}");
         assert_eq!(line.lines().count(), 1, "{line}");
     }
+}
+
+#[test]
+fn a_configuration_is_found_told_and_checked() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("hopline/config.toml");
+    fs::create_dir(path.parent().expect("a directory")).expect("a directory");
+    let run = |arguments: &[&str], text: &str| {
+        fs::write(&path, text).expect("written");
+        command(arguments).env("XDG_CONFIG_HOME", home.path()).output().expect("the program runs")
+    };
+    let [a, ..] = nodes("pod-to-service-dns");
+    assert!(text(&run(&["report", &a], "lang = \"zh\"\n").stdout).contains("来源"));
+    assert!(text(&run(&["report", &a, "--lang", "en"], "lang = \"zh\"\n").stdout).contains("sources"));
+    assert!(text(&run(&["doctor"], "").stdout).contains(&format!("{} is read", path.display())));
+    for (wrong, said) in [
+        ("speed = 3\n", "config.toml: line 1: unknown field `speed`"),
+        ("\n[keys]\nfly = \"F\"\n", "config.toml: line 3: `fly` is no action; there are up, down"),
+        ("[colours]\nbad = \"reddish\"\n", "config.toml: line 2: `reddish` is no colour"),
+    ] {
+        for arguments in [&["report", &a][..], &["demo"], &["paths"]] {
+            let output = run(arguments, wrong);
+            assert_eq!(output.status.code(), UNUSABLE, "{arguments:?}");
+            assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+            assert_eq!(text(&output.stderr).lines().count(), 1);
+        }
+        let doctor = run(&["doctor"], wrong);
+        assert!(doctor.status.success() && text(&doctor.stdout).contains(said), "{}", text(&doctor.stdout));
+        assert!(run(&["report", &a, "--config", "/dev/null"], wrong).status.success());
+    }
+    assert!(refused(&["report", &a, "--config", "/nowhere.toml"]).contains("/nowhere.toml: no such file"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
+use crate::app::ground::Late;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
@@ -34,19 +35,46 @@ const GRACE: Duration = Duration::from_secs(1);
 /// reported.
 pub struct Guard {
     terminal: DefaultTerminal,
+    has_mouse: bool,
 }
+
+/// Buttons and wheel, not every move (xterm's modes 1000 and 1006): a terminal far away sends a byte for each.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
 impl Guard {
     /// # Errors
     /// When there is no terminal to take.
     pub fn take() -> io::Result<Guard> {
-        Ok(Guard { terminal: ratatui::try_init()? })
+        let told = std::panic::take_hook();
+        // Ratatui's own hook comes before, and gives back the rest.
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = write_out(MOUSE_OFF);
+            told(panic);
+        }));
+        Ok(Guard { terminal: ratatui::try_init()?, has_mouse: false })
     }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    fn set_mouse(&mut self, has_mouse: bool) -> io::Result<()> {
+        if self.has_mouse != has_mouse {
+            self.has_mouse = has_mouse;
+            write_out(if has_mouse { MOUSE_ON } else { MOUSE_OFF })?;
+        }
+        Ok(())
+    }
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // There is nothing to be done where even this fails.
+        let _ = self.set_mouse(false);
         let _ = ratatui::try_restore();
     }
 }
@@ -63,15 +91,21 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
     let watch = Stopwatch::start();
     let mut screen = Screen::new(settings);
     let mut is_open = true;
+    let mut late = Late::default();
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         let size = guard.terminal.size()?;
+        guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
         let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
-            match screen.handle(&event::read()?) {
+            let event = event::read()?;
+            if late.takes(&event) {
+                continue;
+            }
+            match screen.handle(&event) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(Effect::Picture) => write_picture(&mut screen),
                 // Later keys act on what the earlier ones changed.
@@ -91,6 +125,7 @@ fn watch_signals(is_told_to_end: Arc<AtomicBool>) -> io::Result<Sender<()>> {
         for _ in signals.forever() {
             is_told_to_end.store(true, Ordering::Relaxed);
             if is_over.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+                let _ = write_out(MOUSE_OFF);
                 let _ = ratatui::try_restore();
                 std::process::exit(1);
             }
@@ -146,7 +181,7 @@ const fn code(character: char) -> KeyCode {
 fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     render(screen, buffer.area, &mut buffer);
-    picture::svg(&buffer)
+    picture::svg(screen, &buffer)
 }
 
 /// Writes the screen as it is beside where the program was started, and says where or why not.

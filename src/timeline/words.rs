@@ -171,6 +171,8 @@ words! {
     NoJourneys: "no journeys up to here", "到此为止没有旅程";
     NoneMatch: "none matches the filter", "没有符合过滤条件的旅程";
     TooSmall: "the window is too small", "窗口太小";
+    MouseOn: "the mouse is for the screen", "鼠标用于界面";
+    MouseOff: "the mouse selects text, as the terminal has it", "鼠标用于终端选择文字";
     PictureWritten: "picture written to", "图已写入";
     Sources: "sources", "来源";
     File: "file", "文件";
@@ -213,6 +215,7 @@ words! {
     KeyEnd: "end of the recording", "录制末尾";
     KeyLanguage: "中文", "English";
     KeyPicture: "picture to a file", "存为图片";
+    KeyMouse: "mouse: screen/select text", "鼠标：界面/选择文字";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";
 }

@@ -15,13 +15,14 @@ mod areas;
 mod feed;
 pub mod keys;
 mod list;
+mod mouse;
 mod paint;
 mod panels;
 pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
-mod theme;
+pub mod theme;
 mod update;
 
 #[cfg(test)]
@@ -30,5 +31,5 @@ mod tests;
 pub use feed::News;
 pub use panels::{draw, render};
 pub use playback::Speed;
-pub use screen::{JOURNEY_BOUND, Screen, Settings};
+pub use screen::{JOURNEY_BOUND, Look, Screen, Settings};
 pub use update::Effect;

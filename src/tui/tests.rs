@@ -13,7 +13,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::model::{Journey, MILLIS, SECONDS};
 use crate::timeline::{Language, Manner, sample};
-use crate::tui::{Effect, News, Screen, Settings, Speed, draw, picture, render};
+use crate::tui::theme::Theme;
+use crate::tui::{Effect, Look, News, Screen, Settings, Speed, draw, picture, render};
 
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
@@ -23,7 +24,7 @@ fn screen(manner: Manner, speed: Speed) -> Screen {
 }
 
 fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
-    let mut screen = Screen::new(Settings { manner, is_coloured: true, speed });
+    let mut screen = Screen::new(Settings { manner, speed, look: Look::default() });
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
     for journey in journeys {
@@ -181,7 +182,7 @@ fn keys_do_what_the_table_says() {
     assert!(wrong.contains('✗'), "a wrong filter says so: {wrong}");
     assert_eq!(press(&mut screen, "⎋q"), Some(Effect::Quit));
     assert_eq!(press(&mut screen, "w"), Some(Effect::Picture));
-    assert!(shown(&mut screen, NARROW, "l").contains("旅程"));
+    assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
@@ -189,8 +190,11 @@ fn keys_do_what_the_table_says() {
 
 #[test]
 fn without_colours_no_cell_has_one() {
-    let mut plain =
-        Screen::new(Settings { manner: Manner::default(), is_coloured: false, speed: Speed::Max });
+    let mut plain = Screen::new(Settings {
+        manner: Manner::default(),
+        speed: Speed::Max,
+        look: Look { theme: Theme::plain(), ..Look::default() },
+    });
     plain.take(News::Journey(Arc::new(sample::lost(1, sample::START))));
     plain.take(News::Read(sample::START, sample::START.plus(SECONDS)));
     plain.refresh(Duration::ZERO, 160, 50);
@@ -221,7 +225,7 @@ fn a_picture_is_the_screen() {
     let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
     render(&screen, buffer.area, &mut buffer);
     buffer[(0, 0)].set_symbol("&");
-    let svg = picture::svg(&buffer);
+    let svg = picture::svg(&screen, &buffer);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     assert!(svg.contains(">journeys<") && svg.contains("&amp;"));
     assert!(!svg.contains("href"), "nothing is loaded from elsewhere");

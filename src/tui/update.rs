@@ -22,6 +22,7 @@ impl Screen {
     pub fn handle(&mut self, event: &Event) -> Option<Effect> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.handle_key(key),
+            Event::Mouse(event) => self.handle_mouse(*event),
             _ => None,
         }
     }
@@ -35,7 +36,7 @@ impl Screen {
             self.type_key(key);
             return None;
         }
-        keys::action(key).and_then(|action| self.act(action))
+        self.look.keys.action(key).and_then(|action| self.act(action))
     }
 
     /// Says something in the foot line until the next key.
@@ -48,10 +49,11 @@ impl Screen {
         self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
     }
 
-    fn act(&mut self, action: Action) -> Option<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
+            Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::PageUp => self.step(-self.page()),
@@ -89,7 +91,13 @@ impl Screen {
         None
     }
 
-    fn step(&mut self, steps: isize) {
+    fn toggle_mouse(&mut self) {
+        self.look.has_mouse = !self.look.has_mouse;
+        let word = if self.look.has_mouse { Word::MouseOn } else { Word::MouseOff };
+        self.tell(self.manner.word(word).to_owned());
+    }
+
+    pub(super) fn step(&mut self, steps: isize) {
         if self.focus == Focus::List {
             self.list.step(steps);
             self.scroll = None;
@@ -146,7 +154,7 @@ impl Screen {
         }
     }
 
-    fn show_body(&mut self, body: Body) {
+    pub(super) fn show_body(&mut self, body: Body) {
         self.body = body;
         self.scroll = None;
         self.leave_page();
