@@ -16,6 +16,9 @@ use crate::model::{
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
+/// The logarithm of the weight of a try that was for no request: a node seldom asks in vain on its own account. A pair
+/// that weighs less as a try is none.
+pub(super) const FAILED_ALONE: f64 = -3.5;
 /// By so much more content must speak for a pair than for another for that one not to matter.
 const CLEARLY: f64 = 4.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
@@ -249,7 +252,7 @@ impl<'a> Rivals<'a> {
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
                     let pair = self.pair((row, before), (col, after, rarity), delays, bench, through);
-                    if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
+                    if pair.tried.is_some_and(|weight| weight > FAILED_ALONE) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
