@@ -17,6 +17,8 @@ struct Session {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// All that the program wrote.
+    written: Arc<Mutex<Vec<u8>>>,
     /// How the terminal was set before the program came.
     before: String,
 }
@@ -34,18 +36,24 @@ impl Session {
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
         let mut output = pair.master.try_clone_reader().expect("its output");
-        let shown = Arc::clone(&screen);
+        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (shown, kept) = (Arc::clone(&screen), Arc::clone(&written));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 shown.lock().expect("no reader panics").process(&bytes[..count]);
+                kept.lock().expect("no reader panics").extend_from_slice(&bytes[..count]);
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
-        Session { master: pair.master, keys, child, screen, before }
+        Session { master: pair.master, keys, child, screen, written, before }
     }
 
     fn hopline(arguments: &[&str], rows: u16, columns: u16) -> Session {
+        Session::start(Session::command(arguments), rows, columns)
+    }
+
+    fn command(arguments: &[&str]) -> CommandBuilder {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
         command.args(arguments);
         command.env("LC_ALL", "C.UTF-8");
@@ -56,7 +64,7 @@ impl Session {
         }
         command.env_remove("COLORFGBG");
         command.env_remove("NO_COLOR");
-        Session::start(command, rows, columns)
+        command
     }
 
     fn press(&mut self, keys: &str) {
@@ -181,6 +189,52 @@ fn the_mouse_chooses_and_can_be_left_to_the_terminal() {
     assert_eq!(session.mouse(), vt100::MouseProtocolMode::None);
     session.press("mq");
     assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_journey_is_copied_and_written_to_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = Session::command(&["replay", RECORDING]);
+    command.cwd(directory.path());
+    let mut session = Session::start(command, 24, 80);
+    session.wait("the recording", |screen| screen.contains("100 %") && screen.contains(" 1/9 "));
+    session.press("Y");
+    session.wait("where it is", |screen| screen.contains("hopline-1.svg hopline-1.txt"));
+    let text = std::fs::read_to_string(directory.path().join("hopline-1.txt")).expect("a text");
+    assert!(text.contains("dns-lookup") && text.contains('①') && text.contains("✓ complete"), "{text}");
+    let svg = std::fs::read_to_string(directory.path().join("hopline-1.svg")).expect("a picture");
+    let picture = roxmltree::Document::parse(&svg).expect("XML");
+    assert!(picture.descendants().any(|node| node.text() == Some("①")));
+    session.press("\ty");
+    session.wait("that it is copied", |screen| screen.contains("OSC 52"));
+    let written = session.written.lock().expect("no reader panics").clone();
+    let start = b"\x1b]52;c;";
+    let at = written.windows(start.len()).position(|window| window == start).expect("OSC 52") + start.len();
+    let encoded: Vec<u8> =
+        written[at..].iter().copied().take_while(|byte| !byte.is_ascii_control()).collect();
+    let ladder = String::from_utf8(base64(&encoded)).expect("text");
+    assert!(ladder.contains("──▶") && ladder.contains("✓ complete"), "the view that is shown: {ladder}");
+    session.press("Yq");
+    assert_eq!(session.end(), 0);
+    assert!(directory.path().join("hopline-2.txt").exists(), "no file is written over");
+}
+
+/// RFC 4648 §4.
+fn base64(text: &[u8]) -> Vec<u8> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = text.iter().filter(|&&byte| byte != b'=').map(|&byte| value(byte)).collect();
+    let bytes = digits.chunks(4).flat_map(|chunk| {
+        let bits =
+            chunk.iter().fold(0_u32, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - chunk.len()));
+        bits.to_be_bytes()[1..chunk.len()].to_vec()
+    });
+    bytes.collect()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
@@ -28,6 +29,8 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
+/// Bytes that terminals take into their clipboard at once: 100,000 in base64.
+const CLIPBOARD: usize = 74_000;
 /// After a signal the loop has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -108,6 +111,8 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
             match screen.handle(&event) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(Effect::Picture) => write_picture(&mut screen),
+                Some(Effect::Copy) => copy(&mut screen),
+                Some(Effect::Draw) => write_journey(&mut screen),
                 // Later keys act on what the earlier ones changed.
                 None => screen.refresh(watch.elapsed(), size.width, size.height),
             }
@@ -184,24 +189,55 @@ fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
     picture::svg(screen, &buffer)
 }
 
-/// Writes the screen as it is beside where the program was started, and says where or why not.
-fn write_picture(screen: &mut Screen) {
-    let svg = drawn(screen, screen.size());
-    match new_file().and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
-        Ok(path) => screen.tell_picture(&path.display().to_string()),
-        Err(error) => screen.tell(format!("{error}")),
+/// Puts the chosen journey into the clipboard.
+fn copy(screen: &mut Screen) {
+    let Some(copied) = screen.copied() else { return };
+    let text = copied.text();
+    if text.len() > CLIPBOARD {
+        return screen.tell_too_long();
+    }
+    match crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)) {
+        Ok(()) => screen.tell_copied(),
+        Err(error) => screen.tell(error.to_string()),
     }
 }
 
-/// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_file() -> io::Result<(PathBuf, File)> {
-    for number in 1..1000 {
-        let path = PathBuf::from(format!("hopline-{number}.svg"));
-        match File::create_new(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
-        }
+/// Writes the screen as it is beside where the program was started, and says where or why not.
+fn write_picture(screen: &mut Screen) {
+    let svg = drawn(screen, screen.size());
+    let written = write_files(&[("svg", &svg)]);
+    tell_written(screen, written);
+}
+
+/// The same for the chosen journey alone, as a picture and as text.
+fn write_journey(screen: &mut Screen) {
+    let Some(copied) = screen.copied() else { return };
+    let written = write_files(&[("svg", &copied.svg()), ("txt", &copied.text())]);
+    tell_written(screen, written);
+}
+
+fn tell_written(screen: &mut Screen, written: io::Result<String>) {
+    match written {
+        Ok(paths) => screen.tell_picture(&paths),
+        Err(error) => screen.tell(error.to_string()),
     }
-    Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))
+}
+
+/// Writes a file for each ending and what is in it, under the first number of which there is none; says where.
+fn write_files(contents: &[(&str, &str)]) -> io::Result<String> {
+    for number in 1..1000 {
+        let paths: Vec<PathBuf> =
+            contents.iter().map(|(ending, _)| PathBuf::from(format!("hopline-{number}.{ending}"))).collect();
+        if paths.iter().any(|path| path.exists()) {
+            continue;
+        }
+        for (path, (_, text)) in paths.iter().zip(contents) {
+            let named =
+                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)?;
+        }
+        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Ok(shown.join(" "));
+    }
+    Err(io::Error::other("there are files hopline-1 to hopline-999 already"))
 }

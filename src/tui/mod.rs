@@ -12,6 +12,7 @@
 //! This room never decides anything about packets.
 
 mod areas;
+mod copy;
 mod feed;
 pub mod keys;
 mod list;
@@ -28,6 +29,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
+pub use copy::Copied;
 pub use feed::News;
 pub use panels::{draw, render};
 pub use playback::Speed;

@@ -15,6 +15,10 @@ pub enum Effect {
     Quit,
     /// Write a picture of the screen as it is.
     Picture,
+    /// Put what [`Screen::copied`] gives into the clipboard, as text.
+    Copy,
+    /// Write what [`Screen::copied`] gives into files, as text and as a picture.
+    Draw,
 }
 
 impl Screen {
@@ -53,6 +57,8 @@ impl Screen {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
+            Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
+            Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
             Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -89,6 +95,16 @@ impl Screen {
             Action::End => self.seek_end(false),
         }
         None
+    }
+
+    /// Says that text went to the clipboard.
+    pub fn tell_copied(&mut self) {
+        self.tell(self.manner.word(Word::Copied).to_owned());
+    }
+
+    /// Says that it did not.
+    pub fn tell_too_long(&mut self) {
+        self.tell(self.manner.word(Word::TooLongToCopy).to_owned());
     }
 
     fn toggle_mouse(&mut self) {

@@ -28,7 +28,7 @@ impl Screen {
     /// Keys and signs, in as many columns as fit.
     pub(in crate::tui) fn help_lines(&self, width: usize) -> Vec<Line> {
         let columns = (width / COLUMN).clamp(1, 3);
-        let room = width / columns - 1;
+        let room = (width / columns).saturating_sub(1);
         let entries: Vec<Line> = self.key_lines(room).into_iter().chain(self.sign_lines(room)).collect();
         let rows = entries.len().div_ceil(columns);
         (0..rows)
