@@ -213,7 +213,7 @@ fn a_journey_is_copied_and_written_to_files() {
     let encoded: Vec<u8> =
         written[at..].iter().copied().take_while(|byte| !byte.is_ascii_control()).collect();
     let ladder = String::from_utf8(base64(&encoded)).expect("text");
-    assert!(ladder.contains("──▶") && ladder.contains("✓ complete"), "the view that is shown: {ladder}");
+    assert!(ladder.contains("─►") && ladder.contains("✓ complete"), "the view that is shown: {ladder}");
     session.press("Yq");
     assert_eq!(session.end(), 0);
     assert!(directory.path().join("hopline-2.txt").exists(), "no file is written over");
