@@ -21,6 +21,7 @@ mod clock;
 mod exchange;
 mod handoff;
 mod journey;
+mod kernel;
 mod leg;
 mod packet;
 mod source;
@@ -39,6 +40,9 @@ pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
+};
+pub use kernel::{
+    Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
