@@ -44,7 +44,7 @@ pub use journey::{
 pub use kernel::{
     Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
-pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
+pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
     Payload, TcpSegment,
