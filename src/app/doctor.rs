@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use crate::app::{clock, live, rights};
+use crate::app::{clock, live, look, rights};
 use crate::capture::CaptureError;
 use crate::capture::live::{Notice, Opened};
-use crate::config::Capture;
+use crate::config::{Capture, ConfigError, Look};
+use crate::tui::theme::Ground;
 
 /// One ability.
 struct Finding {
@@ -17,23 +18,24 @@ struct Finding {
     why: String,
 }
 
-/// The findings about what `wanted` would capture, a line each.
+/// The findings about what `wanted` would capture, and about the look, a line each.
 ///
 /// # Errors
 /// When this node's name or this program is not known.
-pub(super) fn text(wanted: &Capture) -> anyhow::Result<String> {
+pub(super) fn text(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<String> {
     let mut out = String::new();
-    for finding in findings(wanted)? {
+    for finding in findings(wanted, look)? {
         let answer = if finding.works { "yes" } else { "no" };
         let _ = writeln!(out, "{:<14} {answer:<3}  {}", finding.ability, finding.why);
     }
     Ok(out)
 }
 
-fn findings(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
+fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<Vec<Finding>> {
     let mut found = capture(wanted)?;
     found.push(sandbox());
     found.push(screen());
+    found.push(configuration(look));
     for ability in ["conntrack", "hook tracing", "names"] {
         let why = "not a part of this version: translations and names come from packets alone".to_owned();
         found.push(Finding { ability, works: false, why });
@@ -52,7 +54,8 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
         Err(error) => return Ok(vec![finding(false, error.to_string())]),
     };
     let right = if rights::may_capture() { "CAP_NET_RAW is there" } else { "it could be opened" };
-    let notices: Vec<Notice> = said.try_iter().collect();
+    let is_of_handles = |notice: &Notice| matches!(notice, Notice::Apart(_) | Notice::Failed(_));
+    let notices: Vec<Notice> = said.try_iter().filter(is_of_handles).collect();
     let how = if notices.is_empty() { "; libpcap tells interfaces apart on `any`" } else { "" };
     let mut found = vec![finding(true, format!("{right}{how}")), interfaces(&opened)];
     found.extend(notices.iter().map(|notice| Finding {
@@ -93,4 +96,19 @@ fn screen() -> Finding {
         "standard output is no terminal; use --headless"
     };
     Finding { ability: "screen", works, why: why.to_owned() }
+}
+
+/// Which file is read for what the user likes, and whether it can be.
+fn configuration(look: Result<Look, ConfigError>) -> Finding {
+    let read = look.and_then(|read| look::screen(&read, Ground::default()).map(|_| read.file));
+    let (works, why) = match read {
+        Ok(Some(file)) => (true, format!("{} is read", file.display())),
+        Ok(None) => {
+            let places: Vec<String> =
+                look::surroundings().places.iter().map(|place| place.display().to_string()).collect();
+            (true, format!("there is no file; one may be at {}", places.join(" or ")))
+        }
+        Err(error) => (false, error.to_string()),
+    };
+    Finding { ability: "configuration", works, why }
 }

@@ -10,7 +10,7 @@ use crate::app::clock;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Options, Progress, Reader};
 use crate::decode::{self, dns};
-use crate::model::{Batch, Body, Direction, Ip, Role};
+use crate::model::{Batch, Body, Direction, Ip, Record, Role};
 
 /// Packets read at once.
 const PACKETS: usize = 4096;
@@ -30,8 +30,10 @@ pub(super) fn collect(live: Vec<LiveSource>, options: &Options, mut namer: Namer
     let (mut names, mut pods) = (BTreeMap::new(), HashSet::new());
     loop {
         batch.clear();
-        let progress = reader.read(PACKETS, &mut |frame| {
-            decode::decode(frame, &mut batch);
+        let progress = reader.read(PACKETS, &mut |record| {
+            if let Record::Frame(frame) = record {
+                decode::decode(frame, &mut batch);
+            }
         })?;
         for packet in &batch.packets {
             let role = reader.vantages().get(usize::from(packet.vantage.0)).map(|vantage| vantage.role);

@@ -28,7 +28,7 @@ pub(in crate::capture) enum Kind {
     Restart,
 }
 
-/// Where a capturing thread puts runs.
+/// Where a capturing thread puts runs. Clones put them on the same way.
 #[derive(Clone, Debug)]
 pub(in crate::capture) struct Inlet {
     sender: Sender<Run>,

@@ -123,9 +123,8 @@ impl Local {
         self.choice.is_all_apart || !self.choice.apart.is_empty()
     }
 
-    /// Captures until `stop` is set, and puts what it captures into `inlets`.
-    pub(super) fn run(mut self, inlets: Vec<Inlet>, stop: &AtomicBool) {
-        self.begin(inlets);
+    /// Captures until `stop` is set; [`Local::begin`] comes first.
+    pub(super) fn run(mut self, stop: &AtomicBool) {
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
@@ -149,13 +148,18 @@ impl Local {
         }
     }
 
-    /// Describes what is there before the first packet.
-    fn begin(&mut self, inlets: Vec<Inlet>) {
+    /// Describes what is there before the first packet; from now on all goes into `inlets`.
+    pub(super) fn begin(&mut self, inlets: Vec<Inlet>) {
         self.section.begin(inlets);
         let indices: Vec<u32> = self.links.all().map(|(index, _)| index).collect();
         for index in indices {
             self.enter(index);
         }
+    }
+
+    /// The number of a subject of the kernel's, which is described here.
+    pub(super) fn describe_kernel(&mut self, subject: &str) -> u32 {
+        self.section.describe_kernel(subject)
     }
 
     /// Until there are packets or news of interfaces.

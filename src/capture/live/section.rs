@@ -73,6 +73,18 @@ impl Section {
         number
     }
 
+    /// The number of a subject of the kernel's, which is described here.
+    pub(super) fn describe_kernel(&mut self, subject: &str) -> u32 {
+        let number = self.numbers.len() as u32;
+        self.numbers.insert((subject.to_owned(), LinkType::NETLINK), number);
+        let about = format!("node={}", self.node);
+        let told = Description { snaplen: 0, ..self.described(subject, &about, LinkType::NETLINK) };
+        let mut bytes = Vec::new();
+        blocks::interface(&mut bytes, &told);
+        self.send_description(bytes);
+        number
+    }
+
     fn send_description(&self, bytes: Vec<u8>) {
         let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
         for inlet in &self.inlets {
