@@ -211,6 +211,11 @@ impl LegState {
         self.reopened.unwrap_or(self.began)
     }
 
+    /// Whether it was tried more than once.
+    pub(super) fn was_reopened(&self) -> bool {
+        self.reopened.is_some()
+    }
+
     /// The connection is tried once more: the node may translate it anew.
     pub(super) fn reopen(&mut self, node: NodeId, now: Timestamp) {
         self.reopened = Some(now);

@@ -46,13 +46,16 @@ impl Entry {
     }
 
     /// Whether a connection can be the one it is of. `is_only` says that no other had its addresses lately: then
-    /// what its packets seem to show of their translation may be wrong, else it is another connection's.
+    /// what its packets seem to show of their translation may be wrong, else it is another connection's, or that of
+    /// an earlier try.
     fn may_be_of(&self, leg: &LegState, is_only: bool) -> bool {
         let is_of_its_time = leg.began <= self.began.plus(SLACK)
             && (!self.is_new || leg.is_mid_stream || self.began.since(leg.tried()) <= OPENING);
         let is_free = !leg.is_tracked_by_other(self.node, self.serial);
         let sides = (self.told.original, self.told.translated());
-        is_of_its_time && is_free && (is_only || !leg.is_shown_otherwise(self.node, sides))
+        is_of_its_time
+            && is_free
+            && (is_only && !leg.was_reopened() || !leg.is_shown_otherwise(self.node, sides))
     }
 }
 
