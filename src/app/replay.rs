@@ -15,6 +15,7 @@ use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
 /// Batches of news on their way to the screen.
@@ -38,13 +39,14 @@ pub(super) fn run(
     let pipeline = Pipeline::open(input, Limits::SCREEN)?;
     match picture {
         Some(picture) => {
-            terminal::paint(settings(speed, look, is_coloured), &start(pipeline, templates), picture)
+            let settings = settings(speed, look, is_coloured, Order::Start);
+            terminal::paint(settings, &start(pipeline, templates), picture)
         }
-        None => show(pipeline, templates, speed, look, is_coloured),
+        None => show(pipeline, templates, speed, look, is_coloured, Order::Start),
     }
 }
 
-/// Plays on the screen what comes of `pipeline`, recorded or live.
+/// Plays on the screen what comes of `pipeline`, recorded or live; the list begins in `order`.
 ///
 /// # Errors
 /// When there is no terminal.
@@ -54,16 +56,17 @@ pub(super) fn show(
     speed: config::Speed,
     look: &Look,
     is_coloured: bool,
+    order: Order,
 ) -> anyhow::Result<()> {
-    terminal::show(settings(speed, look, is_coloured), &start(pipeline, templates))
+    terminal::show(settings(speed, look, is_coloured, order), &start(pipeline, templates))
 }
 
-fn settings(speed: config::Speed, look: &Look, is_coloured: bool) -> Settings {
+fn settings(speed: config::Speed, look: &Look, is_coloured: bool, order: Order) -> Settings {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Settings { manner: look.manner, is_coloured, speed }
+    Settings { manner: look.manner, is_coloured, speed, order }
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

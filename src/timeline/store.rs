@@ -64,6 +64,17 @@ impl Store {
         self.journeys.iter()
     }
 
+    /// Those that began after `from`, and not after `until`.
+    pub fn begun_after(
+        &self,
+        from: Timestamp,
+        until: Option<Timestamp>,
+    ) -> impl Iterator<Item = &Arc<Journey>> {
+        let count_to = |moment| self.journeys.partition_point(|journey| journey.started <= moment);
+        let end = until.map_or(self.journeys.len(), count_to);
+        self.journeys.range(count_to(from).min(end)..end)
+    }
+
     pub fn len(&self) -> usize {
         self.journeys.len()
     }

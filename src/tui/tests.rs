@@ -12,18 +12,23 @@ use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
 use crate::model::{Journey, MILLIS, SECONDS};
+use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
 use crate::tui::{Effect, News, Screen, Settings, Speed, draw, picture, render};
 
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
 
+fn settings(manner: Manner, speed: Speed) -> Settings {
+    Settings { manner, is_coloured: true, speed, order: Order::Start }
+}
+
 fn screen(manner: Manner, speed: Speed) -> Screen {
     screen_of(sample::all(), manner, speed)
 }
 
 fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
-    let mut screen = Screen::new(Settings { manner, is_coloured: true, speed });
+    let mut screen = Screen::new(settings(manner, speed));
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
     for journey in journeys {
@@ -106,6 +111,11 @@ fn screens() {
         ("zh_wide", WIDE, zh, "↓↓↓↓"),
         ("zh_wide_ladder", WIDE, zh, "⇥"),
         ("zh_help", NARROW, zh, "?"),
+        ("groups", NARROW, en, "O⏎"),
+        ("wide_groups", WIDE, en, "ooOO↓⏎"),
+        ("wide_errors_held", WIDE, en, "oooF"),
+        ("zh_groups", NARROW, zh, "O⏎"),
+        ("ascii_groups", NARROW, ascii, "oO⏎"),
         ("ascii_list", NARROW, ascii, ""),
         ("ascii_waterfall", NARROW, ascii, "⏎"),
         ("ascii_wide", WIDE, ascii, "↓↓↓↓"),
@@ -189,8 +199,7 @@ fn keys_do_what_the_table_says() {
 
 #[test]
 fn without_colours_no_cell_has_one() {
-    let mut plain =
-        Screen::new(Settings { manner: Manner::default(), is_coloured: false, speed: Speed::Max });
+    let mut plain = Screen::new(Settings { is_coloured: false, ..settings(Manner::default(), Speed::Max) });
     plain.take(News::Journey(Arc::new(sample::lost(1, sample::START))));
     plain.take(News::Read(sample::START, sample::START.plus(SECONDS)));
     plain.refresh(Duration::ZERO, 160, 50);

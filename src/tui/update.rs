@@ -2,8 +2,9 @@
 
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
-use crate::model::SECONDS;
+use crate::model::{Journey, SECONDS};
 use crate::timeline::filter::Expr;
+use crate::timeline::listing::{Grouping, Order, RowId};
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
 use crate::tui::prompt::{Prompt, Purpose, Typed};
@@ -79,6 +80,11 @@ impl Screen {
             Action::Pause => self.playback.toggle_pause(),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order => self.order_by(self.listing.order().next(self.stage)),
+            Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
+            Action::Hold => self.hold(),
+            Action::SecondBack if self.set_open(false) => {}
+            Action::SecondOn if self.set_open(true) => {}
             Action::SecondBack => self.playback.seek_by(-SECONDS),
             Action::SecondOn => self.playback.seek_by(SECONDS),
             Action::TenthBack => self.playback.seek_tenths(-1),
@@ -91,7 +97,7 @@ impl Screen {
 
     fn step(&mut self, steps: isize) {
         if self.focus == Focus::List {
-            self.list.step(steps);
+            self.list.step(&self.listing, steps);
             self.scroll = None;
         } else {
             self.scroll = Some(self.first_line().saturating_add_signed(steps).min(self.last_scroll()));
@@ -108,7 +114,7 @@ impl Screen {
 
     fn go_first(&mut self) {
         if self.focus == Focus::List {
-            self.list.first();
+            self.list.first(&self.listing);
             self.scroll = None;
         } else {
             self.scroll = Some(0);
@@ -117,7 +123,7 @@ impl Screen {
 
     fn go_last(&mut self) {
         if self.focus == Focus::List {
-            self.list.last();
+            self.list.last(&self.listing);
             self.scroll = None;
         } else {
             self.scroll = Some(self.last_scroll());
@@ -127,12 +133,52 @@ impl Screen {
     /// From the list into the journey; from there on to its packets and its evidence.
     fn open(&mut self) {
         match (self.focus, self.body) {
+            (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
             (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
             (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
             (Focus::Statistics | Focus::Help, _) => self.back(),
             (Focus::List, _) => {}
+        }
+    }
+
+    /// Opens or closes the group that is chosen; gives whether one is.
+    fn toggle_group(&mut self) -> bool {
+        let Some(RowId::Group(key)) = self.list.chosen() else { return false };
+        let is_open = self.listing.is_open(key);
+        self.set_open(!is_open)
+    }
+
+    /// Opens or closes the chosen row's group; gives whether journeys are listed in groups.
+    fn set_open(&mut self, is_open: bool) -> bool {
+        if self.focus != Focus::List || self.listing.grouping() == Grouping::None {
+            return false;
+        }
+        let head = self.list.chosen().cloned().and_then(|row| self.listing.set_open(&row, is_open));
+        let place = head.filter(|_| !is_open).and_then(|head| self.listing.place(&head));
+        // The row of a group that was closed is chosen, whichever of its journeys was.
+        if let Some(place) = place {
+            self.list.show(&self.listing, self.list_rows());
+            self.list.go_to(&self.listing, place);
+        }
+        true
+    }
+
+    /// Where the order says what matters most, that is chosen; else the chosen journey stays so.
+    fn order_by(&mut self, order: Order) {
+        self.listing.set_order(order);
+        if !matches!(order, Order::Start | Order::Newest) {
+            self.list.forget();
+        }
+    }
+
+    /// Holds the list still, or lets it go on.
+    fn hold(&mut self) {
+        if self.held.take().is_some() {
+            self.listing.forget();
+        } else {
+            self.held = Some(0);
         }
     }
 
@@ -184,9 +230,9 @@ impl Screen {
 
     fn find(&mut self, backwards: bool, is_inclusive: bool) {
         let Some(needle) = self.search.clone() else { return };
-        let mut list = std::mem::take(&mut self.list);
-        let is_found = list.find(backwards, is_inclusive, |journey| self.is_found(journey));
-        self.list = list;
+        let fits = |journey: &Journey| self.is_found(journey);
+        let found = self.list.find(&self.listing, backwards, is_inclusive, fits);
+        let is_found = found.is_some_and(|id| self.choose_journey(id));
         if is_found {
             self.scroll = None;
         } else if !needle.is_empty() {
@@ -196,6 +242,18 @@ impl Screen {
                 None => self.notice = Some(format!("{no_match}: {needle}")),
             }
         }
+    }
+
+    /// Chooses a journey that is listed; its group is opened for it. Gives whether there is one.
+    fn choose_journey(&mut self, id: u64) -> bool {
+        let row = RowId::Journey(id);
+        self.listing.set_open(&row, true);
+        self.list.show(&self.listing, self.list_rows());
+        let place = self.listing.place(&row);
+        if let Some(place) = place {
+            self.list.go_to(&self.listing, place);
+        }
+        place.is_some()
     }
 
     fn type_key(&mut self, key: &KeyEvent) {
@@ -238,6 +296,6 @@ impl Screen {
             }
         }
         self.prompt = None;
-        self.relist();
+        self.listing.set_filter(self.filter.as_ref().map(|(_, expr)| expr.clone()));
     }
 }

@@ -1,6 +1,7 @@
 //! The panels, one a file, and the drawing of them all.
 
 mod foot;
+mod groups;
 mod help;
 pub(super) mod journey;
 mod list;

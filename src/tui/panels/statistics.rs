@@ -11,12 +11,10 @@ impl Screen {
     pub(in crate::tui) fn statistics_lines(&self, width: usize) -> Vec<Line> {
         let context = self.context();
         let mut lines = tables::sources(&self.sources, &context, width);
-        if let Some(statistics) = &self.statistics {
-            if !lines.is_empty() {
-                lines.push(Line::new());
-            }
-            lines.extend(tables::statistics(statistics, &context, width));
+        if !lines.is_empty() {
+            lines.push(Line::new());
         }
+        lines.extend(tables::statistics(&self.counts.statistics, &context, width));
         lines
     }
 }
