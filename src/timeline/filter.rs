@@ -108,6 +108,8 @@ pub struct ExprError {
     /// Characters before the wrong place.
     pub column: usize,
     pub what: String,
+    /// More text might make it right.
+    pub is_unfinished: bool,
 }
 
 /// Names of the fields as they are written, `delay` apart.

@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// By start.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Journey>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Journey>> {
         self.journeys.iter()
     }
 

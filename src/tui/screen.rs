@@ -88,6 +88,8 @@ pub struct Screen {
     pub(super) filter: Option<(String, Expr)>,
     pub(super) search: Option<String>,
     pub(super) prompt: Option<Prompt>,
+    /// Filters that were in force, the newest last; kept for this session.
+    pub(super) past_filters: Vec<String>,
     /// A sentence for the foot line, until the next key.
     pub(super) notice: Option<String>,
     /// Moves what waits; a few times a second.
@@ -125,6 +127,7 @@ impl Screen {
             filter: None,
             search: None,
             prompt: None,
+            past_filters: Vec::new(),
             notice: None,
             beat: 0,
             size: (80, 24),

@@ -3,12 +3,15 @@
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
 use crate::model::{Journey, SECONDS};
-use crate::timeline::filter::Expr;
+use crate::timeline::filter::{Expr, Vocabulary};
 use crate::timeline::listing::{Grouping, Order, RowId};
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
-use crate::tui::prompt::{Prompt, Purpose, Typed};
+use crate::tui::prompt::{Fault, Prompt, Purpose, Typed};
 use crate::tui::screen::{Body, Focus, Screen};
+
+/// Filters that can be recalled.
+const PAST_FILTERS: usize = 100;
 
 /// What the screen asks of whoever runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +72,13 @@ impl Screen {
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
             Action::Help => self.toggle_page(Focus::Help),
-            Action::Search => self.prompt = Some(Prompt::new(Purpose::Search, "")),
+            Action::Search => self.prompt = Some(Prompt::search()),
             Action::NextMatch => self.find(false, false),
             Action::PreviousMatch => self.find(true, false),
             Action::Filter => {
                 let text = self.filter.as_ref().map_or("", |(text, _)| text.as_str());
-                self.prompt = Some(Prompt::new(Purpose::Filter, text));
+                let vocabulary = Vocabulary::new(self.store.iter(), &self.topology);
+                self.prompt = Some(Prompt::filter(text, vocabulary));
             }
             Action::Language => self.manner = self.manner.other_language(),
             Action::Pause => self.playback.toggle_pause(),
@@ -238,7 +242,10 @@ impl Screen {
         } else if !needle.is_empty() {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {
-                Some(prompt) => prompt.error = Some((None, no_match.to_owned())),
+                Some(prompt) => {
+                    let what = no_match.to_owned();
+                    prompt.fault = Some(Fault { column: None, what, is_unfinished: false });
+                }
                 None => self.notice = Some(format!("{no_match}: {needle}")),
             }
         }
@@ -258,7 +265,8 @@ impl Screen {
 
     fn type_key(&mut self, key: &KeyEvent) {
         let Some(prompt) = &mut self.prompt else { return };
-        let (typed, purpose) = (prompt.handle(key), prompt.purpose);
+        let past: &[String] = if prompt.purpose == Purpose::Filter { &self.past_filters } else { &[] };
+        let (typed, purpose) = (prompt.handle(key, past), prompt.purpose);
         let text = prompt.text().to_owned();
         match (purpose, typed) {
             (_, Typed::Dropped) => {
@@ -280,6 +288,16 @@ impl Screen {
         }
     }
 
+    /// Keeps the filter for the arrows of its prompt.
+    fn remember_filter(&mut self) {
+        let Some((text, _)) = &self.filter else { return };
+        self.past_filters.retain(|past| past != text);
+        self.past_filters.push(text.clone());
+        if self.past_filters.len() > PAST_FILTERS {
+            self.past_filters.remove(0);
+        }
+    }
+
     /// Puts the filter in force; a wrong one stays in the line with its place marked.
     fn accept_filter(&mut self, text: &str) {
         if text.trim().is_empty() {
@@ -289,13 +307,15 @@ impl Screen {
                 Ok(expr) => self.filter = Some((text.trim().to_owned(), expr)),
                 Err(error) => {
                     if let Some(prompt) = &mut self.prompt {
-                        prompt.error = Some((Some(error.column), error.what));
+                        let column = Some(error.column);
+                        prompt.fault = Some(Fault { column, what: error.what, is_unfinished: false });
                     }
                     return;
                 }
             }
         }
         self.prompt = None;
+        self.remember_filter();
         self.listing.set_filter(self.filter.as_ref().map(|(_, expr)| expr.clone()));
     }
 }

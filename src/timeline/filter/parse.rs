@@ -282,6 +282,7 @@ impl<'a> Parser<'a> {
                 c => text.push(c),
             }
         }
+        self.at = self.text.len();
         Err(self.error(start, "this quote is never closed"))
     }
 
@@ -300,7 +301,11 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&self, at: usize, what: impl Into<String>) -> ExprError {
-        ExprError { column: self.text[..at].chars().count(), what: what.into() }
+        ExprError {
+            column: self.text[..at].chars().count(),
+            what: what.into(),
+            is_unfinished: self.at == self.text.len(),
+        }
     }
 }
 
@@ -426,6 +431,26 @@ mod tests {
                 }
                 Ok(_) => assert!(part.is_empty(), "{text} was taken"),
             }
+        }
+    }
+
+    #[test]
+    fn what_more_text_might_make_right_is_unfinished() {
+        for (text, is_unfinished) in [
+            ("status ", true),
+            ("status >", true),
+            ("status > 5 and", true),
+            ("outcome == lo", true),
+            ("delay > 2", true),
+            ("delay > 2 ", false),
+            ("(a or b", true),
+            ("host == \"a", true),
+            ("colour == red", false),
+            ("status > x and a", false),
+            ("a)", false),
+        ] {
+            let unfinished = Expr::parse(text).err().map_or(text == "status ", |error| error.is_unfinished);
+            assert_eq!(unfinished, is_unfinished, "{text}");
         }
     }
 

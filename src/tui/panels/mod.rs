@@ -1,5 +1,6 @@
 //! The panels, one a file, and the drawing of them all.
 
+mod candidates;
 mod foot;
 mod groups;
 mod help;
@@ -51,5 +52,6 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }
+    candidates::draw(screen, areas.foot, &mut canvas);
     foot::draw(screen, areas.foot, &mut canvas)
 }
