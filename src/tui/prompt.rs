@@ -246,7 +246,7 @@ mod tests {
         let mut before = typed("out == lost", &[Home]);
         (0..3).for_each(|_| _ = before.handle(&KeyEvent::new(KeyCode::Right, KeyModifiers::NONE), &[]));
         before.handle(&KeyEvent::new(Tab, KeyModifiers::NONE), &[]);
-        assert_eq!(before.text(), "outcome  == lost", "what is behind the cursor stays");
+        assert_eq!(before.text(), "outcome == lost", "what is behind the cursor stays");
     }
 
     #[test]
