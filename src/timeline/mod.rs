@@ -6,6 +6,7 @@
 //! This room never knows terminal types.
 
 pub mod bar;
+pub mod chart;
 pub mod delay;
 pub mod evidence;
 pub mod filter;
@@ -20,6 +21,7 @@ pub mod packets;
 pub mod points;
 pub mod proxies;
 pub mod sorted;
+pub mod spread;
 pub mod stats;
 pub mod store;
 pub mod tables;

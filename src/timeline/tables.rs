@@ -22,7 +22,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn text(line: Line) -> Entry {
+    /// A line that is no row.
+    pub fn text(line: Line) -> Entry {
         Entry { line, is_row: false, measure: None }
     }
 }
@@ -82,7 +83,7 @@ impl Table {
             let total: usize = widths.iter().map(|wide| wide + 2).sum();
             let least = self.columns.iter().enumerate().max_by_key(|(_, column)| column.dispensable);
             match least {
-                Some((place, column)) if total + 1 > width && column.dispensable > 0 => {
+                Some((place, column)) if total + 2 > width && column.dispensable > 0 => {
                     self.columns.remove(place);
                     for (_, cells) in &mut self.rows {
                         cells.remove(place);
@@ -271,6 +272,11 @@ fn pods(context: &Context<'_>) -> Table {
 
 /// The sources and what came of each.
 pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize) -> Vec<Line> {
+    source_entries(summaries, context, width).into_iter().map(|entry| entry.line).collect()
+}
+
+/// The same; each source is a row.
+pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width: usize) -> Vec<Entry> {
     let manner = context.manner;
     let mut columns = text_columns(manner, &[Word::Node, Word::File]);
     let counts = [Word::Packets, Word::NotUnderstood, Word::Damaged, Word::Dropped];
@@ -294,12 +300,11 @@ pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize)
     });
     let mut out = Vec::new();
     Table { title: Word::Sources, columns, rows: rows.collect() }.entries(manner, width, &mut out);
-    let mut out: Vec<Line> = out.into_iter().map(|entry| entry.line).collect();
     for text in summaries.iter().flat_map(|source| &source.damage) {
         let mut line = Line::new();
         line.space(3).push(Tone::Bad, &manner.text(text));
         line.truncate(width, manner.ellipsis());
-        out.push(line);
+        out.push(Entry { line, is_row: true, measure: None });
     }
     out
 }

@@ -152,6 +152,8 @@ words! {
     Bad: "not well", "异常";
     FirstPackets: "first of a connection", "连接的首包";
     LaterPackets: "later", "后续包";
+    HowOften: "how often", "分布";
+    OverTime: "over time", "随时间";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
     // status

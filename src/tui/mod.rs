@@ -21,6 +21,7 @@ pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
+mod statistics;
 mod theme;
 mod update;
 

@@ -14,6 +14,7 @@ use crate::tui::feed::News;
 use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
+use crate::tui::statistics::StatisticsPage;
 use crate::tui::theme::Theme;
 
 /// After names changed, everything is listed anew at most this often.
@@ -96,6 +97,7 @@ pub struct Screen {
     pub(super) beat: usize,
     pub(super) size: (u16, u16),
     pub(super) tally: Tally,
+    pub(super) statistics: StatisticsPage,
 }
 
 impl Screen {
@@ -132,6 +134,7 @@ impl Screen {
             beat: 0,
             size: (80, 24),
             tally: Tally::default(),
+            statistics: StatisticsPage::default(),
         }
     }
 
@@ -188,6 +191,7 @@ impl Screen {
         self.playback.advance(now);
         self.update_list(now);
         self.list.show(&self.listing, self.list_rows());
+        self.update_statistics();
     }
 
     /// Whether the next drawing will differ without a key: while it plays or reads.

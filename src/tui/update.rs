@@ -100,7 +100,9 @@ impl Screen {
     }
 
     fn step(&mut self, steps: isize) {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.step_statistics(steps);
+        } else if self.focus == Focus::List {
             self.list.step(&self.listing, steps);
             self.scroll = None;
         } else {
@@ -109,7 +111,9 @@ impl Screen {
     }
 
     fn page(&self) -> isize {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.statistics_rows().saturating_sub(1).max(1) as isize
+        } else if self.focus == Focus::List {
             self.list.page()
         } else {
             self.body_rows().saturating_sub(1).max(1) as isize
@@ -117,7 +121,9 @@ impl Screen {
     }
 
     fn go_first(&mut self) {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MIN);
+        } else if self.focus == Focus::List {
             self.list.first(&self.listing);
             self.scroll = None;
         } else {
@@ -126,7 +132,9 @@ impl Screen {
     }
 
     fn go_last(&mut self) {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MAX);
+        } else if self.focus == Focus::List {
             self.list.last(&self.listing);
             self.scroll = None;
         } else {
@@ -142,7 +150,8 @@ impl Screen {
             (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
             (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
-            (Focus::Statistics | Focus::Help, _) => self.back(),
+            (Focus::Statistics, _) => self.list_measure(),
+            (Focus::Help, _) => self.back(),
             (Focus::List, _) => {}
         }
     }
@@ -170,7 +179,7 @@ impl Screen {
     }
 
     /// Where the order says what matters most, that is chosen; else the chosen journey stays so.
-    fn order_by(&mut self, order: Order) {
+    pub(super) fn order_by(&mut self, order: Order) {
         self.listing.set_order(order);
         if !matches!(order, Order::Start | Order::Newest) {
             self.list.forget();
@@ -315,6 +324,11 @@ impl Screen {
             }
         }
         self.prompt = None;
+        self.filter_changed();
+    }
+
+    /// Lists what fits the filter that is now in force.
+    pub(super) fn filter_changed(&mut self) {
         self.remember_filter();
         self.listing.set_filter(self.filter.as_ref().map(|(_, expr)| expr.clone()));
     }

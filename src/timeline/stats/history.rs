@@ -19,8 +19,13 @@ pub struct Slice {
     pub count: u64,
     /// Percentiles in nanoseconds; 0 where nothing was counted.
     pub median: i64,
-    pub p90: i64,
     pub p99: i64,
+}
+
+impl Slice {
+    fn new(series: &Series) -> Slice {
+        Slice { count: series.count(), median: series.percentile(50.0), p99: series.percentile(99.0) }
+    }
 }
 
 /// Measures by the slice their journey began in; bounded in slices and in measures.
@@ -78,20 +83,26 @@ impl History {
         Some((at(first), at(last.saturating_add(1))))
     }
 
-    /// `measure` in each slice, from the first to the last.
-    pub fn slices(&self, measure: &Measure) -> Vec<Slice> {
+    /// `measure` in each slice, from the first to the last; neighbours are joined until there are at most `most`.
+    pub fn slices(&self, measure: &Measure, most: usize) -> Vec<Slice> {
         let (Some((first, last)), Some(slices)) = (self.range, self.measures.get(measure)) else {
             return Vec::new();
         };
+        let joined = (last - first + 1).div_euclid(most.max(1) as i64)
+            + i64::from((last - first + 1) % most.max(1) as i64 > 0);
         let slice = |at: i64| {
-            slices.get(&at).map_or_else(Slice::default, |series| Slice {
-                count: series.count(),
-                median: series.percentile(50.0),
-                p90: series.percentile(90.0),
-                p99: series.percentile(99.0),
-            })
+            let mut parts = slices.range(at..at + joined).map(|(_, series)| series);
+            let Some(one) = parts.next() else { return Slice::default() };
+            match parts.next() {
+                None => Slice::new(one),
+                Some(two) => {
+                    let mut whole = one.clone();
+                    std::iter::once(two).chain(parts).for_each(|part| whole.merge(part));
+                    Slice::new(&whole)
+                }
+            }
         };
-        (first..=last).map(slice).collect()
+        (first..=last).step_by(joined as usize).map(slice).collect()
     }
 
     /// The slice of `time`, after making slices long enough that it is one of them.
@@ -140,12 +151,12 @@ mod tests {
     fn slices_grow_with_the_time_that_was_read() {
         sample::with_context(Manner::default(), |context| {
             let mut history = History::default();
-            assert_eq!((history.slices(&third()), history.span()), (vec![], None));
+            assert_eq!((history.slices(&third(), 64), history.span()), (vec![], None));
             for second in 0..100 {
                 history
                     .add(&sample::other_node(second, sample::START.plus(second as i64 * SECONDS)), context);
             }
-            let slices = history.slices(&third());
+            let slices = history.slices(&third(), 64);
             assert!(
                 slices.len() <= SLICES as usize && slices.len() > SLICES as usize / 3,
                 "{}",
@@ -153,6 +164,8 @@ mod tests {
             );
             assert_eq!(slices.iter().map(|slice| slice.count).sum::<u64>(), 100);
             assert!(slices.iter().all(|slice| slice.count == 0 || slice.median > 50_000), "{slices:?}");
+            let joined = history.slices(&third(), 10);
+            assert!(joined.len() <= 10 && joined.iter().map(|slice| slice.count).sum::<u64>() == 100);
             let (start, end) = history.span().expect("there is something");
             assert!(start <= sample::START && end > sample::START.plus(99 * SECONDS));
             assert_eq!(end.since(start), slices.len() as i64 * history.step());
@@ -170,7 +183,7 @@ mod tests {
                 history.add(&sample::other_node(2, start), context);
             }
             history.remove(&early, context);
-            assert_eq!(history.slices(&third()).iter().map(|slice| slice.count).sum::<u64>(), 3);
+            assert_eq!(history.slices(&third(), 64).iter().map(|slice| slice.count).sum::<u64>(), 3);
         });
     }
 }
