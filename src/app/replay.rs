@@ -10,12 +10,13 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::{templates, terminal};
+use crate::app::{ground, look, templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
 use crate::timeline::listing::Order;
+use crate::tui::theme::Ground;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
 /// Batches of news on their way to the screen.
@@ -31,7 +32,6 @@ pub(super) fn run(
     input: &Input,
     speed: config::Speed,
     look: &Look,
-    is_coloured: bool,
     picture: Option<&Picture>,
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
@@ -39,10 +39,10 @@ pub(super) fn run(
     let pipeline = Pipeline::open(input, Limits::SCREEN)?;
     match picture {
         Some(picture) => {
-            let settings = settings(speed, look, is_coloured, Order::Start);
+            let settings = settings(speed, look, Ground::default(), Order::Start)?;
             terminal::paint(settings, &start(pipeline, templates), picture)
         }
-        None => show(pipeline, templates, speed, look, is_coloured, Order::Start),
+        None => show(pipeline, templates, speed, look, Order::Start),
     }
 }
 
@@ -55,18 +55,18 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
-    is_coloured: bool,
     order: Order,
 ) -> anyhow::Result<()> {
-    terminal::show(settings(speed, look, is_coloured, order), &start(pipeline, templates))
+    let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
+    terminal::show(settings(speed, look, ground.unwrap_or_default(), order)?, &start(pipeline, templates))
 }
 
-fn settings(speed: config::Speed, look: &Look, is_coloured: bool, order: Order) -> Settings {
+fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Settings { manner: look.manner, is_coloured, speed, order }
+    Ok(Settings { manner: look.manner, speed, order, look: look::screen(look, ground)? })
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

@@ -119,6 +119,21 @@ impl Screen {
         self.statistics.step(steps, rows);
     }
 
+    /// Chooses the row that is drawn at `y`; the one that is chosen already is listed.
+    pub(super) fn choose_statistics_at(&mut self, page: Rect, y: u16) {
+        let (tables, _) = Screen::statistics_areas(page);
+        let inside = tables.y + 1..tables.bottom().saturating_sub(1);
+        let line = self.statistics.first + usize::from(y.saturating_sub(inside.start));
+        if !inside.contains(&y) || !self.statistics.entries.get(line).is_some_and(|entry| entry.is_row) {
+            return;
+        }
+        if line == self.statistics.line {
+            self.list_measure();
+        } else {
+            self.statistics.choose(line);
+        }
+    }
+
     /// Lines of the tables that are in view.
     pub(super) fn statistics_rows(&self) -> usize {
         let page = self.areas(self.whole()).page;
