@@ -23,6 +23,7 @@ mod handoff;
 mod journey;
 mod leg;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -45,6 +46,7 @@ pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
     Payload, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
