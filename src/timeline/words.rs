@@ -49,8 +49,6 @@ words! {
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";
-    LastSeen: "last seen", "最后见于";
-    MissingAt: "missing", "未见";
     // columns and titles
     Journeys: "journeys", "旅程";
     Journey: "journey", "旅程";
