@@ -411,6 +411,37 @@ fn the_demo_needs_no_file() {
     assert!(ascii.is_ascii() && !ascii.is_empty());
 }
 
+/// In Chinese nothing of the program's own stays English, whatever became of a journey.
+#[test]
+fn every_verdict_is_told_in_chinese() {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut told = 0;
+    for case in fs::read_dir(captures).expect("captures").filter_map(Result::ok) {
+        if !case.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let directory = case.path().display().to_string();
+        let output = hopline(&["report", &directory, "--lang", "zh", "--where", "outcome != complete"]);
+        for line in
+            text(&output.stdout).lines().filter(|line| line.starts_with([' ']) && line.contains(" · "))
+        {
+            let Some((mark, sentence)) = line.trim_start().split_once(" · ") else { continue };
+            if !mark.starts_with(['✗', '…']) {
+                continue;
+            }
+            told += 1;
+            assert!(
+                sentence.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c) || c == '：'),
+                "{line}"
+            );
+            for english in [" the ", " and ", "answer", "never", "lost", " itself", " nothing", " packet"] {
+                assert!(!sentence.contains(english), "{directory}: {line}");
+            }
+        }
+    }
+    assert!(told > 30, "{told}");
+}
+
 #[test]
 fn paths_are_listed_in_both_languages_and_drawn() {
     let english = text(&hopline(&["paths"]).stdout);

@@ -24,6 +24,7 @@ mod journey;
 mod kernel;
 mod leg;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -49,6 +50,7 @@ pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
