@@ -155,16 +155,35 @@ fn spread(series: &Series, cells: usize, height: usize, manner: Manner, out: &mu
     }
     labels.rule(&mut ticks, cells, manner);
     out.push(ticks);
-    let mut marks = Line::new();
-    marks.space(MARGIN);
-    let mut labels = Labels::new(MARGIN);
+    out.push(marks(series, axis, manner));
+}
+
+/// Where the percentiles lie: `▴p50`; those in one place, or too near for their names, share a sign.
+fn marks(series: &Series, axis: Axis, manner: Manner) -> Line {
     let sign = if manner.is_ascii() { "^" } else { "▴" };
+    let mut groups: Vec<(usize, String)> = Vec::new();
     for (percent, word) in [(50.0, Word::Median), (90.0, Word::P90), (99.0, Word::P99)] {
-        let label = format!("{sign}{}", manner.word(word));
-        let cell = axis.cell(series.percentile(percent)).min(cells.saturating_sub(text_width(&label)));
-        labels.put_after(&mut marks, cell, &label);
+        let (cell, name) = (axis.cell(series.percentile(percent)), manner.word(word));
+        match groups.last_mut() {
+            Some((before, names)) if cell < *before + text_width(names) + 2 => {
+                names.push(' ');
+                names.push_str(name);
+            }
+            _ => groups.push((cell, name.to_owned())),
+        }
     }
-    out.push(marks);
+    let mut line = Line::new();
+    line.space(MARGIN);
+    for (cell, names) in groups {
+        // At the right end the names stand before their sign.
+        if cell + text_width(&names) + 1 > axis.cells {
+            line.pad_to((MARGIN + cell).saturating_sub(text_width(&names)));
+            line.push(Tone::Accent, &names).push(Tone::Accent, sign);
+        } else {
+            line.pad_to(MARGIN + cell).push(Tone::Accent, sign).push(Tone::Accent, &names);
+        }
+    }
+    line
 }
 
 /// Median and 99th percentile in each slice of time.
@@ -234,12 +253,6 @@ impl Labels {
             line.repeat(Tone::Faint, manner.rule(), at - line.width());
             line.push(tone, label).repeat(Tone::Faint, manner.rule(), 1);
         }
-    }
-
-    /// Puts `label` at `cell`, or behind the one before it.
-    fn put_after(&mut self, line: &mut Line, cell: usize, label: &str) {
-        line.pad_to(self.origin + cell);
-        line.push(Tone::Accent, label).space(1);
     }
 
     /// The rest of the rule.
