@@ -266,7 +266,7 @@ mod tests {
                 after: None,
                 before: None,
                 place: Some(Place { kind: PlaceKind::Workload, node: Some(NodeId(1)) }),
-                detail: String::new(),
+                detail: crate::model::Sentence::default(),
             },
             trail: Arc::new(trail),
         };
