@@ -20,6 +20,7 @@ use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Time
 use crate::report::json;
 use crate::report::text::{self, Layout};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
 use crate::timeline::{Context, Manner};
 
 /// A trail that is over waits at most so long for its last sightings and deadlines.
@@ -80,7 +81,7 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

@@ -6,12 +6,14 @@
 //! This room never knows terminal types.
 
 pub mod bar;
+pub mod chart;
 pub mod delay;
 pub mod evidence;
 pub mod filter;
 pub mod headline;
 pub mod ladder;
 pub mod line;
+pub mod listing;
 mod manner;
 pub mod markup;
 pub mod moment;
@@ -20,6 +22,8 @@ pub mod packets;
 pub mod points;
 pub mod proxies;
 pub mod sheet;
+pub mod sorted;
+pub mod spread;
 pub mod stats;
 pub mod store;
 pub mod svg;
@@ -34,6 +38,7 @@ pub mod sample;
 
 pub use ladder::Ladder;
 pub use line::{Line, Tone};
+pub use listing::Listing;
 pub use manner::{Language, Manner};
 pub use naming::{Context, Ends, ends, fill_label, proxy_name};
 pub use points::with_points;

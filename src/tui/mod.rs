@@ -23,6 +23,7 @@ pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
+mod statistics;
 pub mod theme;
 mod update;
 
