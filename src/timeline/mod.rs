@@ -6,6 +6,7 @@
 //! This room never knows terminal types.
 
 pub mod bar;
+mod cells;
 pub mod delay;
 pub mod evidence;
 pub mod filter;
@@ -13,6 +14,7 @@ pub mod headline;
 pub mod ladder;
 pub mod line;
 mod manner;
+pub mod map;
 pub mod moment;
 mod naming;
 pub mod packets;
@@ -32,6 +34,7 @@ pub mod sample;
 pub use ladder::Ladder;
 pub use line::{Line, Tone};
 pub use manner::{Language, Manner};
+pub use map::Map;
 pub use naming::{Context, Ends, ends, fill_label, proxy_name};
 pub use points::with_points;
 pub use stats::Statistics;

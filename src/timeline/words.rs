@@ -77,6 +77,7 @@ words! {
     Count: "count", "次数";
     Waterfall: "timeline", "时间线";
     Ladder: "ladder", "时序图";
+    Map: "map", "路径图";
     Packets: "packets", "数据包";
     Evidence: "evidence", "依据";
     Statistics: "statistics", "统计";
@@ -192,7 +193,7 @@ words! {
     KeyLast: "last row", "末行";
     KeyUnfold: "open, unfold", "打开、展开";
     KeyBack: "back", "返回";
-    KeyView: "timeline/ladder", "时间线/时序图";
+    KeyView: "timeline, ladder, map", "时间线、时序图、路径图";
     KeyPackets: "packets", "数据包";
     KeyEvidence: "evidence", "依据";
     KeySkipped: "show stages this route skips", "显示未经过的阶段";

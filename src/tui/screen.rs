@@ -40,8 +40,20 @@ pub enum Focus {
 pub enum Body {
     Waterfall,
     Ladder,
+    Map,
     Packets,
     Evidence,
+}
+
+impl Body {
+    /// The view after this one; from what is no view of the way back to the first.
+    pub(super) const fn next_view(self) -> Body {
+        match self {
+            Body::Waterfall => Body::Ladder,
+            Body::Ladder => Body::Map,
+            Body::Map | Body::Packets | Body::Evidence => Body::Waterfall,
+        }
+    }
 }
 
 /// Everything the screen knows.
@@ -194,6 +206,11 @@ impl Screen {
     /// The chosen journey as it stands at the position.
     pub(super) fn chosen(&self) -> Option<Arc<Journey>> {
         self.list.chosen().map(|journey| self.present(journey))
+    }
+
+    /// The time up to which is shown, on the reference clock; `None` while nothing was read.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.playback.range().map(|_| self.playback.position())
     }
 
     /// Whether list and journey fit on the screen together.

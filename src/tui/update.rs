@@ -60,9 +60,7 @@ impl Screen {
             Action::Last => self.go_last(),
             Action::Open => self.open(),
             Action::Back => self.back(),
-            Action::NextView => {
-                self.show_body(if self.body == Body::Waterfall { Body::Ladder } else { Body::Waterfall });
-            }
+            Action::NextView => self.show_body(self.body.next_view()),
             Action::Packets => self.toggle_body(Body::Packets),
             Action::Evidence => self.toggle_body(Body::Evidence),
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
@@ -128,7 +126,7 @@ impl Screen {
     fn open(&mut self) {
         match (self.focus, self.body) {
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
-            (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
+            (Focus::Journey, Body::Waterfall | Body::Ladder | Body::Map) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
             (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
             (Focus::Statistics | Focus::Help, _) => self.back(),

@@ -7,7 +7,7 @@ use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, path_name, verdict_line, verdict_mark,
 };
 use crate::timeline::words::Word;
-use crate::timeline::{Ladder, Line, Tone, Waterfall, evidence, packets, with_points};
+use crate::timeline::{Ladder, Line, Map, Tone, Waterfall, evidence, packets, with_points};
 use crate::tui::paint::Canvas;
 use crate::tui::screen::{Body, Focus, Screen};
 
@@ -63,6 +63,10 @@ impl Screen {
                 let ladder = Ladder::new(journey, &context);
                 let (head, rows) = ladder.lines(journey, &context, width);
                 (head, rows, ladder.stop())
+            }
+            Body::Map => {
+                let map = Map::new(journey, &context, self.now());
+                (Vec::new(), map.lines(&context, width), map.stop(width))
             }
             Body::Packets => {
                 let (head, rows) = packets::lines(journey, &context, width);
@@ -124,6 +128,7 @@ fn title(screen: &Screen, journey: &Journey) -> Line {
     let body = manner.word(match screen.body {
         Body::Waterfall => Word::Waterfall,
         Body::Ladder => Word::Ladder,
+        Body::Map => Word::Map,
         Body::Packets => Word::Packets,
         Body::Evidence => Word::Evidence,
     });
