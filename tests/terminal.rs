@@ -116,6 +116,8 @@ fn a_recording_is_shown_and_keys_move_in_it() {
     session.wait("the ladder", |screen| screen.contains("╭─ ladder"));
     session.press("\t");
     session.wait("the map", |screen| screen.contains("╭─ map") && screen.contains("╭─ kappa1"));
+    session.press("d");
+    session.wait("the median beside it", |screen| screen.contains("╭─ comparison"));
     session.press("p");
     session.wait("the packets", |screen| screen.contains("╭─ packets"));
     session.press("e");

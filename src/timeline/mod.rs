@@ -7,6 +7,7 @@
 
 pub mod bar;
 mod cells;
+pub mod comparison;
 pub mod delay;
 pub mod evidence;
 pub mod filter;
@@ -31,6 +32,7 @@ pub mod words;
 #[allow(clippy::missing_panics_doc, clippy::return_self_not_must_use, reason = "test data")]
 pub mod sample;
 
+pub use comparison::Comparison;
 pub use ladder::Ladder;
 pub use line::{Line, Tone};
 pub use manner::{Language, Manner};

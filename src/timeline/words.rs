@@ -139,6 +139,25 @@ words! {
     MidStream: "the connection began before the recording", "连接早于录制开始";
     NothingMore: "nothing beyond the packets themselves", "除数据包外没有更多依据";
     Phase: "state", "状态";
+    // two journeys side by side
+    Comparison: "comparison", "对比";
+    Chosen: "chosen", "所选";
+    MarkedOne: "marked", "标记";
+    MedianOne: "median", "中位";
+    MedianOf: "median of", "中位，样本";
+    Difference: "difference", "差值";
+    Faster: "faster", "更快";
+    Slower: "slower", "更慢";
+    FasterBy: "faster by", "快了";
+    SlowerBy: "slower by", "慢了";
+    SameTime: "equally long", "时长相同";
+    NotBothWhole: "not both went all the way", "并非两者都走完全程";
+    LargestAt: "largest difference at", "差别最大处";
+    NoneMarked: "no journey is marked yet: press a on one", "尚未标记旅程：在某个旅程上按 a";
+    MarkedIsChosen: "this is the marked journey: choose another one", "这就是已标记的旅程：请选择另一个";
+    OtherPath: "the marked journey goes another path", "已标记的旅程走的是另一条路径";
+    NoMedian: "no other journey of this path and route ended well", "同路径同路线没有其他正常结束的旅程";
+    Marked: "marked, c compares another journey with it", "已标记，按 c 将其他旅程与之对比";
     // statistics
     StageDelays: "delay by stage and node", "各阶段、各节点延迟";
     JourneyTimes: "journeys by path and route", "各路径旅程时长";
@@ -196,6 +215,9 @@ words! {
     KeyView: "timeline, ladder, map", "时间线、时序图、路径图";
     KeyPackets: "packets", "数据包";
     KeyEvidence: "evidence", "依据";
+    KeyMark: "mark to compare", "标记以对比";
+    KeyCompare: "compare with the marked", "与已标记的对比";
+    KeyMedian: "compare with the median", "与中位旅程对比";
     KeySkipped: "show stages this route skips", "显示未经过的阶段";
     KeyStatistics: "statistics", "统计";
     KeySearch: "search", "搜索";

@@ -22,6 +22,9 @@ pub enum Action {
     NextView,
     Packets,
     Evidence,
+    Mark,
+    Compare,
+    CompareMedian,
     Skipped,
     Statistics,
     Search,
@@ -70,7 +73,7 @@ const fn binding(
 use KeyCode::Char;
 
 /// Every key there is. Ctrl-C is `Quit` as well.
-pub const BINDINGS: [Binding; 30] = [
+pub const BINDINGS: [Binding; 33] = [
     binding(Action::Up, &[KeyCode::Up, Char('k')], "↑ k", "Up k", Word::KeyUp, 0),
     binding(Action::Down, &[KeyCode::Down, Char('j')], "↓ j", "Down j", Word::KeyDown, 0),
     binding(Action::PageUp, &[KeyCode::PageUp], "PgUp", "PgUp", Word::KeyPageUp, 0),
@@ -82,6 +85,9 @@ pub const BINDINGS: [Binding; 30] = [
     binding(Action::NextView, &[KeyCode::Tab], "Tab", "Tab", Word::KeyView, 2),
     binding(Action::Packets, &[Char('p')], "p", "p", Word::KeyPackets, 9),
     binding(Action::Evidence, &[Char('e')], "e", "e", Word::KeyEvidence, 10),
+    binding(Action::Mark, &[Char('a')], "a", "a", Word::KeyMark, 0),
+    binding(Action::Compare, &[Char('c')], "c", "c", Word::KeyCompare, 0),
+    binding(Action::CompareMedian, &[Char('d')], "d", "d", Word::KeyMedian, 14),
     binding(Action::Skipped, &[Char('x')], "x", "x", Word::KeySkipped, 0),
     binding(Action::Statistics, &[Char('s')], "s", "s", Word::KeyStatistics, 7),
     binding(Action::Search, &[Char('/')], "/", "/", Word::KeySearch, 3),

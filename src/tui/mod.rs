@@ -12,6 +12,7 @@
 //! This room never decides anything about packets.
 
 mod areas;
+mod compared;
 mod feed;
 pub mod keys;
 mod list;

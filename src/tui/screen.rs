@@ -8,6 +8,7 @@ use crate::timeline::filter::Expr;
 use crate::timeline::headline::{is_bad, search_text};
 use crate::timeline::moment::{at_moment, settled};
 use crate::timeline::{Context, Manner, Statistics, Store};
+use crate::tui::compared::Compared;
 use crate::tui::feed::News;
 use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
@@ -43,6 +44,7 @@ pub enum Body {
     Map,
     Packets,
     Evidence,
+    Comparison,
 }
 
 impl Body {
@@ -51,7 +53,7 @@ impl Body {
         match self {
             Body::Waterfall => Body::Ladder,
             Body::Ladder => Body::Map,
-            Body::Map | Body::Packets | Body::Evidence => Body::Waterfall,
+            Body::Map | Body::Packets | Body::Evidence | Body::Comparison => Body::Waterfall,
         }
     }
 }
@@ -75,6 +77,7 @@ pub struct Screen {
     pub(super) focus_before: Focus,
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
+    pub(super) compared: Compared,
     /// First line shown of the journey, the statistics or the help; `None` lets the journey choose.
     pub(super) scroll: Option<usize>,
     pub(super) list: List,
@@ -118,6 +121,7 @@ impl Screen {
             focus_before: Focus::List,
             body: Body::Waterfall,
             shows_skipped: false,
+            compared: Compared::default(),
             scroll: None,
             list: List::new(settings.speed != Speed::Max),
             filter: None,
@@ -170,6 +174,9 @@ impl Screen {
             self.tally = self.count();
         }
         self.list.show(self.playback.position(), self.list_rows());
+        if self.body == Body::Comparison {
+            self.update_compared();
+        }
         if self.focus == Focus::Statistics {
             self.update_statistics();
         }
@@ -216,6 +223,15 @@ impl Screen {
     /// Whether list and journey fit on the screen together.
     pub(super) fn is_wide(&self) -> bool {
         self.size.0 >= 100 && self.size.1 >= 30
+    }
+
+    /// What marks a journey in the list: one cell.
+    pub(super) fn sign(&self, journey: &Journey) -> &'static str {
+        match (self.compared.is_marked(journey), self.manner.is_ascii()) {
+            (true, false) => "◆",
+            (true, true) => "*",
+            (false, _) => " ",
+        }
     }
 
     pub(super) fn is_found(&self, journey: &Journey) -> bool {

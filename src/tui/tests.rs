@@ -88,6 +88,7 @@ fn screens() {
         ("waterfall", NARROW, en, "⏎"),
         ("ladder", NARROW, en, "⇥"),
         ("map", NARROW, en, "⇥⇥"),
+        ("comparison", NARROW, en, "a↓↓↓↓↓↓c"),
         ("packets", NARROW, en, "p"),
         ("evidence", NARROW, en, "e"),
         ("statistics", NARROW, en, "s"),
@@ -101,6 +102,8 @@ fn screens() {
         ("wide_map_lost", WIDE, en, "↓↓↓↓⇥⇥"),
         ("zh_map", NARROW, zh, "⇥⇥"),
         ("ascii_map", NARROW, ascii, "⇥⇥"),
+        ("wide_comparison", WIDE, en, "d"),
+        ("zh_comparison", WIDE, zh, "d"),
         ("wide_packets", WIDE, en, "p"),
         ("wide_evidence", WIDE, en, "e"),
         ("wide_statistics", WIDE, en, "s"),
@@ -195,6 +198,24 @@ fn keys_do_what_the_table_says() {
 }
 
 #[test]
+fn two_journeys_are_put_side_by_side() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, WIDE, "c").contains("no journey is marked yet"));
+    let marked = shown(&mut screen, WIDE, "a");
+    assert!(marked.contains("▸◆12:03:19.000"), "{marked}");
+    assert!(shown(&mut screen, WIDE, "c").contains("this is the marked journey"));
+    assert!(shown(&mut screen, WIDE, "↓↓↓↓").contains("goes another path"));
+    let beside = shown(&mut screen, WIDE, "↓↓");
+    assert!(beside.contains("marked µs") && beside.contains("equally long"), "{beside}");
+    assert!(shown(&mut screen, WIDE, "d").contains("median of 1 "));
+    assert!(shown(&mut screen, WIDE, "d").contains("╭─ timeline"), "the same key goes back");
+    assert!(
+        shown(&mut screen, WIDE, "kkkkkd").contains("no other journey of this path"),
+        "there is one such only"
+    );
+}
+
+#[test]
 fn without_colours_no_cell_has_one() {
     let mut plain =
         Screen::new(Settings { manner: Manner::default(), is_coloured: false, speed: Speed::Max });
@@ -238,7 +259,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexs/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacd/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

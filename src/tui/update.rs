@@ -63,6 +63,9 @@ impl Screen {
             Action::NextView => self.show_body(self.body.next_view()),
             Action::Packets => self.toggle_body(Body::Packets),
             Action::Evidence => self.toggle_body(Body::Evidence),
+            Action::Mark => self.mark(),
+            Action::Compare => self.compare_marked(),
+            Action::CompareMedian => self.compare_median(),
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
             Action::Help => self.toggle_page(Focus::Help),
@@ -128,7 +131,7 @@ impl Screen {
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
             (Focus::Journey, Body::Waterfall | Body::Ladder | Body::Map) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
-            (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
+            (Focus::Journey, Body::Evidence | Body::Comparison) => self.show_body(Body::Waterfall),
             (Focus::Statistics | Focus::Help, _) => self.back(),
             (Focus::List, _) => {}
         }
@@ -138,13 +141,13 @@ impl Screen {
         self.scroll = None;
         match (self.focus, self.body) {
             (Focus::Statistics | Focus::Help, _) => self.focus = self.focus_before,
-            (_, Body::Packets | Body::Evidence) => self.body = Body::Waterfall,
+            (_, Body::Packets | Body::Evidence | Body::Comparison) => self.body = Body::Waterfall,
             (Focus::Journey, _) => self.focus = Focus::List,
             (Focus::List, _) => self.search = None,
         }
     }
 
-    fn show_body(&mut self, body: Body) {
+    pub(super) fn show_body(&mut self, body: Body) {
         self.body = body;
         self.scroll = None;
         self.leave_page();

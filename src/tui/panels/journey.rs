@@ -43,7 +43,8 @@ impl Screen {
         let mut verdict = Line::new();
         verdict.space(1).append(&verdict_line(journey, &context));
         // What fits no path has no stages; its sightings are shown instead.
-        let body = if journey.visits().next().is_none() && self.body != Body::Evidence {
+        let has_stages = journey.visits().next().is_some();
+        let body = if !has_stages && !matches!(self.body, Body::Evidence | Body::Comparison) {
             Body::Packets
         } else {
             self.body
@@ -71,6 +72,12 @@ impl Screen {
             Body::Packets => {
                 let (head, rows) = packets::lines(journey, &context, width);
                 (vec![head], rows, None)
+            }
+            Body::Comparison => {
+                let (head, rows, largest, sentence) = self.comparison_lines(journey, width);
+                verdict = Line::new();
+                verdict.space(1).append(&sentence);
+                (head, rows, largest)
             }
             Body::Evidence => (Vec::new(), evidence::lines(journey, &context, width), None),
         };
@@ -131,6 +138,7 @@ fn title(screen: &Screen, journey: &Journey) -> Line {
         Body::Map => Word::Map,
         Body::Packets => Word::Packets,
         Body::Evidence => Word::Evidence,
+        Body::Comparison => Word::Comparison,
     });
     let detail = if screen.is_wide() { Detail::Addresses } else { Detail::Names };
     line.push(Tone::Head, body).space(2).push(Tone::Strong, &path_name(&journey.path, manner));

@@ -113,7 +113,8 @@ fn row(screen: &Screen, journey: &Journey, columns: Columns, is_chosen: bool) ->
     let ellipsis = manner.ellipsis();
     let text_tone = if is_bad(journey.verdict.outcome) { Tone::Bad } else { Tone::Plain };
     let mut line = Line::new();
-    line.push(Tone::Accent, if is_chosen { manner.chosen() } else { " " }).space(1);
+    line.push(Tone::Accent, if is_chosen { manner.chosen() } else { " " });
+    line.push(Tone::Accent, screen.sign(journey));
     if columns.time > 0 {
         line.column(text_tone, &time_of_day(journey.started), columns.time, ellipsis).space(2);
     }
