@@ -38,6 +38,19 @@ impl LinkType {
     /// The number of LINUX_SLL2 in files.
     pub(super) const SLL2: u16 = 276;
 
+    /// Its number in files.
+    pub(super) const fn number(self) -> u16 {
+        match self {
+            LinkType::Ethernet => 1,
+            LinkType::Sll => 113,
+            LinkType::Sll2 => Self::SLL2,
+            LinkType::Raw => 101,
+            LinkType::Loop => 0,
+            LinkType::Netlink => 253,
+            LinkType::Unsupported(number) => number,
+        }
+    }
+
     pub(super) const fn from_number(number: u16) -> LinkType {
         match number {
             1 => LinkType::Ethernet,

@@ -17,6 +17,7 @@
 //! This room never does I/O and never reads a clock.
 
 mod address;
+mod captured;
 mod clock;
 mod exchange;
 mod handoff;
@@ -34,6 +35,7 @@ mod vantage;
 pub mod sample;
 
 pub use address::{Endpoint, Ip, Protocol, Tuple};
+pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
@@ -43,7 +45,7 @@ pub use journey::{
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
-    Payload, TcpSegment,
+    Payload, Stored, TcpSegment,
 };
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
