@@ -131,6 +131,35 @@ fn a_recording_is_shown_and_keys_move_in_it() {
 }
 
 #[test]
+fn a_row_unfolds_and_a_packet_is_looked_into() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["replay", RECORDING]);
+    command.cwd(directory.path());
+    command.env("LC_ALL", "C.UTF-8");
+    let mut session = Session::start(command, 50, 160);
+    session.wait("the recording", |screen| screen.contains("pod→service") && screen.contains("100 %"));
+    // The second journey; its row ④.
+    session.press("j\r");
+    session.wait("the journey", |screen| screen.contains("GET /items"));
+    session.press("jjj\r");
+    session.wait("its packets", |screen| screen.contains("└ PSH ACK"));
+    session.press("GkGg");
+    session.press("jjjj");
+    session.wait("the handshake", |screen| screen.contains("└ SYN"));
+    session.press("\r");
+    session.wait("the packet's bytes", |screen| screen.contains("IPv4  ") && screen.contains("MSS 1460"));
+    session.press("\u{1b}");
+    session.wait("the timeline again", |screen| screen.contains("╭─ timeline"));
+    session.press("W");
+    session.wait("where the packets are", |screen| screen.contains("packets written to hopline-1.pcapng"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    let written = std::fs::read(directory.path().join("hopline-1.pcapng")).expect("a recording");
+    assert!(written.starts_with(&0x0a0d_0d0a_u32.to_ne_bytes()));
+}
+
+#[test]
 fn it_follows_the_size_of_the_window() {
     let mut session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list alone", |screen| screen.contains("journeys") && !screen.contains("╭─ timeline"));

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{clock, replay, rights, templates};
 use crate::capture::CaptureError;
@@ -79,8 +80,9 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured);
+    let packets = Packets::of(&live.capture.input, true);
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.keeping(packets.kept());
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured, packets);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod live;
 mod node;
+mod packets;
 mod paths;
 pub mod pipeline;
 mod replay;

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
+use crate::app::packets::SharedKept;
 use crate::capture::live::LiveSource;
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
@@ -50,6 +52,7 @@ pub struct Pipeline {
     correlator: Correlator,
     /// How long what has nothing new is left alone.
     pause: Duration,
+    kept: Option<SharedKept>,
 }
 
 /// What is known when the last packet was followed.
@@ -89,7 +92,7 @@ impl Pipeline {
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE })
+        Ok(Pipeline { reader, correlator, pause: PAUSE, kept: None })
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -102,7 +105,13 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let correlator = Correlator::new(informed(&reader, input, &given), limits);
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE })
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, kept: None })
+    }
+
+    /// Keeps the latest records there, for whoever looks at packets.
+    #[must_use]
+    pub(super) fn keeping(self, kept: Option<SharedKept>) -> Pipeline {
+        Pipeline { kept, ..self }
     }
 
     /// Follows every packet. `sink` takes what comes out and may end it early.
@@ -110,11 +119,11 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause } = self;
+        let Pipeline { reader, mut correlator, pause, kept } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader, pause).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader, pause, kept).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, sink);
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -279,6 +288,7 @@ struct Reading {
     known_addresses: usize,
     pause: Duration,
     looked: Stopwatch,
+    kept: Option<SharedKept>,
 }
 
 /// What the reading thread leaves.
@@ -288,7 +298,7 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader, pause: Duration) -> Reading {
+    fn new(reader: Reader, pause: Duration, kept: Option<SharedKept>) -> Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
@@ -297,6 +307,7 @@ impl Reading {
             latest_stops: Vec::new(),
             pause,
             looked: Stopwatch::start(),
+            kept,
         }
     }
 
@@ -342,7 +353,11 @@ impl Reading {
     fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
         let latest = &mut self.latest_stops;
         let mut frames = 0;
+        let mut kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
         let progress = self.reader.read(BATCH_PACKETS, &mut |frame| {
+            if let Some(kept) = &mut kept {
+                kept.put(frame);
+            }
             latest.extend(decode::decode(frame, batch).map(|stop| (frames, stop)));
             frames += 1;
         })?;

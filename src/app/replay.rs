@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::app::packets::{Lookup, Packets};
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{templates, terminal};
 use crate::config::{self, Input, Look, Picture};
@@ -35,12 +36,16 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
     // What cannot be used is told before the terminal is taken.
-    let pipeline = Pipeline::open(input, Limits::SCREEN)?;
+    let packets = Packets::of(input, false);
+    let pipeline = Pipeline::open(input, Limits::SCREEN)?.keeping(packets.kept());
     match picture {
-        Some(picture) => {
-            terminal::paint(settings(speed, look, is_coloured), &start(pipeline, templates), picture)
-        }
-        None => show(pipeline, templates, speed, look, is_coloured),
+        Some(picture) => terminal::paint(
+            settings(speed, look, is_coloured),
+            &start(pipeline, templates),
+            picture,
+            &packets,
+        ),
+        None => show(pipeline, templates, speed, look, is_coloured, packets),
     }
 }
 
@@ -54,8 +59,9 @@ pub(super) fn show(
     speed: config::Speed,
     look: &Look,
     is_coloured: bool,
+    packets: Packets,
 ) -> anyhow::Result<()> {
-    terminal::show(settings(speed, look, is_coloured), &start(pipeline, templates))
+    terminal::show(settings(speed, look, is_coloured), &start(pipeline, templates), &Lookup::new(packets))
 }
 
 fn settings(speed: config::Speed, look: &Look, is_coloured: bool) -> Settings {

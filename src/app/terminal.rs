@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
+use crate::app::packets::{Extract, Found, Lookup, Packets, Wanted};
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
@@ -55,7 +56,7 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When the terminal cannot be used.
-pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
+pub(super) fn show(settings: Settings, news: &Receiver<Vec<News>>, lookup: &Lookup) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
     let mut guard =
@@ -65,6 +66,7 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
     let mut is_open = true;
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
+        lookup.finds().for_each(|found| take_found(&mut screen, found));
         let size = guard.terminal.size()?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
@@ -74,12 +76,35 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
             match screen.handle(&event::read()?) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(Effect::Picture) => write_picture(&mut screen),
-                // Later keys act on what the earlier ones changed.
-                None => screen.refresh(watch.elapsed(), size.width, size.height),
+                Some(effect @ (Effect::Fetch | Effect::Extract)) => look_up(&screen, lookup, effect),
+                None => {}
             }
+            // Later keys act on what the earlier ones changed.
+            screen.refresh(watch.elapsed(), size.width, size.height);
         }
     }
     Ok(())
+}
+
+fn look_up(screen: &Screen, lookup: &Lookup, effect: Effect) {
+    let Some(wanted) = wanted(screen) else { return };
+    if effect == Effect::Extract {
+        lookup.begin_extract(wanted);
+    } else {
+        lookup.begin(wanted);
+    }
+}
+
+fn wanted(screen: &Screen) -> Option<Wanted> {
+    screen.wanted().map(|(journey, topology)| Wanted { journey, topology })
+}
+
+fn take_found(screen: &mut Screen, found: Found) {
+    match found {
+        Found::News(news) => screen.take(news),
+        Found::Extract(Ok(extract)) => write_extract(screen, &extract),
+        Found::Extract(Err(error)) => screen.tell(format!("{error:#}")),
+    }
 }
 
 /// Sets `is_told_to_end` on a signal. The loop sees it soon, unless it waits for keys from a terminal that is gone,
@@ -116,7 +141,12 @@ fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) ->
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Picture) -> anyhow::Result<()> {
+pub(super) fn paint(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    picture: &Picture,
+    packets: &Packets,
+) -> anyhow::Result<()> {
     let (columns, rows) = picture.size;
     let mut screen = Screen::new(settings);
     news.iter().flatten().for_each(|item| screen.take(item));
@@ -125,7 +155,10 @@ pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Pi
     }
     screen.refresh(Duration::ZERO, columns, rows);
     for key in picture.keys.chars() {
-        screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        let effect = screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        if let (Some(Effect::Fetch), Some(wanted)) = (effect, wanted(&screen)) {
+            screen.take(packets.news(&wanted));
+        }
         screen.refresh(Duration::ZERO, columns, rows);
     }
     let path = &picture.path;
@@ -152,21 +185,32 @@ fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
 /// Writes the screen as it is beside where the program was started, and says where or why not.
 fn write_picture(screen: &mut Screen) {
     let svg = drawn(screen, screen.size());
-    match new_file().and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
+    match new_file("svg").and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
         Ok(path) => screen.tell_picture(&path.display().to_string()),
         Err(error) => screen.tell(format!("{error}")),
     }
 }
 
+/// Writes the packets of a journey beside where the program was started, and says where or why not.
+fn write_extract(screen: &mut Screen, extract: &Extract) {
+    match new_file("pcapng").and_then(|(path, mut file)| file.write_all(&extract.bytes).map(|()| path)) {
+        Ok(path) => {
+            let Extract { packets, missing, left_out, .. } = *extract;
+            screen.tell_extract(&path.display().to_string(), packets, missing, left_out);
+        }
+        Err(error) => screen.tell(format!("{error}")),
+    }
+}
+
 /// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_file() -> io::Result<(PathBuf, File)> {
+fn new_file(extension: &str) -> io::Result<(PathBuf, File)> {
     for number in 1..1000 {
-        let path = PathBuf::from(format!("hopline-{number}.svg"));
+        let path = PathBuf::from(format!("hopline-{number}.{extension}"));
         match File::create_new(&path) {
             Ok(file) => return Ok((path, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
         }
     }
-    Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))
+    Err(io::Error::other(format!("there are files hopline-1.{extension} to hopline-999.{extension} already")))
 }

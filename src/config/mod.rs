@@ -136,6 +136,8 @@ pub struct Report {
     pub is_json: bool,
     /// Only the journey that has this number.
     pub journey: Option<u64>,
+    /// Where that journey's packets are to be written.
+    pub write: Option<PathBuf>,
     pub filter: Option<Expr>,
     pub look: Look,
 }
@@ -273,6 +275,7 @@ fn report(raw: ReportArguments, locale: &str) -> Result<Report, ConfigError> {
         input: input(raw.input, false)?,
         is_json: matches!(raw.format, FormatArgument::Json),
         journey: raw.journey,
+        write: raw.write,
         filter,
         look: look(raw.look, locale)?,
     })
@@ -373,6 +376,7 @@ mod tests {
             ("report|x.pcap|--proxy|haproxy=10.0.0", "haproxy=192.168.50.100:80"),
             ("report|x.pcap|--ascii|--lang|zh", "English"),
             ("report|x.pcap|--journey|0", "1"),
+            ("report|x.pcap|--write|y.pcapng", "--journey"),
             ("replay|x.pcap|--speed|fast", "10x"),
             ("replay|x.pcap|--speed|0x", "10x"),
             ("check", "<PATH>"),

@@ -158,6 +158,16 @@ words! {
     OtherPath: "the marked journey goes another path", "已标记的旅程走的是另一条路径";
     NoMedian: "no other journey of this path and route ended well", "同路径同路线没有其他正常结束的旅程";
     Marked: "marked, c compares another journey with it", "已标记，按 c 将其他旅程与之对比";
+    // one packet
+    Packet: "packet", "数据包";
+    BytesCaptured: "bytes captured", "已抓取字节";
+    BytesOf: "of", "共";
+    MoreBytes: "more bytes", "字节未显示";
+    ReadingPackets: "reading the packet", "正在读取数据包";
+    NotKept: "its bytes are no longer kept", "该数据包的字节已不再保留";
+    NoPacketHere: "no packet of its own was captured here", "此处没有单独抓到的数据包";
+    PacketsWritten: "packets written to", "个数据包已写入";
+    PacketsMissing: "could not be had any more", "个已无法获取";
     // statistics
     StageDelays: "delay by stage and node", "各阶段、各节点延迟";
     JourneyTimes: "journeys by path and route", "各路径旅程时长";
@@ -212,7 +222,7 @@ words! {
     KeyLast: "last row", "末行";
     KeyUnfold: "open, unfold", "打开、展开";
     KeyBack: "back", "返回";
-    KeyView: "timeline, ladder, map", "时间线、时序图、路径图";
+    KeyView: "next view", "下一视图";
     KeyPackets: "packets", "数据包";
     KeyEvidence: "evidence", "依据";
     KeyMark: "mark to compare", "标记以对比";
@@ -235,6 +245,7 @@ words! {
     KeyEnd: "end of the recording", "录制末尾";
     KeyLanguage: "中文", "English";
     KeyPicture: "picture to a file", "存为图片";
+    KeyExtract: "this journey's packets to a file", "将此旅程的数据包存为文件";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";
 }

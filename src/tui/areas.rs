@@ -88,7 +88,7 @@ impl Screen {
         lines.saturating_sub(self.body_rows())
     }
 
-    fn content(&self) -> Option<Content> {
+    pub(super) fn content(&self) -> Option<Content> {
         let journey = self.chosen()?;
         Some(self.journey_content(&journey, usize::from(self.size.0.saturating_sub(FRAME))))
     }

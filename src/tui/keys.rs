@@ -42,6 +42,7 @@ pub enum Action {
     End,
     Language,
     Picture,
+    Extract,
     Help,
     Quit,
 }
@@ -73,7 +74,7 @@ const fn binding(
 use KeyCode::Char;
 
 /// Every key there is. Ctrl-C is `Quit` as well.
-pub const BINDINGS: [Binding; 33] = [
+pub const BINDINGS: [Binding; 34] = [
     binding(Action::Up, &[KeyCode::Up, Char('k')], "↑ k", "Up k", Word::KeyUp, 0),
     binding(Action::Down, &[KeyCode::Down, Char('j')], "↓ j", "Down j", Word::KeyDown, 0),
     binding(Action::PageUp, &[KeyCode::PageUp], "PgUp", "PgUp", Word::KeyPageUp, 0),
@@ -105,6 +106,7 @@ pub const BINDINGS: [Binding; 33] = [
     binding(Action::End, &[KeyCode::End], "End", "End", Word::KeyEnd, 0),
     binding(Action::Language, &[Char('l')], "l", "l", Word::KeyLanguage, 12),
     binding(Action::Picture, &[Char('w')], "w", "w", Word::KeyPicture, 13),
+    binding(Action::Extract, &[Char('W')], "W", "W", Word::KeyExtract, 0),
     binding(Action::Help, &[Char('?')], "?", "?", Word::KeyHelp, 5),
     binding(Action::Quit, &[Char('q')], "q", "q", Word::KeyQuit, 6),
 ];

@@ -14,6 +14,7 @@
 mod areas;
 mod compared;
 mod feed;
+mod inspect;
 pub mod keys;
 mod list;
 mod paint;
@@ -29,6 +30,7 @@ mod update;
 mod tests;
 
 pub use feed::News;
+pub use inspect::Looked;
 pub use panels::{draw, render};
 pub use playback::Speed;
 pub use screen::{JOURNEY_BOUND, Screen, Settings};

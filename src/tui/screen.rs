@@ -10,6 +10,7 @@ use crate::timeline::moment::{at_moment, settled};
 use crate::timeline::{Context, Manner, Statistics, Store};
 use crate::tui::compared::Compared;
 use crate::tui::feed::News;
+use crate::tui::inspect::Inspection;
 use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
@@ -45,6 +46,8 @@ pub enum Body {
     Packets,
     Evidence,
     Comparison,
+    /// One packet, byte by byte.
+    Packet,
 }
 
 impl Body {
@@ -53,7 +56,7 @@ impl Body {
         match self {
             Body::Waterfall => Body::Ladder,
             Body::Ladder => Body::Map,
-            Body::Map | Body::Packets | Body::Evidence | Body::Comparison => Body::Waterfall,
+            Body::Map | Body::Packets | Body::Evidence | Body::Comparison | Body::Packet => Body::Waterfall,
         }
     }
 }
@@ -78,6 +81,11 @@ pub struct Screen {
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
     pub(super) compared: Compared,
+    pub(super) inspection: Inspection,
+    /// The row of the journey that is chosen; `None` lets the journey choose.
+    pub(super) cursor: Option<usize>,
+    /// The same before a packet was opened.
+    pub(super) cursor_before: Option<usize>,
     /// First line shown of the journey, the statistics or the help; `None` lets the journey choose.
     pub(super) scroll: Option<usize>,
     pub(super) list: List,
@@ -122,6 +130,9 @@ impl Screen {
             body: Body::Waterfall,
             shows_skipped: false,
             compared: Compared::default(),
+            inspection: Inspection::default(),
+            cursor: None,
+            cursor_before: None,
             scroll: None,
             list: List::new(settings.speed != Speed::Max),
             filter: None,
@@ -154,6 +165,7 @@ impl Screen {
             }
             News::Sources(sources) => self.sources = sources,
             News::Read(start, end) => self.playback.extend(start, end),
+            News::Packets(journey, looked) => self.inspection.take(journey, looked),
             News::End => self.is_reading = false,
             News::Failed(sentence) => {
                 self.is_reading = false;

@@ -11,9 +11,10 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::{Journey, MILLIS, SECONDS};
+use crate::model::{Captured, Header, Journey, MILLIS, SECONDS};
+use crate::timeline::dissection::Dissection;
 use crate::timeline::{Language, Manner, sample};
-use crate::tui::{Effect, News, Screen, Settings, Speed, draw, picture, render};
+use crate::tui::{Effect, Looked, News, Screen, Settings, Speed, draw, picture, render};
 
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
@@ -215,6 +216,79 @@ fn two_journeys_are_put_side_by_side() {
     );
 }
 
+/// The packets of `journey`, the first of them with bytes.
+fn packets(journey: &Journey) -> News {
+    let bytes: Vec<u8> = (0..94).map(|at: u8| at.wrapping_mul(7)).collect();
+    let header = |name, bytes, fields: &[&str]| Header {
+        name,
+        bytes,
+        fields: fields.iter().map(|&field| field.to_owned()).collect(),
+    };
+    let first = journey.trail.sightings[0];
+    let captured = Captured {
+        time: first.time,
+        vantage: first.vantage,
+        direction: first.direction,
+        link: 1,
+        wire_len: 1514,
+        bytes: bytes.into(),
+    };
+    let headers = vec![
+        header("Ethernet", 0..14, &["02:00:00:00:00:01 > ee:ee:ee:ee:ee:ee", "type IPv4"]),
+        header("IPv4", 14..34, &["10.244.1.17 > 10.43.7.7", "ttl 64", "protocol TCP"]),
+        header("TCP", 34..66, &["45700 > 80", "PSH ACK", "seq 1000", "ack 500000", "TSval 1 TSecr 2"]),
+        header("HTTP", 66..94, &["GET /r/17 HTTP/1.1", "Host: stock.shop"]),
+    ];
+    let mut looked: Vec<Looked> = journey.trail.sightings.iter().map(|sighting| (*sighting, None)).collect();
+    looked[0].1 = Some(Arc::new(Dissection { captured, headers }));
+    News::Packets(journey.id, Ok(looked))
+}
+
+#[test]
+fn rows_unfold_and_packets_are_looked_into() {
+    for (name, size, manner) in [
+        ("unfolded", NARROW, Manner::default()),
+        ("wide_unfolded", WIDE, Manner::default()),
+        ("zh_unfolded", NARROW, Manner::new(Language::Zh)),
+        ("ascii_unfolded", NARROW, Manner::ascii()),
+    ] {
+        let mut screen = screen(manner, Speed::Max);
+        // ② unfolds into the query, ④ into the request.
+        insta::assert_snapshot!(name, shown(&mut screen, size, "⏎↓⏎↓↓↓⏎"));
+        assert_eq!(press(&mut screen, "↓⏎"), Some(Effect::Fetch));
+        let waits = shown(&mut screen, size, "");
+        assert!(manner != Manner::default() || waits.contains("reading the packet"), "{waits}");
+        screen.take(packets(&sample::other_node(1, sample::START)));
+        insta::assert_snapshot!(format!("{name}_packet"), shown(&mut screen, size, ""));
+        let back = shown(&mut screen, size, "⎋");
+        assert!(!back.contains("HTTP/1.1"), "{back}");
+        assert_eq!(press(&mut screen, "⏎"), None, "what is known is not asked for again");
+        assert!(shown(&mut screen, size, "").contains("GET /r/17 HTTP/1.1"));
+        // The packet at ⑦ is no longer kept.
+        shown(&mut screen, size, "⎋↓↓⏎↓");
+        assert_eq!(press(&mut screen, "⏎"), None);
+        let gone = shown(&mut screen, size, "");
+        assert!(manner != Manner::default() || gone.contains("no longer kept"), "{gone}");
+    }
+}
+
+#[test]
+fn the_chosen_row_stays_in_view() {
+    let mut screen = screen_of(sample::proxies::all(), Manner::default(), Speed::Max);
+    let last = shown(&mut screen, NARROW, "⏎G⏎");
+    assert!(last.contains("(4)·") && last.contains("no packet of its own"), "{last}");
+    assert!(shown(&mut screen, NARROW, "g").contains("①·"));
+    assert!(shown(&mut screen, NARROW, "↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓").contains("(1)"));
+    let folded = shown(&mut screen, NARROW, "Gk⏎");
+    assert!(!folded.contains("no packet of its own"), "the same key folds it again: {folded}");
+    let other = shown(&mut screen, NARROW, "⎋↓⏎");
+    assert!(!other.contains("└"), "another journey is folded: {other}");
+    assert_eq!(press(&mut screen, "W"), Some(Effect::Extract));
+    screen.tell_extract("x.pcapng", 7, 2, 0);
+    let told = shown(&mut screen, NARROW, "");
+    assert!(told.contains("7 packets written to x.pcapng; 2 could not be had"), "{told}");
+}
+
 #[test]
 fn without_colours_no_cell_has_one() {
     let mut plain =
@@ -259,7 +333,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacd/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdW/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

@@ -1,5 +1,7 @@
 //! What keys do to the screen.
 
+use std::fmt::Write as _;
+
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
 use crate::model::SECONDS;
@@ -15,6 +17,10 @@ pub enum Effect {
     Quit,
     /// Write a picture of the screen as it is.
     Picture,
+    /// Get the bytes of the packets of [`Screen::wanted`].
+    Fetch,
+    /// Write those packets to a file.
+    Extract,
 }
 
 impl Screen {
@@ -48,17 +54,30 @@ impl Screen {
         self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
     }
 
+    /// Says where the packets of a journey are, and how many.
+    pub fn tell_extract(&mut self, path: &str, packets: usize, missing: usize, left_out: usize) {
+        let word = |word: Word| self.manner.word(word);
+        let mut said = format!("{packets} {} {path}", word(Word::PacketsWritten));
+        for (count, more) in [(missing, Word::PacketsMissing), (left_out, Word::LeftOut)] {
+            if count > 0 {
+                let _ = write!(said, "; {count} {}", word(more));
+            }
+        }
+        self.tell(said);
+    }
+
     fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
+            Action::Extract => return self.list.chosen().is_some().then_some(Effect::Extract),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::PageUp => self.step(-self.page()),
             Action::PageDown => self.step(self.page()),
             Action::First => self.go_first(),
             Action::Last => self.go_last(),
-            Action::Open => self.open(),
+            Action::Open => return self.open(),
             Action::Back => self.back(),
             Action::NextView => self.show_body(self.body.next_view()),
             Action::Packets => self.toggle_body(Body::Packets),
@@ -93,10 +112,32 @@ impl Screen {
     fn step(&mut self, steps: isize) {
         if self.focus == Focus::List {
             self.list.step(steps);
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(steps) {
             self.scroll = Some(self.first_line().saturating_add_signed(steps).min(self.last_scroll()));
         }
+    }
+
+    /// What is shown of the journey chooses again where it begins.
+    fn look_afresh(&mut self) {
+        (self.scroll, self.cursor) = (None, None);
+    }
+
+    /// Moves the chosen row of the journey, where rows can be chosen, and keeps it in view.
+    fn step_row(&mut self, steps: isize) -> bool {
+        let Some(content) =
+            self.content().filter(|content| self.focus == Focus::Journey && content.has_rows_to_open())
+        else {
+            return false;
+        };
+        let (first, shown) = (self.first_line(), self.body_rows().max(1));
+        let cursor = content
+            .cursor(self.cursor)
+            .saturating_add_signed(steps)
+            .min(content.rows.len().saturating_sub(1));
+        self.cursor = Some(cursor);
+        self.scroll = Some(first.clamp((cursor + 1).saturating_sub(shown), cursor));
+        true
     }
 
     fn page(&self) -> isize {
@@ -110,8 +151,8 @@ impl Screen {
     fn go_first(&mut self) {
         if self.focus == Focus::List {
             self.list.first();
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(isize::MIN + 1) {
             self.scroll = Some(0);
         }
     }
@@ -119,27 +160,33 @@ impl Screen {
     fn go_last(&mut self) {
         if self.focus == Focus::List {
             self.list.last();
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(isize::MAX) {
             self.scroll = Some(self.last_scroll());
         }
     }
 
-    /// From the list into the journey; from there on to its packets and its evidence.
-    fn open(&mut self) {
+    /// From the list into the journey; there into the chosen row, or from what has no rows on to the packets.
+    fn open(&mut self) -> Option<Effect> {
         match (self.focus, self.body) {
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
-            (Focus::Journey, Body::Waterfall | Body::Ladder | Body::Map) => self.show_body(Body::Packets),
-            (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
-            (Focus::Journey, Body::Evidence | Body::Comparison) => self.show_body(Body::Waterfall),
+            (Focus::Journey, Body::Packet) => self.leave_packet(),
+            (Focus::Journey, _) if self.content().is_some_and(|content| content.has_rows_to_open()) => {
+                self.cursor_before = Some(self.content().map_or(0, |content| content.cursor(self.cursor)));
+                return self.open_row();
+            }
+            (Focus::Journey, Body::Ladder | Body::Map) => self.show_body(Body::Packets),
+            (Focus::Journey, _) => self.show_body(Body::Waterfall),
             (Focus::Statistics | Focus::Help, _) => self.back(),
             (Focus::List, _) => {}
         }
+        None
     }
 
     fn back(&mut self) {
         self.scroll = None;
         match (self.focus, self.body) {
+            (Focus::List | Focus::Journey, Body::Packet) => self.leave_packet(),
             (Focus::Statistics | Focus::Help, _) => self.focus = self.focus_before,
             (_, Body::Packets | Body::Evidence | Body::Comparison) => self.body = Body::Waterfall,
             (Focus::Journey, _) => self.focus = Focus::List,
@@ -149,7 +196,7 @@ impl Screen {
 
     pub(super) fn show_body(&mut self, body: Body) {
         self.body = body;
-        self.scroll = None;
+        self.look_afresh();
         self.leave_page();
         if !self.is_wide() && self.list.chosen().is_some() {
             self.focus = Focus::Journey;
@@ -189,7 +236,7 @@ impl Screen {
         let is_found = list.find(backwards, is_inclusive, |journey| self.is_found(journey));
         self.list = list;
         if is_found {
-            self.scroll = None;
+            self.look_afresh();
         } else if !needle.is_empty() {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {

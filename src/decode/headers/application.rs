@@ -63,7 +63,7 @@ fn http1(bytes: &[u8]) -> Option<Found> {
         return None;
     }
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
-    let lines = bytes[..end].split(|&byte| byte == b'\n').map(|line| line.trim_ascii_end());
+    let lines = bytes[..end].split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
     let fields =
         lines.filter(|line| !line.is_empty()).take(MOST_LINES).map(|line| clean(line).into()).collect();
     Some(("HTTP", end, fields))
