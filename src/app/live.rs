@@ -66,7 +66,7 @@ pub(super) fn run_headless(
 ///
 /// # Errors
 /// When it cannot capture here, or there is no terminal.
-pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
+pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
@@ -82,7 +82,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
     let packets = Packets::of(&live.capture.input, true);
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.keeping(packets.kept());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured, packets);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, packets);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

@@ -12,7 +12,8 @@ use crate::capture::{self, Kept, Progress, Reader, SourcePath, SourceSpec, extra
 use crate::config::Input;
 use crate::decode;
 use crate::model::{
-    Batch, Body, Captured, Frame, Journey, NodeId, SECONDS, Sighting, Stored, Timestamp, Topology, Vantage,
+    Batch, Body, Captured, Frame, Journey, NodeId, Record, SECONDS, Sighting, Stored, Timestamp, Topology,
+    Vantage,
 };
 use crate::timeline::dissection::Dissection;
 use crate::tui::{Looked, News};
@@ -116,7 +117,8 @@ impl Packets {
         let mut batch = Batch::default();
         while left > 0 && !is_past {
             let mut candidates: Vec<(usize, Captured)> = Vec::new();
-            let progress = reader.read(RUN, &mut |frame| {
+            let progress = reader.read(RUN, &mut |record| {
+                let Record::Frame(frame) = record else { return };
                 is_past |= frame.time > last;
                 for &index in by_time.get(&frame.time).into_iter().flatten() {
                     if is_same(&sightings[index], frame, &mut batch) {

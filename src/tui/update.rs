@@ -21,6 +21,10 @@ pub enum Effect {
     Fetch,
     /// Write those packets to a file.
     Extract,
+    /// Put what [`Screen::copied`] gives into the clipboard, as text.
+    Copy,
+    /// Write what [`Screen::copied`] gives into files, as text and as a picture.
+    Draw,
 }
 
 impl Screen {
@@ -28,6 +32,7 @@ impl Screen {
     pub fn handle(&mut self, event: &Event) -> Option<Effect> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.handle_key(key),
+            Event::Mouse(event) => self.handle_mouse(*event),
             _ => None,
         }
     }
@@ -41,7 +46,7 @@ impl Screen {
             self.type_key(key);
             return None;
         }
-        keys::action(key).and_then(|action| self.act(action))
+        self.look.keys.action(key).and_then(|action| self.act(action))
     }
 
     /// Says something in the foot line until the next key.
@@ -66,11 +71,14 @@ impl Screen {
         self.tell(said);
     }
 
-    fn act(&mut self, action: Action) -> Option<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
-            Action::Extract => return self.list.chosen().is_some().then_some(Effect::Extract),
+            Action::Extract => return self.list.chosen().map(|_| Effect::Extract),
+            Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
+            Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
+            Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::PageUp => self.step(-self.page()),
@@ -109,7 +117,23 @@ impl Screen {
         None
     }
 
-    fn step(&mut self, steps: isize) {
+    /// Says that text went to the clipboard.
+    pub fn tell_copied(&mut self) {
+        self.tell(self.manner.word(Word::Copied).to_owned());
+    }
+
+    /// Says that it did not.
+    pub fn tell_too_long(&mut self) {
+        self.tell(self.manner.word(Word::TooLongToCopy).to_owned());
+    }
+
+    fn toggle_mouse(&mut self) {
+        self.look.has_mouse = !self.look.has_mouse;
+        let word = if self.look.has_mouse { Word::MouseOn } else { Word::MouseOff };
+        self.tell(self.manner.word(word).to_owned());
+    }
+
+    pub(super) fn step(&mut self, steps: isize) {
         if self.focus == Focus::List {
             self.list.step(steps);
             self.look_afresh();
@@ -167,7 +191,7 @@ impl Screen {
     }
 
     /// From the list into the journey; there into the chosen row, or from what has no rows on to the packets.
-    fn open(&mut self) -> Option<Effect> {
+    pub(super) fn open(&mut self) -> Option<Effect> {
         match (self.focus, self.body) {
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
             (Focus::Journey, Body::Packet) => self.leave_packet(),

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
-//!  rtnetlink        ─┘        └▶ feed ─▶ recorder ─▶ FILE
+//!  rtnetlink        ─┘   ┌────┴▶ feed ─▶ recorder ─▶ FILE
+//!  netfilter ─▶ kernel ──┘
 //! ```
 //! So a live run and a replay of its recording read the same bytes.
 
 mod choice;
 pub(super) mod feed;
+mod kernel;
 mod links;
 mod local;
 mod recorder;
@@ -23,6 +25,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
+use self::kernel::{Kernel, Subscription};
 use self::local::Local;
 use self::recorder::Recorder;
 use self::remote::Remote;
@@ -74,6 +77,11 @@ pub enum Notice {
         now: String,
     },
     Failed(String),
+    /// Something the kernel would tell is not heard.
+    Deaf {
+        what: &'static str,
+        cause: String,
+    },
     CannotWrite {
         path: String,
         cause: String,
@@ -94,12 +102,13 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether something is lost, rather than an interface come or gone.
+    /// Whether something is lost that was there before, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
         !matches!(
             self,
             Notice::Came(_)
                 | Notice::Gone(_)
+                | Notice::Deaf { .. }
                 | Notice::Renamed { .. }
                 | Notice::Node { state: State::Begun | State::Flowing, .. }
         )
@@ -113,6 +122,9 @@ impl fmt::Display for Notice {
             Notice::Gone(name) => write!(f, "{name} is gone"),
             Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
             Notice::Failed(what) => f.write_str(what),
+            Notice::Deaf { what, cause } => {
+                write!(f, "{what} is not seen ({cause}); what it would show is told from packets alone")
+            }
             Notice::CannotWrite { path, cause } => write!(
                 f,
                 "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
@@ -131,6 +143,7 @@ impl fmt::Display for Notice {
 /// A capture that was opened: from here on it needs no rights.
 pub struct Opened {
     local: Local,
+    kernel: Kernel,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -172,6 +185,8 @@ impl Opened {
             return Err(CaptureError::NodeTwice { node: twice.clone() });
         }
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
+        let mut kernel = Kernel::new(clock, Arc::clone(&tell));
+        kernel.add(Subscription::conntrack(), "connection tracking");
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -180,7 +195,7 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), tell })
+        Ok(Opened { local, kernel, recorder, remotes, node: settings.node.clone(), tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -241,9 +256,17 @@ impl Opened {
             });
             threads.push(spawn("node", move || remote.run(&inlet))?);
         }
-        let local = self.local;
+        let (mut local, mut kernel) = (self.local, self.kernel);
+        local.begin(inlets.clone());
+        for (subject, number) in kernel.subjects() {
+            *number = local.describe_kernel(subject);
+        }
+        if !kernel.is_deaf() {
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("kernel", move || kernel.run(&inlets, &stop))?);
+        }
         let capture = move || {
-            local.run(inlets, &stop);
+            local.run(&stop);
             // The commands end with this node's capture.
             drop(lifelines);
         };
