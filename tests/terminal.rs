@@ -328,6 +328,24 @@ fn a_row_unfolds_and_a_packet_is_looked_into() {
 }
 
 #[test]
+fn time_is_frozen_and_bookmarks_are_gone_to() {
+    let mut session = Session::hopline(&["replay", RECORDING], 50, 160);
+    session.wait("the recording", |screen| screen.contains(" 1/9 ") && screen.contains("100 %"));
+    session.press("jjm");
+    session.wait("that it is set", |screen| screen.contains("bookmark set"));
+    session.press("\u{1b}[D");
+    session.wait("the time before", |screen| screen.contains("‖ frozen -1.00 s"));
+    session.press("b");
+    session.wait("the bookmarks", |screen| screen.contains("╭─ bookmarks") && screen.contains("AAAA"));
+    session.press("\r");
+    session.wait("its journey", |screen| screen.contains(" 3/9 ") && screen.contains("‖ frozen"));
+    session.press(" ");
+    session.wait("the end again", |screen| screen.contains("■ end"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
 fn it_follows_the_size_of_the_window() {
     let mut session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list alone", |screen| screen.contains("journeys") && !screen.contains("╭─ timeline"));

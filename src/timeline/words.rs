@@ -175,6 +175,14 @@ words! {
     NoPacketHere: "no packet of its own was captured here", "此处没有单独抓到的数据包";
     PacketsWritten: "packets written to", "个数据包已写入";
     PacketsMissing: "could not be had any more", "个已无法获取";
+    // bookmarks
+    Bookmarks: "bookmarks", "书签";
+    BookmarkSet: "bookmark set, b lists them", "书签已设置，按 b 列出";
+    BookmarksFull: "there are 100 bookmarks: take some away with m in their list", "书签已达 100 个：请在列表中按 m 删除";
+    BookmarkHint: "Enter goes there, m takes it away", "回车跳转，m 删除";
+    BookmarkFiltered: "the filter hides the journey of this bookmark", "过滤条件隐藏了该书签的旅程";
+    BookmarkGone: "the journey of this bookmark is no longer kept", "该书签的旅程已不再保留";
+    NoBookmarks: "no bookmarks yet: m sets one", "尚无书签：按 m 设置";
     // statistics
     StageDelays: "delay by stage and node", "各阶段、各节点延迟";
     JourneyTimes: "journeys by path and route", "各路径旅程时长";
@@ -194,6 +202,8 @@ words! {
     All: "all", "全部";
     // status
     Replay: "replay", "回放";
+    Frozen: "frozen", "冻结";
+    Newer: "newer", "新";
     Paused: "paused", "暂停";
     Reading: "reading", "读取中";
     Ended: "end", "结束";
@@ -246,7 +256,9 @@ words! {
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
-    KeyPause: "pause, play", "暂停、播放";
+    KeyPause: "freeze, go on", "冻结、继续";
+    KeyBookmark: "set a bookmark", "设置书签";
+    KeyBookmarks: "bookmarks", "书签";
     KeyFaster: "faster", "加速";
     KeySlower: "slower", "减速";
     KeySecondBack: "1 s back", "后退 1 秒";

@@ -124,6 +124,15 @@ impl List {
         found.is_some()
     }
 
+    /// Chooses the journey of this id; gives whether it is listed.
+    pub(super) fn choose_id(&mut self, id: u64) -> bool {
+        let place = self.journeys[..self.begun].iter().position(|journey| journey.id == id);
+        if let Some(index) = place {
+            self.go_to(index);
+        }
+        place.is_some()
+    }
+
     fn go_to(&mut self, index: usize) {
         if self.begun == 0 {
             return;

@@ -12,6 +12,7 @@
 //! This room never decides anything about packets.
 
 mod areas;
+mod bookmarks;
 mod compared;
 mod copy;
 mod feed;

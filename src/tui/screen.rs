@@ -8,6 +8,7 @@ use crate::timeline::filter::Expr;
 use crate::timeline::headline::{is_bad, search_text};
 use crate::timeline::moment::{at_moment, settled};
 use crate::timeline::{Context, Manner, Statistics, Store};
+use crate::tui::bookmarks::Bookmarks;
 use crate::tui::compared::Compared;
 use crate::tui::feed::News;
 use crate::tui::inspect::Inspection;
@@ -50,7 +51,15 @@ pub enum Focus {
     List,
     Journey,
     Statistics,
+    Bookmarks,
     Help,
+}
+
+impl Focus {
+    /// Whether it takes the place of list and journey.
+    pub(super) const fn is_page(self) -> bool {
+        matches!(self, Focus::Statistics | Focus::Bookmarks | Focus::Help)
+    }
 }
 
 /// What is shown of the chosen journey.
@@ -92,12 +101,13 @@ pub struct Screen {
     pub(super) look: Look,
     pub(super) playback: Playback,
     pub(super) focus: Focus,
-    /// Where [`Focus::Statistics`] and [`Focus::Help`] go back to.
+    /// Where a page goes back to.
     pub(super) focus_before: Focus,
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
     pub(super) compared: Compared,
     pub(super) inspection: Inspection,
+    pub(super) bookmarks: Bookmarks,
     /// The row of the journey that is chosen; `None` lets the journey choose.
     pub(super) cursor: Option<usize>,
     /// The same before a packet was opened.
@@ -147,6 +157,7 @@ impl Screen {
             shows_skipped: false,
             compared: Compared::default(),
             inspection: Inspection::default(),
+            bookmarks: Bookmarks::default(),
             cursor: None,
             cursor_before: None,
             scroll: None,
@@ -260,10 +271,23 @@ impl Screen {
 
     /// What marks a journey in the list: one cell.
     pub(super) fn sign(&self, journey: &Journey) -> &'static str {
-        match (self.compared.is_marked(journey), self.manner.is_ascii()) {
-            (true, false) => "◆",
-            (true, true) => "*",
-            (false, _) => " ",
+        let is_ascii = self.manner.is_ascii();
+        match (self.compared.is_marked(journey), self.bookmarks.has(journey)) {
+            (true, _) => {
+                if is_ascii {
+                    "*"
+                } else {
+                    "◆"
+                }
+            }
+            (false, true) => {
+                if is_ascii {
+                    "#"
+                } else {
+                    "■"
+                }
+            }
+            (false, false) => " ",
         }
     }
 

@@ -309,6 +309,46 @@ fn what_is_copied_is_the_chosen_journey_whole() {
 }
 
 #[test]
+fn time_is_frozen_while_more_comes() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    screen.is_reading = true;
+    let frozen = shown(&mut screen, WIDE, " ");
+    assert!(frozen.contains("‖ frozen  ") && !frozen.contains("newer"), "nothing came since: {frozen}");
+    for id in 20..24 {
+        let start = sample::START.plus(7 * SECONDS + id as i64 * MILLIS);
+        screen.take(News::Journey(Arc::new(sample::same_node(id, start))));
+    }
+    screen.take(News::Read(sample::START, sample::START.plus(8 * SECONDS)));
+    let later = shown(&mut screen, WIDE, "");
+    assert!(later.contains("‖ frozen -2.00 s  4 newer") && later.contains(" 1/7 "), "{later}");
+    let back = shown(&mut screen, WIDE, "←←←←←");
+    assert!(back.contains("‖ frozen -7.00 s") && back.contains("/4 "), "{back}");
+    assert!(shown(&mut screen, WIDE, " ").contains("/11 "), "all are shown again");
+    assert!(shown(&mut screen, WIDE, "←").contains("‖ frozen -1.00 s"), "a step back freezes");
+    screen.handle(&Event::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
+    assert!(!shown(&mut screen, WIDE, "").contains("frozen"), "the end is where everything is shown");
+}
+
+#[test]
+fn bookmarks_are_set_listed_and_gone_to() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, NARROW, "b").contains("no bookmarks yet"));
+    assert!(shown(&mut screen, NARROW, "⎋↓m").contains("bookmark set"));
+    assert!(shown(&mut screen, NARROW, "").contains("▸■12:03:19.300"), "the list shows it");
+    shown(&mut screen, NARROW, "↓↓↓");
+    press(&mut screen, "←");
+    insta::assert_snapshot!("bookmarks", shown(&mut screen, NARROW, "mb"));
+    insta::assert_snapshot!("wide_bookmarks", shown(&mut screen, WIDE, ""));
+    let gone_to = shown(&mut screen, NARROW, "⏎");
+    assert!(gone_to.contains("‖ frozen") && gone_to.contains("▸■12:03:19.300"), "{gone_to}");
+    let filtered = shown(&mut screen, NARROW, "foutcome == lost⏎b⏎");
+    assert!(filtered.contains("the filter hides the journey"), "{filtered}");
+    let fewer = shown(&mut screen, NARROW, "bm");
+    assert!(fewer.contains("▸   1  12:03:24.000") && !fewer.contains("   2  "), "{fewer}");
+    assert!(shown(&mut screen, NARROW, "m").contains("no bookmarks yet"));
+}
+
+#[test]
 fn without_colours_no_cell_has_one() {
     let mut plain = Screen::new(Settings {
         manner: Manner::default(),
@@ -355,7 +395,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdW/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

@@ -105,6 +105,8 @@ impl Screen {
             }
             Action::Language => self.manner = self.manner.other_language(),
             Action::Pause => self.playback.toggle_pause(),
+            Action::Bookmark => self.bookmark(),
+            Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
             Action::SecondBack => self.playback.seek_by(-SECONDS),
@@ -134,7 +136,9 @@ impl Screen {
     }
 
     pub(super) fn step(&mut self, steps: isize) {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Bookmarks {
+            self.step_bookmark(steps);
+        } else if self.focus == Focus::List {
             self.list.step(steps);
             self.look_afresh();
         } else if !self.step_row(steps) {
@@ -143,8 +147,15 @@ impl Screen {
     }
 
     /// What is shown of the journey chooses again where it begins.
-    fn look_afresh(&mut self) {
+    pub(super) fn look_afresh(&mut self) {
         (self.scroll, self.cursor) = (None, None);
+    }
+
+    /// Moves the choice among bookmarks, and keeps it in view.
+    fn step_bookmark(&mut self, steps: isize) {
+        self.bookmarks.step(steps);
+        let (chosen, shown) = (self.bookmarks.chosen(), self.body_rows().max(1));
+        self.scroll = Some(self.first_line().clamp((chosen + 1).saturating_sub(shown), chosen));
     }
 
     /// Moves the chosen row of the journey, where rows can be chosen, and keeps it in view.
@@ -201,20 +212,21 @@ impl Screen {
             }
             (Focus::Journey, Body::Ladder | Body::Map) => self.show_body(Body::Packets),
             (Focus::Journey, _) => self.show_body(Body::Waterfall),
-            (Focus::Statistics | Focus::Help, _) => self.back(),
-            (Focus::List, _) => {}
+            (Focus::Bookmarks, _) => self.jump(),
+            (page, _) if page.is_page() => self.back(),
+            _ => {}
         }
         None
     }
 
     fn back(&mut self) {
-        self.scroll = None;
+        self.look_afresh();
         match (self.focus, self.body) {
             (Focus::List | Focus::Journey, Body::Packet) => self.leave_packet(),
-            (Focus::Statistics | Focus::Help, _) => self.focus = self.focus_before,
+            (page, _) if page.is_page() => self.focus = self.focus_before,
             (_, Body::Packets | Body::Evidence | Body::Comparison) => self.body = Body::Waterfall,
             (Focus::Journey, _) => self.focus = Focus::List,
-            (Focus::List, _) => self.search = None,
+            _ => self.search = None,
         }
     }
 
@@ -243,14 +255,19 @@ impl Screen {
     }
 
     fn leave_page(&mut self) {
-        if matches!(self.focus, Focus::Statistics | Focus::Help) {
+        if self.focus.is_page() {
             self.focus = self.focus_before;
         }
     }
 
+    /// At full speed the end is where everything new is shown again.
     fn seek_end(&mut self, is_start: bool) {
-        if let Some((start, end)) = self.playback.range() {
-            self.playback.seek_to(if is_start { start } else { end });
+        let Some((start, end)) = self.playback.range() else { return };
+        if is_start {
+            self.playback.seek_to(start);
+        } else {
+            self.playback.seek_to(end);
+            self.playback.go_on();
         }
     }
 
