@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
 use crate::app::packets::SharedKept;
-use crate::capture::live::LiveSource;
+use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
@@ -55,6 +55,7 @@ pub struct Pipeline {
     /// How long what has nothing new is left alone.
     pause: Duration,
     kept: Option<SharedKept>,
+    namer: Option<Namer>,
 }
 
 /// What is known when the last packet was followed.
@@ -77,6 +78,8 @@ struct Parcel {
     vantages: Vec<Vantage>,
     /// Addresses of the nodes' own.
     addresses: Vec<(Ip, NodeId)>,
+    /// All names that the recordings give, where there are more of them.
+    names: Option<BTreeMap<Ip, String>>,
     /// Of captures under way, now and then: how they stand.
     sources: Option<Vec<SourceSummary>>,
 }
@@ -94,7 +97,7 @@ impl Pipeline {
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE, kept: None })
+        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None, kept: None })
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -107,7 +110,7 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let correlator = Correlator::new(informed(&reader, input, &given), limits);
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, kept: None })
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
     }
 
     /// Keeps the latest records there, for whoever looks at packets.
@@ -116,17 +119,28 @@ impl Pipeline {
         Pipeline { kept, ..self }
     }
 
+    /// Takes what becomes known of names to a recording.
+    #[must_use]
+    pub fn naming(self, namer: Option<Namer>) -> Pipeline {
+        Pipeline { namer, ..self }
+    }
+
     /// Follows every packet. `sink` takes what comes out and may end it early.
     ///
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause, kept } = self;
+        let Pipeline { reader, mut correlator, pause, mut namer, kept } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
             let reading = scope.spawn(move || Reading::new(reader, pause, kept).run(&full_in, &empty));
-            follow(&mut correlator, full, &empty_in, sink);
+            follow(&mut correlator, full, &empty_in, &mut |event| {
+                if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
+                    namer.tell(&correlator.topology().names);
+                }
+                sink(event)
+            });
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         add_names(&mut correlator, &read.names);
@@ -244,6 +258,9 @@ fn follow(
         }
         add_addresses(correlator, &parcel.addresses);
         parcel.addresses.clear();
+        if let Some(names) = parcel.names.take() {
+            add_names(correlator, &names);
+        }
         if take(correlator, &parcel.batch, sink).is_break() {
             return;
         }
@@ -307,6 +324,7 @@ struct Reading {
     latest_stops: Vec<(usize, Stop)>,
     known_vantages: usize,
     known_addresses: usize,
+    known_names: usize,
     pause: Duration,
     looked: Stopwatch,
     kept: Option<SharedKept>,
@@ -323,6 +341,7 @@ impl Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
+            known_names: reader.names().len(),
             reader,
             stops: Vec::new(),
             latest_stops: Vec::new(),
@@ -343,6 +362,11 @@ impl Reading {
             let addresses = self.reader.addresses();
             parcel.addresses.extend_from_slice(&addresses[self.known_addresses..]);
             self.known_addresses = addresses.len();
+            let names = self.reader.names();
+            if names.len() > self.known_names {
+                self.known_names = names.len();
+                parcel.names = Some(names.clone());
+            }
             if progress == Progress::Waiting && self.looked.elapsed() >= STANDING {
                 self.looked = Stopwatch::start();
                 parcel.sources = Some(self.summaries());

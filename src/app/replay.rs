@@ -16,6 +16,7 @@ use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
 use crate::tui::theme::Ground;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
@@ -39,17 +40,15 @@ pub(super) fn run(
     let packets = Packets::of(input, false);
     let pipeline = Pipeline::open(input, Limits::SCREEN)?.keeping(packets.kept());
     match picture {
-        Some(picture) => terminal::paint(
-            settings(speed, look, Ground::default())?,
-            &start(pipeline, templates),
-            picture,
-            &packets,
-        ),
-        None => show(pipeline, templates, speed, look, packets),
+        Some(picture) => {
+            let settings = settings(speed, look, Ground::default(), Order::Start)?;
+            terminal::paint(settings, &start(pipeline, templates), picture, &packets)
+        }
+        None => show(pipeline, templates, speed, look, Order::Start, packets),
     }
 }
 
-/// Plays on the screen what comes of `pipeline`, recorded or live.
+/// Plays on the screen what comes of `pipeline`, recorded or live; the list begins in `order`.
 ///
 /// # Errors
 /// When there is no terminal.
@@ -58,19 +57,20 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
+    order: Order,
     packets: Packets,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
-    let settings = settings(speed, look, ground.unwrap_or_default())?;
+    let settings = settings(speed, look, ground.unwrap_or_default(), order)?;
     terminal::show(settings, &start(pipeline, templates), &Lookup::new(packets))
 }
 
-fn settings(speed: config::Speed, look: &Look, ground: Ground) -> anyhow::Result<Settings> {
+fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Ok(Settings { manner: look.manner, speed, look: look::screen(look, ground)? })
+    Ok(Settings { manner: look.manner, speed, order, look: look::screen(look, ground)? })
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

@@ -25,6 +25,7 @@ mod journey;
 mod kernel;
 mod leg;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -48,9 +49,10 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
-    Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
-    Payload, Stored, TcpSegment,
+    Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
+    Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};

@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    ThroughTunnel: "through the tunnel", "经隧道";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -48,8 +49,6 @@ words! {
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";
-    LastSeen: "last seen", "最后见于";
-    MissingAt: "missing", "未见";
     // columns and titles
     Journeys: "journeys", "旅程";
     Journey: "journey", "旅程";
@@ -146,6 +145,8 @@ words! {
     MidStream: "the connection began before the recording", "连接早于录制开始";
     NothingMore: "nothing beyond the packets themselves", "除数据包外没有更多依据";
     Phase: "state", "状态";
+    // the map
+    LastSeen: "last seen", "最后见于";
     // two journeys side by side
     Comparison: "comparison", "对比";
     Chosen: "chosen", "所选";
@@ -197,6 +198,8 @@ words! {
     Bad: "not well", "异常";
     FirstPackets: "first of a connection", "连接的首包";
     LaterPackets: "later", "后续包";
+    HowOften: "how often", "分布";
+    OverTime: "over time", "随时间";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
     All: "all", "全部";
@@ -226,6 +229,17 @@ words! {
     Sources: "sources", "来源";
     File: "file", "文件";
     ClientToServer: "client and server", "客户端与服务端";
+    // the list's order and groups
+    NewestFirst: "newest first", "最新在前";
+    OldestFirst: "oldest first", "最早在前";
+    LongestFirst: "longest first", "最慢在前";
+    ErrorsFirst: "errors first", "异常在前";
+    LongestAt: "longest at", "最慢在前：";
+    ByPath: "by path", "按路径";
+    ByEnds: "by client and server", "按客户端与服务端";
+    HeldStill: "held still", "已固定";
+    MoreCame: "more since", "条新旅程";
+    PerSecond: "1/s", "1/秒";
     // signs
     SignSeen: "seen: a packet was captured here", "已观测：此处抓到了数据包";
     SignBounded: "bounded: between two sightings", "区间：介于两次观测之间";
@@ -256,6 +270,9 @@ words! {
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
+    KeyOrder: "order of the list", "列表排序";
+    KeyGroup: "group by path, by ends", "按路径、两端分组";
+    KeyHold: "hold the list still", "固定列表";
     KeyPause: "freeze, go on", "冻结、继续";
     KeyBookmark: "set a bookmark", "设置书签";
     KeyBookmarks: "bookmarks", "书签";

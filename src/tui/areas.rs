@@ -81,7 +81,6 @@ impl Screen {
     pub(super) fn last_scroll(&self) -> usize {
         let width = usize::from(self.size.0.saturating_sub(FRAME));
         let lines = match self.focus {
-            Focus::Statistics => self.statistics_lines(width).len(),
             Focus::Bookmarks => self.bookmarks.count(),
             Focus::Help => self.help_lines(width).len(),
             _ => self.content().map_or(0, |content| content.rows.len()),

@@ -17,6 +17,8 @@ const MOST: usize = 100;
 pub(super) struct Bookmarks {
     all: Vec<Bookmark>,
     chosen: usize,
+    /// The journey that is to be chosen once what is listed is of the bookmark's moment.
+    goes_to: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Screen {
             }
             return;
         }
-        let (Some(journey), Some(moment)) = (self.list.chosen().cloned(), self.now()) else { return };
+        let (Some(journey), Some(moment)) = (self.chosen_stored(), self.now()) else { return };
         let word = if self.bookmarks.all.len() < MOST { Word::BookmarkSet } else { Word::BookmarksFull };
         if word == Word::BookmarkSet {
             self.bookmarks.all.push(Bookmark { moment, journey });
@@ -70,8 +72,13 @@ impl Screen {
         self.playback.freeze_at(moment);
         self.focus = self.focus_before;
         self.look_afresh();
-        self.list.show(self.playback.position(), self.list_rows());
-        if !self.list.choose_id(id) {
+        self.bookmarks.goes_to = Some(id);
+    }
+
+    /// Chooses the journey of the bookmark that was gone to.
+    pub(super) fn arrive(&mut self) {
+        let Some(id) = self.bookmarks.goes_to.take() else { return };
+        if !self.choose_journey(id) {
             let word = if self.store.get(id).is_some() { Word::BookmarkFiltered } else { Word::BookmarkGone };
             self.tell(self.manner.word(word).to_owned());
         }

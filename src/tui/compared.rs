@@ -43,7 +43,7 @@ impl Compared {
 impl Screen {
     /// Marks the chosen journey.
     pub(super) fn mark(&mut self) {
-        let Some(journey) = self.list.chosen().cloned() else { return };
+        let Some(journey) = self.chosen_stored() else { return };
         self.compared.marked = Some(journey);
         self.tell(self.manner.word(Word::Marked).to_owned());
     }
@@ -70,10 +70,10 @@ impl Screen {
     }
 
     pub(super) fn update_compared(&mut self) {
-        let Some(chosen) = self.list.chosen() else { return };
+        let Some(chosen) = self.chosen_stored() else { return };
         let is_known = self.compared.median.as_ref().is_some_and(|median| median.of == chosen.id);
         if self.compared.with == With::Median && !is_known {
-            self.compared.median = Some(Median { of: chosen.id, found: median(self.store.iter(), chosen) });
+            self.compared.median = Some(Median { of: chosen.id, found: median(self.store.iter(), &chosen) });
         }
     }
 

@@ -76,7 +76,7 @@ impl Inspection {
 impl Screen {
     /// The journey whose packets are asked for, as it is stored, and what is known of its capture points.
     pub fn wanted(&self) -> Option<(Arc<Journey>, Arc<Topology>)> {
-        Some((self.list.chosen().map(Arc::clone)?, Arc::clone(&self.topology)))
+        Some((self.chosen_stored()?, Arc::clone(&self.topology)))
     }
 
     /// Rows of the timeline with the packets of those that are unfolded, and what each row opens into.

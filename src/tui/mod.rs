@@ -26,6 +26,7 @@ pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
+mod statistics;
 pub mod theme;
 mod update;
 

@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
-use crate::model::SECONDS;
-use crate::timeline::filter::Expr;
+use crate::model::{Journey, SECONDS};
+use crate::timeline::filter::{Expr, Vocabulary};
+use crate::timeline::listing::{Grouping, Order, RowId};
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
-use crate::tui::prompt::{Prompt, Purpose, Typed};
+use crate::tui::prompt::{Fault, Prompt, Purpose, Typed};
 use crate::tui::screen::{Body, Focus, Screen};
+
+/// Filters that can be recalled.
+const PAST_FILTERS: usize = 100;
 
 /// What the screen asks of whoever runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +100,13 @@ impl Screen {
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
             Action::Help => self.toggle_page(Focus::Help),
-            Action::Search => self.prompt = Some(Prompt::new(Purpose::Search, "")),
+            Action::Search => self.prompt = Some(Prompt::search()),
             Action::NextMatch => self.find(false, false),
             Action::PreviousMatch => self.find(true, false),
             Action::Filter => {
                 let text = self.filter.as_ref().map_or("", |(text, _)| text.as_str());
-                self.prompt = Some(Prompt::new(Purpose::Filter, text));
+                let vocabulary = Vocabulary::new(self.store.iter(), &self.topology);
+                self.prompt = Some(Prompt::filter(text, vocabulary));
             }
             Action::Language => self.manner = self.manner.other_language(),
             Action::Pause => self.playback.toggle_pause(),
@@ -109,6 +114,11 @@ impl Screen {
             Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order => self.order_by(self.listing.order().next(self.stage)),
+            Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
+            Action::Hold => self.hold(),
+            Action::SecondBack if self.set_open(false) => {}
+            Action::SecondOn if self.set_open(true) => {}
             Action::SecondBack => self.playback.seek_by(-SECONDS),
             Action::SecondOn => self.playback.seek_by(SECONDS),
             Action::TenthBack => self.playback.seek_tenths(-1),
@@ -136,10 +146,12 @@ impl Screen {
     }
 
     pub(super) fn step(&mut self, steps: isize) {
-        if self.focus == Focus::Bookmarks {
+        if self.focus == Focus::Statistics {
+            self.step_statistics(steps);
+        } else if self.focus == Focus::Bookmarks {
             self.step_bookmark(steps);
         } else if self.focus == Focus::List {
-            self.list.step(steps);
+            self.list.step(&self.listing, steps);
             self.look_afresh();
         } else if !self.step_row(steps) {
             self.scroll = Some(self.first_line().saturating_add_signed(steps).min(self.last_scroll()));
@@ -176,7 +188,9 @@ impl Screen {
     }
 
     fn page(&self) -> isize {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.statistics_rows().saturating_sub(1).max(1) as isize
+        } else if self.focus == Focus::List {
             self.list.page()
         } else {
             self.body_rows().saturating_sub(1).max(1) as isize
@@ -184,8 +198,10 @@ impl Screen {
     }
 
     fn go_first(&mut self) {
-        if self.focus == Focus::List {
-            self.list.first();
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MIN);
+        } else if self.focus == Focus::List {
+            self.list.first(&self.listing);
             self.look_afresh();
         } else if !self.step_row(isize::MIN + 1) {
             self.scroll = Some(0);
@@ -193,8 +209,10 @@ impl Screen {
     }
 
     fn go_last(&mut self) {
-        if self.focus == Focus::List {
-            self.list.last();
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MAX);
+        } else if self.focus == Focus::List {
+            self.list.last(&self.listing);
             self.look_afresh();
         } else if !self.step_row(isize::MAX) {
             self.scroll = Some(self.last_scroll());
@@ -204,6 +222,7 @@ impl Screen {
     /// From the list into the journey; there into the chosen row, or from what has no rows on to the packets.
     pub(super) fn open(&mut self) -> Option<Effect> {
         match (self.focus, self.body) {
+            (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
             (Focus::Journey, Body::Packet) => self.leave_packet(),
             (Focus::Journey, _) if self.content().is_some_and(|content| content.has_rows_to_open()) => {
@@ -212,11 +231,51 @@ impl Screen {
             }
             (Focus::Journey, Body::Ladder | Body::Map) => self.show_body(Body::Packets),
             (Focus::Journey, _) => self.show_body(Body::Waterfall),
+            (Focus::Statistics, _) => self.list_measure(),
             (Focus::Bookmarks, _) => self.jump(),
             (page, _) if page.is_page() => self.back(),
             _ => {}
         }
         None
+    }
+
+    /// Opens or closes the group that is chosen; gives whether one is.
+    pub(super) fn toggle_group(&mut self) -> bool {
+        let Some(RowId::Group(key)) = self.list.chosen() else { return false };
+        let is_open = self.listing.is_open(key);
+        self.set_open(!is_open)
+    }
+
+    /// Opens or closes the chosen row's group; gives whether journeys are listed in groups.
+    fn set_open(&mut self, is_open: bool) -> bool {
+        if self.focus != Focus::List || self.listing.grouping() == Grouping::None {
+            return false;
+        }
+        let head = self.list.chosen().cloned().and_then(|row| self.listing.set_open(&row, is_open));
+        let place = head.filter(|_| !is_open).and_then(|head| self.listing.place(&head));
+        // The row of a group that was closed is chosen, whichever of its journeys was.
+        if let Some(place) = place {
+            self.list.show(&self.listing, self.list_rows());
+            self.list.go_to(&self.listing, place);
+        }
+        true
+    }
+
+    /// Where the order says what matters most, that is chosen; else the chosen journey stays so.
+    pub(super) fn order_by(&mut self, order: Order) {
+        self.listing.set_order(order);
+        if !matches!(order, Order::Start | Order::Newest) {
+            self.list.forget();
+        }
+    }
+
+    /// Holds the list still, or lets it go on.
+    fn hold(&mut self) {
+        if self.held.take().is_some() {
+            self.listing.forget();
+        } else {
+            self.held = Some(0);
+        }
     }
 
     fn back(&mut self) {
@@ -273,23 +332,39 @@ impl Screen {
 
     fn find(&mut self, backwards: bool, is_inclusive: bool) {
         let Some(needle) = self.search.clone() else { return };
-        let mut list = std::mem::take(&mut self.list);
-        let is_found = list.find(backwards, is_inclusive, |journey| self.is_found(journey));
-        self.list = list;
+        let fits = |journey: &Journey| self.is_found(journey);
+        let found = self.list.find(&self.listing, backwards, is_inclusive, fits);
+        let is_found = found.is_some_and(|id| self.choose_journey(id));
         if is_found {
             self.look_afresh();
         } else if !needle.is_empty() {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {
-                Some(prompt) => prompt.error = Some((None, no_match.to_owned())),
+                Some(prompt) => {
+                    let what = no_match.to_owned();
+                    prompt.fault = Some(Fault { column: None, what, is_unfinished: false });
+                }
                 None => self.notice = Some(format!("{no_match}: {needle}")),
             }
         }
     }
 
+    /// Chooses a journey that is listed; its group is opened for it. Gives whether there is one.
+    pub(super) fn choose_journey(&mut self, id: u64) -> bool {
+        let row = RowId::Journey(id);
+        self.listing.set_open(&row, true);
+        self.list.show(&self.listing, self.list_rows());
+        let place = self.listing.place(&row);
+        if let Some(place) = place {
+            self.list.go_to(&self.listing, place);
+        }
+        place.is_some()
+    }
+
     fn type_key(&mut self, key: &KeyEvent) {
         let Some(prompt) = &mut self.prompt else { return };
-        let (typed, purpose) = (prompt.handle(key), prompt.purpose);
+        let past: &[String] = if prompt.purpose == Purpose::Filter { &self.past_filters } else { &[] };
+        let (typed, purpose) = (prompt.handle(key, past), prompt.purpose);
         let text = prompt.text().to_owned();
         match (purpose, typed) {
             (_, Typed::Dropped) => {
@@ -311,6 +386,16 @@ impl Screen {
         }
     }
 
+    /// Keeps the filter for the arrows of its prompt.
+    fn remember_filter(&mut self) {
+        let Some((text, _)) = &self.filter else { return };
+        self.past_filters.retain(|past| past != text);
+        self.past_filters.push(text.clone());
+        if self.past_filters.len() > PAST_FILTERS {
+            self.past_filters.remove(0);
+        }
+    }
+
     /// Puts the filter in force; a wrong one stays in the line with its place marked.
     fn accept_filter(&mut self, text: &str) {
         if text.trim().is_empty() {
@@ -320,13 +405,20 @@ impl Screen {
                 Ok(expr) => self.filter = Some((text.trim().to_owned(), expr)),
                 Err(error) => {
                     if let Some(prompt) = &mut self.prompt {
-                        prompt.error = Some((Some(error.column), error.what));
+                        let column = Some(error.column);
+                        prompt.fault = Some(Fault { column, what: error.what, is_unfinished: false });
                     }
                     return;
                 }
             }
         }
         self.prompt = None;
-        self.relist();
+        self.filter_changed();
+    }
+
+    /// Lists what fits the filter that is now in force.
+    pub(super) fn filter_changed(&mut self) {
+        self.remember_filter();
+        self.listing.set_filter(self.filter.as_ref().map(|(_, expr)| expr.clone()));
     }
 }

@@ -1,7 +1,9 @@
 //! The panels, one a file, and the drawing of them all.
 
 mod bookmarks;
+mod candidates;
 mod foot;
+mod groups;
 mod help;
 pub(super) mod journey;
 mod list;
@@ -52,5 +54,6 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }
+    candidates::draw(screen, areas.foot, &mut canvas);
     foot::draw(screen, areas.foot, &mut canvas)
 }
