@@ -103,11 +103,13 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     stop_on_signals(&stop)?;
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    if let Some(namer) = running.namer() {
-        names::collect(sources, &capture.input.options, namer)?;
-    }
+    let named = match running.namer() {
+        Some(namer) => names::collect(sources, &capture.input.options, namer),
+        None => Ok(()),
+    };
+    // A recording without names goes on all the same.
     running.finish();
-    Ok(())
+    named
 }
 
 /// Opens everything, and gives up all rights.
@@ -164,7 +166,10 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
 fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
+    let missing = opened.missing();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
+        // Then what is missing says more.
+        0 if !missing.is_empty() => format!("capturing on {} what comes", opened.node()),
         0 => format!(
             "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
             opened.globs()
@@ -172,7 +177,10 @@ fn introduce(opened: &Opened) {
         1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
         count => format!("capturing {count} interfaces on {}", opened.node()),
     };
-    let _ = writeln!(io::stderr(), "hopline: {said}");
+    let said = std::iter::once(said).chain(missing.iter().map(ToString::to_string));
+    for line in said {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
 }
 
 /// Says notices on standard error.

@@ -134,6 +134,34 @@ impl fmt::Display for Apart {
     }
 }
 
+/// What every node of a cluster has, and is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Packets between nodes are not seen.
+    Uplink {
+        globs: String,
+        /// An interface that may be meant.
+        like: Option<String>,
+    },
+    /// No pod is seen.
+    Workloads { globs: String },
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Missing::Uplink { globs, like } => {
+                let like = like.as_deref().unwrap_or("eth0");
+                write!(f, "no uplink matches {globs}; name it, as in --uplink {like}")
+            }
+            Missing::Workloads { globs } => write!(
+                f,
+                "no pod's interface matches {globs}; those that come will be followed, and of other networks with --workload, as in --workload 'veth*'"
+            ),
+        }
+    }
+}
+
 impl Notice {
     /// Whether something is lost that was there before, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
@@ -237,6 +265,11 @@ impl Opened {
     /// Names and roles of the interfaces that are there and wanted.
     pub fn interfaces(&self) -> Vec<(String, Role)> {
         self.local.wanted()
+    }
+
+    /// What every node has and is not here, unless the user named interfaces.
+    pub fn missing(&self) -> Vec<Missing> {
+        self.local.missing()
     }
 
     /// The name of the node that is captured.
