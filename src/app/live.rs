@@ -79,6 +79,10 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    // What there is to say now is there before the screen, and behind it.
+    for line in said.try_iter().map(|notice| notice.to_string()).chain(missing(&opened)) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
@@ -166,7 +170,7 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
 fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
-    let missing = opened.missing();
+    let missing: Vec<String> = missing(opened).collect();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
         // Then what is missing says more.
         0 if !missing.is_empty() => format!("capturing on {} what comes", opened.node()),
@@ -177,10 +181,13 @@ fn introduce(opened: &Opened) {
         1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
         count => format!("capturing {count} interfaces on {}", opened.node()),
     };
-    let said = std::iter::once(said).chain(missing.iter().map(ToString::to_string));
-    for line in said {
+    for line in std::iter::once(said).chain(missing) {
         let _ = writeln!(io::stderr(), "hopline: {line}");
     }
+}
+
+fn missing(opened: &Opened) -> impl Iterator<Item = String> + use<> {
+    opened.missing().into_iter().map(|missing| missing.to_string())
 }
 
 /// Says notices on standard error.
