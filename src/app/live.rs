@@ -39,9 +39,9 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
@@ -102,9 +102,9 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let named = match running.namer() {
