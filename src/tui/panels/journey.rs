@@ -77,7 +77,7 @@ impl Screen {
         let (head, rows, stop) = match body {
             Body::Waterfall => {
                 let whole = with_points(journey, &context);
-                let waterfall = Waterfall::new(&whole, &context, self.shows_skipped);
+                let waterfall = Waterfall::new(&whole, &context, self.shows_skipped).aged(&whole, self.now());
                 if waterfall.hidden > 0 {
                     let hidden = format!("{} {}", waterfall.hidden, self.manner.word(Word::SkippedHidden));
                     verdict.space(2).push(Tone::Faint, &hidden);
