@@ -295,6 +295,23 @@ fn rows_unfold_and_packets_are_looked_into() {
 }
 
 #[test]
+fn a_packet_is_left_when_another_journey_is_chosen() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    shown(&mut screen, WIDE, "⏎↓⏎↓⏎");
+    screen.take(packets(&sample::lost(5, sample::START)));
+    let waits = shown(&mut screen, WIDE, "");
+    assert!(
+        waits.contains("╭─ packet") && waits.contains("reading the packet"),
+        "only what was asked for: {waits}"
+    );
+    // By the mouse: the list's second row.
+    let (kind, row) = (MouseEventKind::Down(MouseButton::Left), 4);
+    screen.handle(&Event::Mouse(MouseEvent { kind, column: 20, row, modifiers: KeyModifiers::NONE }));
+    let other = shown(&mut screen, WIDE, "");
+    assert!(other.contains(" 2/7 ") && other.contains("╭─ timeline"), "{other}");
+}
+
+#[test]
 fn the_chosen_row_stays_in_view() {
     let mut screen = screen_of(sample::proxies::all(), Manner::default(), Speed::Max);
     let last = shown(&mut screen, NARROW, "⏎G⏎");
