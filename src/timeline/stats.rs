@@ -96,7 +96,8 @@ impl Statistics {
             }
             None => self.uncounted += 1,
         }
-        measure_parts(journey, context, &mut |measure, nanos| match self.series_mut(measure) {
+        measure_parts(journey, context, &mut |measure, nanos, is_at_most| match self.series_mut(measure) {
+            Some(series) if is_at_most => series.add_bound(nanos),
             Some(series) => series.add(nanos),
             None => self.uncounted += 1,
         });
@@ -114,7 +115,8 @@ impl Statistics {
             }
             None => self.uncounted = self.uncounted.saturating_sub(1),
         }
-        measure_parts(journey, context, &mut |measure, nanos| match self.series_mut(measure) {
+        measure_parts(journey, context, &mut |measure, nanos, is_at_most| match self.series_mut(measure) {
+            Some(series) if is_at_most => series.remove_bound(nanos),
             Some(series) => series.remove(nanos),
             None => self.uncounted = self.uncounted.saturating_sub(1),
         });
@@ -210,28 +212,28 @@ pub(super) fn complete(journey: &Journey) -> Option<i64> {
     (journey.verdict.outcome == Outcome::Complete).then(|| journey.ended.since(journey.started))
 }
 
-/// Tells every duration of a journey, in nanoseconds, and what it is of.
-fn measure(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64)) {
+/// Tells every duration of a journey, in nanoseconds: what it is of, and whether it took that at most.
+fn measure(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64, bool)) {
     if let Some(nanos) = complete(journey) {
-        each(&Measure::Path(Arc::clone(&journey.path), Arc::clone(&journey.route)), nanos);
+        each(&Measure::Path(Arc::clone(&journey.path), Arc::clone(&journey.route)), nanos, false);
     }
     measure_parts(journey, context, each);
 }
 
 /// The same for its parts: stages, chains, proxies.
-fn measure_parts(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64)) {
+fn measure_parts(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64, bool)) {
     measure_stages(journey, context, each);
     measure_chains(&journey.trail, context, each);
     for hop in journey.trail.hops.iter().filter(|hop| !hop.is_given_up) {
         for (way, kept) in [(Way::Request, hop.request_delay_ns), (Way::Reply, hop.reply_delay_ns)] {
             if let Some(kept) = kept {
-                each(&Measure::Proxy(ProxyKey { node: hop.node, kind: hop.proxy, way }), kept);
+                each(&Measure::Proxy(ProxyKey { node: hop.node, kind: hop.proxy, way }), kept, false);
             }
         }
     }
 }
 
-fn measure_stages(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64)) {
+fn measure_stages(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64, bool)) {
     let of_proxies: SmallVec<[State; 4]> =
         journey.visits().filter(|visit| visit.proxy.is_some()).map(|visit| visit.state).collect();
     // The path is shared by threads, and costs each of them when its references are counted: one measure for all.
@@ -248,12 +250,12 @@ fn measure_stages(journey: &Journey, context: &Context<'_>, each: &mut impl FnMu
         if let Measure::Stage(key) = measure {
             (key.stage, key.node) = (visit.stage, visit.node);
         }
-        each(measure, took.nanos);
+        each(measure, took.nanos, took.is_at_most);
     }
 }
 
 /// Pairs each packet that entered a node with its way out of it. Both stamps are of one clock.
-fn measure_chains(trail: &Trail, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64)) {
+fn measure_chains(trail: &Trail, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64, bool)) {
     for (index, entry) in trail.sightings.iter().enumerate() {
         if entry.direction != Direction::In || entry.is_repeat {
             continue;
@@ -264,7 +266,7 @@ fn measure_chains(trail: &Trail, context: &Context<'_>, each: &mut impl FnMut(&M
         let next = trail.sightings[index + 1..].iter().find(same);
         let exit = next.filter(|exit| exit.direction == Direction::Out && !exit.is_repeat);
         if let (Some(node), Some(exit)) = (node, exit) {
-            each(&Measure::Chains(node, which_packets(trail, entry)), exit.time.since(entry.time));
+            each(&Measure::Chains(node, which_packets(trail, entry)), exit.time.since(entry.time), false);
         }
     }
 }

@@ -244,11 +244,14 @@ fn stages(statistics: &Statistics, context: &Context<'_>) -> Table {
     let manner = context.manner;
     let unit = spread(statistics.stages.values());
     let mut columns = text_columns(manner, &[Word::Path, Word::Stage, Word::Node]);
+    columns.push(Column::text(""));
     columns.extend(figure_columns(manner, unit));
     let rows = statistics.stages.iter().map(|(key, series)| {
         let node = key.node.map_or("", |node| context.node(node));
         let mut row =
             vec![plain(path_name(&key.path, manner)), (manner.stage(key.stage), Tone::Strong), plain(node)];
+        // What a capture cannot show is known to have taken no longer than this.
+        row.push((if series.has_bounds() { manner.at_most() } else { "" }.to_owned(), Tone::Dim));
         row.extend(figures(series, unit, manner));
         (Some(Measure::Stage(key.clone())), row)
     });
