@@ -104,6 +104,7 @@ fn screens() {
         ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
         ("zh_statistics", NARROW, zh, "s"),
         ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
+        ("wide_statistics_longest", WIDE, en, "so"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
