@@ -12,6 +12,7 @@
 //! This room never decides anything about packets.
 
 mod areas;
+pub mod columns;
 mod copy;
 mod feed;
 pub mod keys;
