@@ -159,7 +159,7 @@ fn cell(screen: &Screen, journey: &Journey, column: Column, width: usize, line: 
         Column::Duration => _ = line.number(Tone::Plain, &duration_text(journey, manner), width),
         Column::Verdict => part(line, &verdict_mark(journey, &context), width, ellipsis),
         Column::Detail => {
-            _ = line.column(Tone::Plain, &verdict_text(&journey.verdict, manner), width, ellipsis)
+            _ = line.column(Tone::Plain, &verdict_text(&journey.verdict, manner), width, ellipsis);
         }
     }
 }
