@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use crate::tui::screen::{Body, Focus, Screen};
+use crate::tui::keys::Action;
+use crate::tui::screen::{Focus, Screen};
 use crate::tui::update::Effect;
 
 /// Rows that a notch of the wheel moves.
@@ -62,7 +63,7 @@ impl Screen {
                 self.step(row as isize - self.list.row() as isize);
             }
         } else if areas.journey.is_some_and(|journey| journey.contains(place) && place.y == journey.y) {
-            self.show_body(if self.body == Body::Waterfall { Body::Ladder } else { Body::Waterfall });
+            return self.act(Action::NextView);
         }
         None
     }
