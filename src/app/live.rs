@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{clock, names, replay, rights, templates};
 use crate::capture::CaptureError;
@@ -82,8 +83,11 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest);
+    let packets = Packets::of(&live.capture.input, true);
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
+        .naming(running.namer())
+        .keeping(packets.kept());
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, packets);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

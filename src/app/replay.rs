@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::app::packets::{Lookup, Packets};
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{ground, look, templates, terminal};
 use crate::config::{self, Input, Look, Picture};
@@ -36,13 +37,14 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
     // What cannot be used is told before the terminal is taken.
-    let pipeline = Pipeline::open(input, Limits::SCREEN)?;
+    let packets = Packets::of(input, false);
+    let pipeline = Pipeline::open(input, Limits::SCREEN)?.keeping(packets.kept());
     match picture {
         Some(picture) => {
             let settings = settings(speed, look, Ground::default(), Order::Start)?;
-            terminal::paint(settings, &start(pipeline, templates), picture)
+            terminal::paint(settings, &start(pipeline, templates), picture, &packets)
         }
-        None => show(pipeline, templates, speed, look, Order::Start),
+        None => show(pipeline, templates, speed, look, Order::Start, packets),
     }
 }
 
@@ -56,9 +58,11 @@ pub(super) fn show(
     speed: config::Speed,
     look: &Look,
     order: Order,
+    packets: Packets,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
-    terminal::show(settings(speed, look, ground.unwrap_or_default(), order)?, &start(pipeline, templates))
+    let settings = settings(speed, look, ground.unwrap_or_default(), order)?;
+    terminal::show(settings, &start(pipeline, templates), &Lookup::new(packets))
 }
 
 fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {

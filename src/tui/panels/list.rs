@@ -125,12 +125,13 @@ fn head(columns: &[(Column, usize)], manner: Manner) -> Line {
 fn journey_row(screen: &Screen, journey: &Journey, columns: &[(Column, usize)], is_chosen: bool) -> Line {
     let mut line = Line::new();
     line.push(Tone::Accent, if is_chosen { screen.manner.chosen() } else { " " });
+    line.push(Tone::Accent, screen.sign(journey));
     if screen.listing.grouping() != Grouping::None {
         line.space(INDENT);
     }
     for (index, &(column, width)) in columns.iter().enumerate() {
-        // The sign of choice has one of the cells before the first.
-        line.space(if index == 0 { 1 } else { 2 });
+        // The two signs are what stands before the first.
+        line.space(if index == 0 { 0 } else { 2 });
         cell(screen, journey, column, width, &mut line);
     }
     line
