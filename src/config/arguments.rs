@@ -12,6 +12,7 @@ use crate::timeline::filter;
 const FILE_HELP: &str = "\
 Configuration file (TOML; every entry may be left out, the command line wins):
   lang = \"en\" or \"zh\"        theme = as --theme        mouse = true or false
+  columns = [\"time\", …]; README.md lists them
   [interfaces]  capture, uplink, workload = \"GLOB\" or [\"GLOB\", …], as -i, --uplink, --workload
   [keys]        an action's name = \"KEY\" or [\"KEY\", …]; README.md lists the actions
   [colours]     a tone's name = \"NAME\", \"#rrggbb\" or \"0\" to \"255\"

@@ -63,6 +63,7 @@ words! {
     Stages: "stages", "各阶段";
     Duration: "duration", "总时长";
     Verdict: "verdict", "结论";
+    Detail: "what happened", "说明";
     Node: "node", "节点";
     Interface: "interface", "网卡";
     Addresses: "from > to", "源 > 目的";

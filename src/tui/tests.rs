@@ -19,6 +19,7 @@ use crate::model::{Captured, Header, Journey, MILLIS, SECONDS};
 use crate::timeline::dissection::Dissection;
 use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
+use crate::tui::columns::Column;
 use crate::tui::theme::Theme;
 use crate::tui::{Effect, Look, Looked, News, Screen, Settings, Speed, draw, picture, render};
 
@@ -344,6 +345,13 @@ fn what_is_copied_is_the_chosen_journey_whole() {
     assert_eq!(press(&mut screen, "Y"), Some(Effect::Draw));
     let nothing = Screen::new(settings(Manner::default(), Speed::Max));
     assert!(nothing.copied().is_none());
+}
+
+#[test]
+fn the_list_has_the_columns_that_were_named() {
+    let mut named = screen(Manner::default(), Speed::Max);
+    named.look.columns = Column::read(["duration", "detail", "route"]).expect("columns");
+    insta::assert_snapshot!("columns", shown(&mut named, NARROW, ""));
 }
 
 #[test]
