@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,17 +11,21 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::files::Files;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
+use crate::app::session::{self, Session};
 use crate::app::{clock, replay, rights, templates};
 use crate::capture::CaptureError;
-use crate::capture::live::{Notice, Opened, Recording, RemoteSpec, Settings, Tell};
+use crate::capture::live::{Opened, Recording, RemoteSpec, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
 use crate::correlate::{Correlator, Limits};
-use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Timestamp, Topology, Trail};
+use crate::model::{
+    Change, Clocks, Journey, NodeId, Notice, SECONDS, SourceSummary, Timestamp, Topology, Trail,
+};
 use crate::report::json;
 use crate::report::text::{self, Layout};
 use crate::stages::{Templates, World};
-use crate::timeline::{Context, Manner};
+use crate::timeline::{Context, Manner, notices};
 
 /// A trail that is over waits at most so long for its last sightings and deadlines.
 const LONGEST_HOLD: i64 = 3 * SECONDS;
@@ -37,6 +42,7 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
+    confine(&opened, live.recording.as_ref())?;
     introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
@@ -53,6 +59,7 @@ pub(super) fn run_headless(
         count: 0,
         lossy_nodes: Vec::new(),
         dropped: 0,
+        closed_early: 0,
         failed: None,
     };
     let finished = pipeline.run(&mut |event| telling.take(event));
@@ -67,25 +74,24 @@ pub(super) fn run_headless(
 /// When it cannot capture here, or there is no terminal.
 pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    // The screen is not to be written over: what there was to say is said behind it.
-    let (notices, said) = crossbeam_channel::unbounded();
-    let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), keep)?;
+    let (tell, notices) = session::notices_for_later();
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), tell)?;
     if !io::stdout().is_terminal() {
         bail!(
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    let files = Files::kept(live.write_directory.as_deref().unwrap_or(Path::new(".")))?;
+    confine(&opened, live.recording.as_ref())?;
+    let node = opened.node().to_owned();
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured);
+    let mut session = Session::live(files, node, running, notices);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured, &mut session);
     stop.store(true, Ordering::Relaxed);
-    running.finish();
-    for notice in said.try_iter().filter(Notice::is_trouble) {
-        let _ = writeln!(io::stderr(), "hopline: {notice}");
-    }
+    session.finish();
     shown
 }
 
@@ -95,6 +101,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), say())?;
+    confine(&opened, Some(recording))?;
     introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
@@ -104,7 +111,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     Ok(())
 }
 
-/// Opens everything, and gives up all rights.
+/// Opens everything that needs rights.
 fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],
@@ -112,16 +119,19 @@ fn open(
     tell: Tell,
 ) -> anyhow::Result<Opened> {
     let settings = settings(capture, remotes)?;
-    let opened = match Opened::new(&settings, recording, clock::now, tell) {
-        Ok(opened) => opened,
+    match Opened::new(&settings, recording, clock::now, tell) {
+        Ok(opened) => Ok(opened),
         Err(CaptureError::NoRights) => bail!(rights::missing()),
-        Err(error) => return Err(error.into()),
-    };
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives up all rights.
+fn confine(opened: &Opened, recording: Option<&Recording>) -> anyhow::Result<()> {
     rights::give_up(&rights::Needs {
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
-    })?;
-    Ok(opened)
+    })
 }
 
 fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Settings> {
@@ -160,7 +170,7 @@ fn introduce(opened: &Opened) {
 fn say() -> Tell {
     Arc::new(|notice: Notice| {
         // With nowhere left to say it, capturing goes on all the same.
-        let _ = writeln!(io::stderr(), "hopline: {notice}");
+        let _ = writeln!(io::stderr(), "hopline: {}", notices::sentence(&notice, Manner::default()));
     })
 }
 
@@ -209,6 +219,7 @@ struct Telling<'a> {
     count: u64,
     lossy_nodes: Vec<NodeId>,
     dropped: u64,
+    closed_early: u64,
     failed: Option<io::Error>,
 }
 
@@ -217,7 +228,7 @@ impl Telling<'_> {
         match event {
             Event::Change(Change::Upsert(trail)) => self.hold(Arc::from(trail)),
             Event::Change(Change::Withdraw(id)) => self.held.retain(|(_, trail)| trail.id != id),
-            Event::Sources(sources) => self.watch_losses(sources),
+            Event::Sources(sources, counters) => self.watch_losses(sources, counters.evicted),
             Event::Drained(correlator) => {
                 if let Err(error) = self.tell_due(correlator) {
                     self.failed = Some(error);
@@ -234,7 +245,7 @@ impl Telling<'_> {
     }
 
     /// Tells once more each time that more was lost.
-    fn watch_losses(&mut self, sources: &[SourceSummary]) {
+    fn watch_losses(&mut self, sources: &[SourceSummary], closed_early: u64) {
         self.lossy_nodes = lossy(sources);
         let dropped = sources.iter().filter_map(|source| source.dropped).sum();
         if dropped > self.dropped {
@@ -242,6 +253,13 @@ impl Telling<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
+            );
+        }
+        if closed_early > self.closed_early {
+            self.closed_early = closed_early;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: {closed_early} journeys so far were closed early, as more were open than are kept"
             );
         }
     }

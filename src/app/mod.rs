@@ -6,6 +6,7 @@ mod check;
 pub mod clock;
 mod demo;
 mod doctor;
+mod files;
 mod live;
 mod node;
 mod paths;
@@ -13,6 +14,7 @@ pub mod pipeline;
 mod replay;
 mod report;
 mod rights;
+mod session;
 mod spool;
 mod staging;
 pub mod terminal;
@@ -69,6 +71,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         }
         Config::Node { command } => {
             node::run(&command)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Files { directory } => {
+            files::serve(&directory)?;
             Ok(ExitCode::SUCCESS)
         }
         Config::Doctor => write_out(doctor::text().as_bytes()),

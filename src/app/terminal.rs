@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
+use crate::app::session::Session;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
@@ -55,7 +56,7 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When the terminal cannot be used.
-pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
+pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Session) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
     let mut guard =
@@ -65,6 +66,7 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
     let mut is_open = true;
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
+        session.news().into_iter().for_each(|item| screen.take(item));
         let size = guard.terminal.size()?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
@@ -73,13 +75,31 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
             patience = Duration::ZERO;
             match screen.handle(&event::read()?) {
                 Some(Effect::Quit) => return Ok(()),
-                Some(Effect::Picture) => write_picture(&mut screen),
-                // Later keys act on what the earlier ones changed.
-                None => screen.refresh(watch.elapsed(), size.width, size.height),
+                Some(effect) => carry_out(effect, &mut screen, session),
+                None => {}
             }
+            // Later keys act on what the earlier ones changed.
+            screen.refresh(watch.elapsed(), size.width, size.height);
         }
     }
     Ok(())
+}
+
+fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
+    match effect {
+        Effect::Quit => {}
+        Effect::Picture => write_picture(screen, session),
+        Effect::ProposeRecording => screen.ask_where_to_record(&session.proposed_name()),
+        Effect::Record(name) => match session.record(&name) {
+            Ok(path) => screen.tell_recording(&path),
+            Err(error) => screen.refuse_recording(&name, error.to_string()),
+        },
+        Effect::StopRecording => {
+            if let Some(state) = session.stop_recording() {
+                screen.tell_end_of_recording(&state);
+            }
+        }
+    }
 }
 
 /// Sets `is_told_to_end` on a signal. The loop sees it soon, unless it waits for keys from a terminal that is gone,
@@ -150,22 +170,22 @@ fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
 }
 
 /// Writes the screen as it is beside where the program was started, and says where or why not.
-fn write_picture(screen: &mut Screen) {
+fn write_picture(screen: &mut Screen, session: &Session) {
     let svg = drawn(screen, screen.size());
-    match new_file().and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
+    match new_picture(session).and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
         Ok(path) => screen.tell_picture(&path.display().to_string()),
         Err(error) => screen.tell(format!("{error}")),
     }
 }
 
 /// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_file() -> io::Result<(PathBuf, File)> {
+fn new_picture(session: &Session) -> io::Result<(PathBuf, File)> {
     for number in 1..1000 {
-        let path = PathBuf::from(format!("hopline-{number}.svg"));
-        match File::create_new(&path) {
-            Ok(file) => return Ok((path, file)),
+        let name = format!("hopline-{number}.svg");
+        match session.files.create(&name) {
+            Ok(created) => return Ok(created),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+            Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
         }
     }
     Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))

@@ -54,6 +54,10 @@ pub enum Config {
     Node {
         command: String,
     },
+    /// Creates files for a live screen.
+    Files {
+        directory: PathBuf,
+    },
 }
 
 /// What is captured on this node.
@@ -79,6 +83,8 @@ pub struct Live {
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
     pub recording: Option<Recording>,
+    /// Where files go that are begun by a key; where the program was started if there is none.
+    pub write_directory: Option<PathBuf>,
     /// Lines instead of a screen.
     pub headless: Option<Lines>,
     pub look: Look,
@@ -178,6 +184,7 @@ impl Config {
             },
             Some(Subcommands::Doctor) => Config::Doctor,
             Some(Subcommands::Node { command }) => Config::Node { command },
+            Some(Subcommands::Files { directory }) => Config::Files { directory },
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -216,6 +223,7 @@ fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
         capture: captured(raw.capture)?,
         remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
         recording,
+        write_directory: raw.write_dir,
         headless: raw.headless.then_some(lines),
         look: look(raw.look, locale)?,
     })

@@ -22,6 +22,7 @@ mod exchange;
 mod handoff;
 mod journey;
 mod leg;
+mod notice;
 mod packet;
 mod source;
 mod time;
@@ -41,11 +42,12 @@ pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
 };
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
+pub use notice::{Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
     Payload, TcpSegment,
 };
-pub use source::SourceSummary;
+pub use source::{InterfaceSummary, Losses, SourceSummary};
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
 pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};

@@ -38,6 +38,9 @@ pub enum Action {
     Start,
     End,
     Language,
+    Interfaces,
+    Notices,
+    Write,
     Picture,
     Help,
     Quit,
@@ -70,7 +73,7 @@ const fn binding(
 use KeyCode::Char;
 
 /// Every key there is. Ctrl-C is `Quit` as well.
-pub const BINDINGS: [Binding; 30] = [
+pub const BINDINGS: [Binding; 33] = [
     binding(Action::Up, &[KeyCode::Up, Char('k')], "↑ k", "Up k", Word::KeyUp, 0),
     binding(Action::Down, &[KeyCode::Down, Char('j')], "↓ j", "Down j", Word::KeyDown, 0),
     binding(Action::PageUp, &[KeyCode::PageUp], "PgUp", "PgUp", Word::KeyPageUp, 0),
@@ -88,7 +91,7 @@ pub const BINDINGS: [Binding; 30] = [
     binding(Action::NextMatch, &[Char('n')], "n", "n", Word::KeyNext, 0),
     binding(Action::PreviousMatch, &[Char('N')], "N", "N", Word::KeyPrevious, 0),
     binding(Action::Filter, &[Char('f')], "f", "f", Word::KeyFilter, 4),
-    binding(Action::Pause, &[Char(' ')], "Space", "Space", Word::KeyPause, 11),
+    binding(Action::Pause, &[Char(' ')], "Space", "Space", Word::KeyPause, 14),
     binding(Action::Faster, &[Char('+'), Char('=')], "+", "+", Word::KeyFaster, 0),
     binding(Action::Slower, &[Char('-')], "-", "-", Word::KeySlower, 0),
     binding(Action::SecondBack, &[KeyCode::Left], "←", "Left", Word::KeySecondBack, 0),
@@ -97,8 +100,11 @@ pub const BINDINGS: [Binding; 30] = [
     binding(Action::TenthOn, &[Char(']')], "]", "]", Word::KeyTenthOn, 0),
     binding(Action::Start, &[KeyCode::Home], "Home", "Home", Word::KeyStart, 0),
     binding(Action::End, &[KeyCode::End], "End", "End", Word::KeyEnd, 0),
-    binding(Action::Language, &[Char('l')], "l", "l", Word::KeyLanguage, 12),
-    binding(Action::Picture, &[Char('w')], "w", "w", Word::KeyPicture, 13),
+    binding(Action::Language, &[Char('l')], "l", "l", Word::KeyLanguage, 15),
+    binding(Action::Interfaces, &[Char('i')], "i", "i", Word::KeyInterfaces, 11),
+    binding(Action::Notices, &[Char('!')], "!", "!", Word::KeyNotices, 13),
+    binding(Action::Write, &[Char('w')], "w", "w", Word::KeyWrite, 12),
+    binding(Action::Picture, &[Char('P')], "P", "P", Word::KeyPicture, 16),
     binding(Action::Help, &[Char('?')], "?", "?", Word::KeyHelp, 5),
     binding(Action::Quit, &[Char('q')], "q", "q", Word::KeyQuit, 6),
 ];

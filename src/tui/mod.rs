@@ -15,6 +15,7 @@ mod areas;
 mod feed;
 pub mod keys;
 mod list;
+mod live;
 mod paint;
 mod panels;
 pub mod picture;

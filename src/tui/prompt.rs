@@ -1,4 +1,4 @@
-//! The line at the foot that takes text: a search or a filter.
+//! The line at the foot that takes text: a search, a filter or a file's name.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
 use tui_input::Input;
@@ -13,6 +13,8 @@ use crate::timeline::{Line, Manner, Tone};
 pub(super) enum Purpose {
     Search,
     Filter,
+    /// The name of a file to record into.
+    Record,
 }
 
 /// Text being typed.
@@ -62,6 +64,7 @@ impl Prompt {
         let word = manner.word(match self.purpose {
             Purpose::Search => Word::Search,
             Purpose::Filter => Word::Filter,
+            Purpose::Record => Word::RecordTo,
         });
         let mut line = Line::new();
         line.space(1).push(Tone::Head, word).push(Tone::Head, ": ");

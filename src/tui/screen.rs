@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
 use crate::timeline::filter::Expr;
 use crate::timeline::headline::{is_bad, search_text};
+use crate::timeline::interfaces::Rates;
 use crate::timeline::moment::{at_moment, settled};
 use crate::timeline::{Context, Manner, Statistics, Store};
 use crate::tui::feed::News;
 use crate::tui::list::List;
+use crate::tui::live::Live;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
 use crate::tui::theme::Theme;
@@ -32,7 +34,16 @@ pub enum Focus {
     List,
     Journey,
     Statistics,
+    Interfaces,
+    Notices,
     Help,
+}
+
+impl Focus {
+    /// Whether it takes the place of list and journey.
+    pub(super) const fn is_page(self) -> bool {
+        matches!(self, Focus::Statistics | Focus::Interfaces | Focus::Notices | Focus::Help)
+    }
 }
 
 /// What is shown of the chosen journey.
@@ -53,13 +64,17 @@ pub struct Screen {
     pub(super) topology: Arc<Topology>,
     pub(super) clocks: Arc<Clocks>,
     pub(super) sources: Vec<SourceSummary>,
+    pub(super) rates: Rates,
+    /// Journeys closed before their end, over the bound of open ones.
+    pub(super) closed_early: u64,
+    pub(super) live: Option<Live>,
     pub(super) is_reading: bool,
     pub(super) failure: Option<String>,
     pub(super) manner: Manner,
     pub(super) theme: Theme,
     pub(super) playback: Playback,
     pub(super) focus: Focus,
-    /// Where [`Focus::Statistics`] and [`Focus::Help`] go back to.
+    /// Where a page goes back to.
     pub(super) focus_before: Focus,
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
@@ -97,6 +112,9 @@ impl Screen {
             topology: Arc::default(),
             clocks: Arc::default(),
             sources: Vec::new(),
+            rates: Rates::default(),
+            closed_early: 0,
+            live: None,
             is_reading: true,
             failure: None,
             manner: settings.manner,
@@ -136,7 +154,22 @@ impl Screen {
                 (self.topology, self.clocks) = (topology, clocks);
                 self.seen_version = None;
             }
-            News::Sources(sources) => self.sources = sources,
+            News::Sources(sources) => {
+                self.rates.take(&sources);
+                self.sources = sources;
+            }
+            News::ClosedEarly(count) => self.closed_early = count,
+            News::Live(node) => self.live = Some(Live::new(node)),
+            News::Notice(time, notice) => {
+                if let Some(live) = &mut self.live {
+                    live.take(time, notice);
+                }
+            }
+            News::Recording(state) => {
+                if let Some(live) = &mut self.live {
+                    live.recording = state;
+                }
+            }
             News::Read(start, end) => self.playback.extend(start, end),
             News::End => self.is_reading = false,
             News::Failed(sentence) => {
@@ -151,6 +184,12 @@ impl Screen {
         self.size = (width, height);
         self.beat = (now.as_millis() / 200) as usize;
         self.playback.advance(now);
+        if let Some(live) = &mut self.live {
+            live.advance(now);
+            if self.focus == Focus::Notices {
+                live.unread = 0;
+            }
+        }
         self.update_list();
         let state = (self.store.version(), self.playback.position());
         if self.tallied != Some(state) {

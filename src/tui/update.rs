@@ -2,19 +2,25 @@
 
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
-use crate::model::SECONDS;
+use crate::model::{RecordingState, SECONDS};
 use crate::timeline::filter::Expr;
+use crate::timeline::units::bytes;
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
 use crate::tui::prompt::{Prompt, Purpose, Typed};
 use crate::tui::screen::{Body, Focus, Screen};
 
 /// What the screen asks of whoever runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Quit,
     /// Write a picture of the screen as it is.
     Picture,
+    /// Say how a new recording may be called: see [`Screen::ask_where_to_record`].
+    ProposeRecording,
+    /// Record into a new file of this name.
+    Record(String),
+    StopRecording,
 }
 
 impl Screen {
@@ -32,8 +38,7 @@ impl Screen {
         }
         self.notice = None;
         if self.prompt.is_some() {
-            self.type_key(key);
-            return None;
+            return self.type_key(key);
         }
         keys::action(key).and_then(|action| self.act(action))
     }
@@ -46,6 +51,41 @@ impl Screen {
     /// Says where the picture is.
     pub fn tell_picture(&mut self, path: &str) {
         self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
+    }
+
+    /// Asks for the name of a new recording, and proposes one.
+    pub fn ask_where_to_record(&mut self, proposed: &str) {
+        self.prompt = Some(Prompt::new(Purpose::Record, proposed));
+    }
+
+    /// Says in the line where the name was typed why there is no such recording.
+    pub fn refuse_recording(&mut self, name: &str, why: String) {
+        let mut prompt = Prompt::new(Purpose::Record, name);
+        prompt.error = Some((None, why));
+        self.prompt = Some(prompt);
+    }
+
+    /// Says where the recording goes.
+    pub fn tell_recording(&mut self, path: &str) {
+        self.tell(format!("{} {path}", self.manner.word(Word::RecordingBegun)));
+    }
+
+    /// Says what became of the recording.
+    pub fn tell_end_of_recording(&mut self, state: &RecordingState) {
+        let word = self.manner.word(Word::RecordingEnded);
+        self.tell(format!("{word} {} ({})", state.path, bytes(state.bytes)));
+    }
+
+    /// Begins to record, or stops.
+    fn write(&mut self) -> Option<Effect> {
+        match &self.live {
+            Some(live) if self.is_reading && live.recording.is_some() => Some(Effect::StopRecording),
+            Some(_) if self.is_reading => Some(Effect::ProposeRecording),
+            _ => {
+                self.tell(self.manner.word(Word::OnlyLive).to_owned());
+                None
+            }
+        }
     }
 
     fn act(&mut self, action: Action) -> Option<Effect> {
@@ -67,7 +107,10 @@ impl Screen {
             Action::Evidence => self.toggle_body(Body::Evidence),
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
+            Action::Interfaces => self.toggle_page(Focus::Interfaces),
+            Action::Notices => self.toggle_page(Focus::Notices),
             Action::Help => self.toggle_page(Focus::Help),
+            Action::Write => return self.write(),
             Action::Search => self.prompt = Some(Prompt::new(Purpose::Search, "")),
             Action::NextMatch => self.find(false, false),
             Action::PreviousMatch => self.find(true, false),
@@ -131,18 +174,18 @@ impl Screen {
             (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
             (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
-            (Focus::Statistics | Focus::Help, _) => self.back(),
-            (Focus::List, _) => {}
+            (page, _) if page.is_page() => self.back(),
+            _ => {}
         }
     }
 
     fn back(&mut self) {
         self.scroll = None;
         match (self.focus, self.body) {
-            (Focus::Statistics | Focus::Help, _) => self.focus = self.focus_before,
+            (page, _) if page.is_page() => self.focus = self.focus_before,
             (_, Body::Packets | Body::Evidence) => self.body = Body::Waterfall,
             (Focus::Journey, _) => self.focus = Focus::List,
-            (Focus::List, _) => self.search = None,
+            _ => self.search = None,
         }
     }
 
@@ -171,7 +214,7 @@ impl Screen {
     }
 
     fn leave_page(&mut self) {
-        if matches!(self.focus, Focus::Statistics | Focus::Help) {
+        if self.focus.is_page() {
             self.focus = self.focus_before;
         }
     }
@@ -198,8 +241,8 @@ impl Screen {
         }
     }
 
-    fn type_key(&mut self, key: &KeyEvent) {
-        let Some(prompt) = &mut self.prompt else { return };
+    fn type_key(&mut self, key: &KeyEvent) -> Option<Effect> {
+        let prompt = self.prompt.as_mut()?;
         let (typed, purpose) = (prompt.handle(key), prompt.purpose);
         let text = prompt.text().to_owned();
         match (purpose, typed) {
@@ -217,9 +260,16 @@ impl Screen {
                 self.prompt = None;
                 self.search = Some(text).filter(|text| !text.is_empty());
             }
-            (Purpose::Filter, Typed::Text) => {}
+            (Purpose::Filter | Purpose::Record, Typed::Text) => {}
             (Purpose::Filter, Typed::Accepted) => self.accept_filter(&text),
+            (Purpose::Record, Typed::Accepted) => {
+                self.prompt = None;
+                return Some(text.trim())
+                    .filter(|name| !name.is_empty())
+                    .map(|name| Effect::Record(name.to_owned()));
+            }
         }
+        None
     }
 
     /// Puts the filter in force; a wrong one stays in the line with its place marked.

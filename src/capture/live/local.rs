@@ -14,10 +14,11 @@ use crate::capture::CaptureError;
 use crate::capture::blocks::{self, Counts, Description, Stored};
 use crate::capture::link::{self, LinkType};
 use crate::capture::live::choice::Choice;
-use crate::capture::live::feed::{Inlet, Kind, Run};
+use crate::capture::live::feed::{Kind, Run};
 use crate::capture::live::links::{Event, Links};
-use crate::capture::live::{Clock, Notice, Settings, Tell};
-use crate::model::{MILLIS, Role, SECONDS, Timestamp};
+use crate::capture::live::ways::Ways;
+use crate::capture::live::{Clock, Settings, Tell};
+use crate::model::{MILLIS, Notice, Role, SECONDS, Timestamp};
 
 /// The kernel hands packets over after this time at the latest, in milliseconds.
 const BLOCK_TIMEOUT: i32 = 10;
@@ -73,7 +74,7 @@ struct Writing {
     /// The number of each interface by its name, so that one that comes again keeps it.
     numbers: HashMap<String, u32>,
     spare: Vec<Arc<Vec<u8>>>,
-    inlets: Vec<Inlet>,
+    ways: Ways,
 }
 
 impl Local {
@@ -117,10 +118,15 @@ impl Local {
         self.choice.shown()
     }
 
-    /// Captures until `stop` is set, and puts what it captures into `inlets`.
-    pub(super) fn run(mut self, inlets: Vec<Inlet>, stop: &AtomicBool) {
-        self.writing.inlets = inlets;
+    /// Captures until `stop` is set, and puts what it captures on the ways.
+    pub(super) fn run(mut self, ways: Ways, stop: &AtomicBool) {
+        self.writing.ways = ways;
         self.begin();
+        self.follow(stop);
+        self.writing.ways.close();
+    }
+
+    fn follow(&mut self, stop: &AtomicBool) {
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
@@ -171,24 +177,36 @@ impl Local {
                         && let Some(link) = self.links.get(index)
                     {
                         (self.tell)(Notice::Came(link.name.clone()));
+                        self.turn(index, blocks::CAME);
                     }
                 }
                 Event::Renamed { index, before } => {
+                    self.turn(index, blocks::GONE);
                     let was_wanted = matches!(self.ports.get(&index), Some(Port::Wanted(_)));
                     let is_wanted = self.enter(index);
                     if let Some(link) = self.links.get(index).filter(|_| was_wanted || is_wanted) {
                         (self.tell)(Notice::Renamed { before, now: link.name.clone() });
+                        self.turn(index, blocks::CAME);
                     }
                 }
                 Event::Changed { index } => {
                     self.enter(index);
                 }
                 Event::Gone { index, name } => {
+                    self.turn(index, blocks::GONE);
                     if self.ports.remove(&index).is_some_and(|port| port != Port::Unwanted) {
                         (self.tell)(Notice::Gone(name));
                     }
                 }
             }
+        }
+    }
+
+    /// Notes in the stream that a wanted interface came or went.
+    fn turn(&mut self, index: u32, what: &str) {
+        if let Some(&Port::Wanted(number)) = self.ports.get(&index) {
+            let now = (self.clock)();
+            self.writing.turn(number, now, what);
         }
     }
 
@@ -271,7 +289,8 @@ impl Local {
             dropped_by_interface: u64::from(stat.if_dropped),
             dropped_by_system: u64::from(stat.dropped),
         };
-        self.writing.count(now.plus(-UNDERWAY), counts);
+        self.writing.flush();
+        self.writing.ways.count(now.plus(-UNDERWAY), counts);
     }
 }
 
@@ -293,7 +312,7 @@ impl Writing {
             packets: 0,
             numbers: HashMap::new(),
             spare: Vec::new(),
-            inlets: Vec::new(),
+            ways: Ways::default(),
         }
     }
 
@@ -304,7 +323,7 @@ impl Writing {
         let description = format!("node={}", self.node);
         blocks::interface(&mut bytes, &self.described("any", &description));
         self.numbers.insert(String::new(), 0);
-        self.send_description(bytes);
+        self.ways.describe(bytes);
     }
 
     fn described<'a>(&self, name: &'a str, about: &'a str) -> Description<'a> {
@@ -326,15 +345,8 @@ impl Writing {
         let told = self.described(&link.name, &description);
         blocks::interface(&mut bytes, &Description { mac: link.mac, addresses, ..told });
         self.flush();
-        self.send_description(bytes);
+        self.ways.describe(bytes);
         number
-    }
-
-    fn send_description(&self, bytes: Vec<u8>) {
-        let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
-        for inlet in &self.inlets {
-            inlet.force(run.clone());
-        }
     }
 
     #[inline]
@@ -346,9 +358,8 @@ impl Writing {
         }
     }
 
-    fn count(&mut self, end: Timestamp, counts: Counts) {
-        blocks::statistics(&mut self.filling, 0, end, counts);
-        self.flush();
+    fn turn(&mut self, interface: u32, at: Timestamp, what: &str) {
+        blocks::turn(&mut self.filling, interface, at, what);
     }
 
     /// Hands on what was written.
@@ -363,9 +374,7 @@ impl Writing {
             std::mem::swap(empty, &mut self.filling);
         }
         let run = Run { bytes, packets: std::mem::take(&mut self.packets), kind: Kind::Packets };
-        for inlet in &self.inlets {
-            inlet.offer(&run);
-        }
+        self.ways.offer(&run);
         if self.spare.len() < SPARE {
             self.spare.push(run.bytes);
         }

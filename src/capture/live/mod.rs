@@ -13,8 +13,8 @@ mod links;
 mod local;
 mod recorder;
 mod remote;
+mod ways;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -24,14 +24,15 @@ use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
 use self::local::Local;
-use self::recorder::Recorder;
+use self::recorder::{Recorder, Written};
 use self::remote::Remote;
+use self::ways::Ways;
 use crate::capture::{CaptureError, Options};
-use crate::model::{Role, Timestamp};
+use crate::model::{Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::recorder::{Recording, Rotate};
-pub use self::remote::{Message, RemoteSpec, State};
+pub use self::remote::{Message, RemoteSpec};
 
 /// What may be on its way to the reader, in bytes.
 const TO_READER: usize = 64 << 20;
@@ -63,77 +64,13 @@ pub struct Settings {
     pub program: PathBuf,
 }
 
-/// What the user should know at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// An interface that is captured from now on.
-    Came(String),
-    Gone(String),
-    Renamed {
-        before: String,
-        now: String,
-    },
-    Failed(String),
-    CannotWrite {
-        path: String,
-        cause: String,
-    },
-    WritesAgain {
-        path: String,
-        missed: u64,
-    },
-    /// How another node's stream stands.
-    Node {
-        node: String,
-        state: State,
-    },
-    /// The disk was too slow for so many packets.
-    NotWritten {
-        packets: u64,
-    },
-}
-
-impl Notice {
-    /// Whether something is lost, rather than an interface come or gone.
-    pub const fn is_trouble(&self) -> bool {
-        !matches!(
-            self,
-            Notice::Came(_)
-                | Notice::Gone(_)
-                | Notice::Renamed { .. }
-                | Notice::Node { state: State::Begun | State::Flowing, .. }
-        )
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Notice::Came(name) => write!(f, "{name} is new, and captured"),
-            Notice::Gone(name) => write!(f, "{name} is gone"),
-            Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
-            Notice::Failed(what) => f.write_str(what),
-            Notice::CannotWrite { path, cause } => write!(
-                f,
-                "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
-            ),
-            Notice::WritesAgain { path, missed } => {
-                write!(f, "{path} is written again; {missed} packets are missing in it")
-            }
-            Notice::Node { node, state } => write!(f, "{node}: {state}"),
-            Notice::NotWritten { packets } => {
-                write!(f, "{packets} packets were not written, as the disk was too slow")
-            }
-        }
-    }
-}
-
 /// A capture that was opened: from here on it needs no rights.
 pub struct Opened {
     local: Local,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
+    clock: Clock,
     tell: Tell,
 }
 
@@ -146,11 +83,23 @@ pub struct LiveSource {
     pub(super) lost: Option<Lost>,
 }
 
-/// The threads of a capture under way.
+/// A capture under way: its threads, and the recording that it may write.
 pub struct Running {
+    capture: JoinHandle<()>,
+    /// Of recorders and other nodes.
     threads: Vec<JoinHandle<()>>,
-    to_disk: Option<Lost>,
+    ways: Ways,
+    recording: Option<Underway>,
+    stop: Arc<AtomicBool>,
+    clock: Clock,
     tell: Tell,
+}
+
+/// A recording that is being written.
+struct Underway {
+    path: PathBuf,
+    written: Arc<Written>,
+    lost: Lost,
 }
 
 impl Opened {
@@ -180,7 +129,7 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), tell })
+        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), clock, tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -208,17 +157,8 @@ impl Opened {
     /// # Errors
     /// When no thread can be started.
     pub fn start(self, is_followed: bool, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
-        let mut inlets = Vec::new();
-        let mut threads = Vec::new();
-        let mut to_disk = None;
-        if let Some(recorder) = self.recorder {
-            let (inlet, outlet) = feed(TO_DISK);
-            let stop = Arc::clone(&stop);
-            threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
-            to_disk = Some(inlet.lost());
-            inlets.push(inlet);
-        }
         let mut sources = Vec::new();
+        let mut to_reader = None;
         if is_followed {
             let (inlet, outlet) = feed(TO_READER);
             sources.push(LiveSource {
@@ -227,9 +167,11 @@ impl Opened {
                 bytes: Box::new(outlet),
                 lost: Some(inlet.lost()),
             });
-            inlets.push(inlet);
+            to_reader = Some(inlet);
         }
+        let ways = Ways::new(to_reader);
         let mut lifelines = Vec::new();
+        let mut threads = Vec::new();
         for mut remote in self.remotes {
             lifelines.push(remote.lifeline());
             let (inlet, outlet) = waiting_feed(remote::IN_FLIGHT);
@@ -239,30 +181,92 @@ impl Opened {
                 bytes: Box::new(outlet),
                 lost: None,
             });
-            threads.push(spawn("node", move || remote.run(&inlet))?);
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("node", move || remote.run(&inlet, &stop))?);
         }
-        let local = self.local;
+        let (recording, recorder) =
+            self.recorder.map(|recorder| Underway::new(recorder, &ways, &stop)).unzip();
+        threads.extend(recorder.transpose()?);
+        let (local, to, is_over) = (self.local, ways.clone(), Arc::clone(&stop));
         let capture = move || {
-            local.run(inlets, &stop);
+            local.run(to, &is_over);
             // The commands end with this node's capture.
             drop(lifelines);
         };
-        threads.push(spawn("capture", capture)?);
-        Ok((Running { threads, to_disk, tell: self.tell }, sources))
+        let capture = spawn("capture", capture)?;
+        let running = Running { capture, threads, ways, recording, stop, clock: self.clock, tell: self.tell };
+        Ok((running, sources))
+    }
+}
+
+impl Underway {
+    /// Begins to write what comes on `ways`, on a thread of its own.
+    fn new(
+        recorder: Recorder,
+        ways: &Ways,
+        stop: &Arc<AtomicBool>,
+    ) -> (Underway, io::Result<JoinHandle<()>>) {
+        let (inlet, outlet) = feed(TO_DISK);
+        let underway = Underway { path: recorder.path(), written: recorder.written(), lost: inlet.lost() };
+        ways.record(Some(inlet));
+        let stop = Arc::clone(stop);
+        (underway, spawn("recorder", move || recorder.run(outlet, &stop)))
     }
 }
 
 impl Running {
+    /// Writes from now on to `file`, which is empty and called `path`. What was written before is complete.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn record_to(&mut self, path: PathBuf, file: File) -> io::Result<()> {
+        let recording = Recording { path: path.clone(), rotate: None, keep: None };
+        let recorder = Recorder::new(&recording, path, file, self.clock, Arc::clone(&self.tell));
+        self.stop_recording();
+        let (underway, thread) = Underway::new(recorder, &self.ways, &self.stop);
+        self.recording = Some(underway);
+        // Of recordings that are over nothing is left.
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread?);
+        Ok(())
+    }
+
+    /// Writes nothing any more; what was written is complete.
+    pub fn stop_recording(&mut self) {
+        self.ways.record(None);
+        self.tell_lost();
+    }
+
+    fn tell_lost(&mut self) {
+        let packets = self.recording.take().map_or(0, |recording| recording.lost.count());
+        if packets > 0 {
+            (self.tell)(Notice::NotWritten { packets });
+        }
+    }
+
+    /// How the recording stands, if one is written.
+    pub fn recording(&self) -> Option<RecordingState> {
+        self.recording.as_ref().map(|recording| RecordingState {
+            path: recording.path.display().to_string(),
+            bytes: recording.written.bytes(),
+            lost: recording.lost.count() + recording.lost.unused(),
+            is_stuck: recording.written.is_stuck(),
+        })
+    }
+
     /// Waits until everything that was captured is written. The capture must have been told to stop.
-    pub fn finish(self) {
-        for thread in self.threads {
-            if let Err(panic) = thread.join() {
+    pub fn finish(mut self) {
+        let threads = std::mem::take(&mut self.threads);
+        let ended = self.capture.join();
+        // A recording that was begun after the capture ended waits for nothing.
+        self.ways.close();
+        for ended in std::iter::once(ended).chain(threads.into_iter().map(JoinHandle::join)) {
+            if let Err(panic) = ended {
                 std::panic::resume_unwind(panic);
             }
         }
-        let packets = self.to_disk.as_ref().map_or(0, Lost::count);
-        if packets > 0 {
-            (self.tell)(Notice::NotWritten { packets });
+        if let Some(lost) = self.recording.map(|recording| recording.lost.count()).filter(|&lost| lost > 0) {
+            (self.tell)(Notice::NotWritten { packets: lost });
         }
     }
 }

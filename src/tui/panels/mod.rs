@@ -2,8 +2,10 @@
 
 mod foot;
 mod help;
+mod interfaces;
 pub(super) mod journey;
 mod list;
+mod notices;
 mod statistics;
 mod status;
 
@@ -47,6 +49,8 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
     }
     match (areas.page, screen.focus) {
         (Some(area), Focus::Statistics) => statistics::draw(screen, area, &mut canvas),
+        (Some(area), Focus::Interfaces) => interfaces::draw(screen, area, &mut canvas),
+        (Some(area), Focus::Notices) => notices::draw(screen, area, &mut canvas),
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }
