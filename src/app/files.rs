@@ -3,6 +3,7 @@
 //! A live capture has given up its rights and has no files any more. So a process of its own, this program again
 //! (`hopline files`), is started before: it keeps the right to create files in one directory, parses nothing but a
 //! name, and hands each new file over by its descriptor (`SCM_RIGHTS`, unix(7)). It never opens a file that is there.
+//! Where the program is gone without a word, as by SIGKILL, that process also gives the terminal back.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -20,12 +21,15 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use crate::app::rights;
+use crate::app::{rights, terminal};
 
 /// NAME_MAX of linux/limits.h.
 const LONGEST_NAME: usize = 255;
 /// The error number of an answer, 0 where a file comes with it.
 const ANSWER: usize = size_of::<i32>();
+
+/// The program ends in order; no file is called so.
+const FAREWELL: &[u8] = b"/";
 
 /// Creates files in one directory.
 pub(super) struct Files {
@@ -41,7 +45,15 @@ struct Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        drop(self.socket.take());
+        if let Some(socket) = self.socket.take() {
+            // Where the process is gone already there is nothing to say.
+            let _ = sendmsg(
+                &socket,
+                &[IoSlice::new(FAREWELL)],
+                &mut SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL,
+            );
+        }
         let _ = self.child.wait();
     }
 }
@@ -65,10 +77,12 @@ impl Files {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(io::Error::from)?;
         let mut command = Command::new(std::env::current_exe().context("this program is not found")?);
-        command.arg("files").arg(directory).stdin(Stdio::from(theirs)).stdout(Stdio::null());
+        command.arg("files").arg(directory).stdin(Stdio::from(theirs));
         // Of a process group of its own: a key that ends the program ends it in order.
         let child = command.process_group(0).spawn().context("hopline files cannot be started")?;
-        Ok(Files { directory: directory.to_owned(), helper: Some(Helper { socket: Some(ours), child }) })
+        // Where it was started needs no name.
+        let directory = directory.strip_prefix(".").unwrap_or(directory).to_owned();
+        Ok(Files { directory, helper: Some(Helper { socket: Some(ours), child }) })
     }
 
     /// A new file called `name`, and how to call it in full.
@@ -130,6 +144,7 @@ fn ask(socket: BorrowedFd<'_>, name: &str) -> io::Result<File> {
 /// When the directory cannot be entered, or what is not needed cannot be given up.
 pub(super) fn serve(directory: &Path) -> anyhow::Result<()> {
     std::env::set_current_dir(directory).with_context(|| format!("{}", directory.display()))?;
+    let terminal = terminal::Saved::now();
     rights::keep_files_only(Path::new("."))?;
     let stdin = io::stdin();
     let mut name = [0; LONGEST_NAME + 1];
@@ -141,10 +156,14 @@ pub(super) fn serve(directory: &Path) -> anyhow::Result<()> {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(io::Error::from(error).into()),
         };
-        if length == 0 {
-            return Ok(());
-        }
-        let name = OsStr::from_bytes(&name[..length]);
+        let name = match &name[..length] {
+            FAREWELL => return Ok(()),
+            b"" => {
+                terminal.restore();
+                return Ok(());
+            }
+            name => OsStr::from_bytes(name),
+        };
         let created = check(name).and_then(|()| create(Path::new(name)));
         answer(stdin.as_fd(), &created)?;
     }

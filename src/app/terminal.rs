@@ -9,10 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::cursor::Show;
+use crossterm::event::{self, DisableMouseCapture, Event, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::execute;
+use crossterm::terminal::LeaveAlternateScreen;
+use nix::sys::signal::{SigSet, Signal};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -28,6 +33,9 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
+/// As Rust's own runtime says it.
+const PANICKED: i32 = 101;
+
 /// After a signal the loop has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -41,7 +49,39 @@ impl Guard {
     /// # Errors
     /// When there is no terminal to take.
     pub fn take() -> io::Result<Guard> {
-        Ok(Guard { terminal: ratatui::try_init()? })
+        let guard = Guard { terminal: ratatui::try_init()? };
+        // A panic of any thread: whoever draws must not go on drawing over what was given back.
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report(panic);
+            std::process::exit(PANICKED);
+        }));
+        Ok(guard)
+    }
+}
+
+/// How the terminal was before the screen, for a process beside the one that takes it.
+pub(super) struct Saved(Option<Termios>);
+
+impl Saved {
+    pub(super) fn now() -> Saved {
+        Saved(tcgetattr(io::stdout()).ok())
+    }
+
+    /// Gives the terminal back where a program that took it is gone and did not.
+    pub(super) fn restore(&self) {
+        let Some(before) = &self.0 else { return };
+        let is_raw = tcgetattr(io::stdout()).is_ok_and(|now| now.local_modes != before.local_modes);
+        if !is_raw {
+            return;
+        }
+        // A process in the background is stopped where it sets the terminal, unless it blocks that: tcsetpgrp(3).
+        // There is nothing to be done where even this fails.
+        let mut blocked = SigSet::empty();
+        blocked.add(Signal::SIGTTOU);
+        let _ = blocked.thread_block();
+        let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show);
+        let _ = tcsetattr(io::stdout(), OptionalActions::Now, before);
     }
 }
 
@@ -73,7 +113,13 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Sessio
         let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
-            match screen.handle(&event::read()?) {
+            let event = event::read()?;
+            if let Event::Resize(width, height) = event {
+                // Also where the size is what it was: in between the terminal may have cut off or moved what it
+                // showed. This draws everything anew.
+                guard.terminal.resize(Rect::new(0, 0, width, height))?;
+            }
+            match screen.handle(&event) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(effect) => carry_out(effect, &mut screen, session),
                 None => {}

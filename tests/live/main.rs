@@ -1,7 +1,10 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
+mod ends;
 mod lab;
 mod net;
+#[path = "../pty/mod.rs"]
+mod pty;
 mod screen;
 
 use std::collections::BTreeMap;
