@@ -67,7 +67,7 @@ fn an_interface_is_shown_with_its_pod_from_birth_to_end() {
     // A sign for having been born, its pod's address, and from when on.
     session.wait("the new pod", |screen| {
         row(screen, "cali22").is_some_and(|row| {
-            row.contains("+ kappa1") && row.contains("10.244.1.22") && row.contains(":") && row.contains('–')
+            row.contains("+ kappa1") && row.contains("10.244.1.22") && row.contains(':') && row.contains('–')
         })
     });
     net.kill_pod(22);
