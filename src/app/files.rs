@@ -21,7 +21,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use crate::app::{rights, terminal};
+use crate::app::restore::Saved;
+use crate::app::rights;
 
 /// NAME_MAX of linux/limits.h.
 const LONGEST_NAME: usize = 255;
@@ -144,7 +145,7 @@ fn ask(socket: BorrowedFd<'_>, name: &str) -> io::Result<File> {
 /// When the directory cannot be entered, or what is not needed cannot be given up.
 pub(super) fn serve(directory: &Path) -> anyhow::Result<()> {
     std::env::set_current_dir(directory).with_context(|| format!("{}", directory.display()))?;
-    let terminal = terminal::Saved::now();
+    let terminal = Saved::now();
     rights::keep_files_only(Path::new("."))?;
     let stdin = io::stdin();
     let mut name = [0; LONGEST_NAME + 1];

@@ -72,7 +72,7 @@ pub(super) fn run_headless(
 ///
 /// # Errors
 /// When it cannot capture here, or there is no terminal.
-pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
+pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let (tell, notices) = session::notices_for_later();
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), tell)?;
@@ -89,7 +89,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
     let mut session = Session::live(files, node, running, notices);
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured, &mut session);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, &mut session);
     stop.store(true, Ordering::Relaxed);
     session.finish();
     shown

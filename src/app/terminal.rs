@@ -9,19 +9,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use crossterm::cursor::Show;
-use crossterm::event::{self, DisableMouseCapture, Event, KeyCode, KeyEvent, KeyModifiers};
-use crossterm::execute;
-use crossterm::terminal::LeaveAlternateScreen;
-use nix::sys::signal::{SigSet, Signal};
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
+use crate::app::ground::Late;
 use crate::app::session::Session;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
@@ -33,6 +30,8 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
+/// Bytes that terminals take into their clipboard at once: 100,000 in base64.
+const CLIPBOARD: usize = 74_000;
 /// As Rust's own runtime says it.
 const PANICKED: i32 = 101;
 
@@ -43,13 +42,24 @@ const GRACE: Duration = Duration::from_secs(1);
 /// reported.
 pub struct Guard {
     terminal: DefaultTerminal,
+    has_mouse: bool,
 }
+
+/// Buttons and wheel, not every move (xterm's modes 1000 and 1006): a terminal far away sends a byte for each.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+pub(super) const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
 impl Guard {
     /// # Errors
     /// When there is no terminal to take.
     pub fn take() -> io::Result<Guard> {
-        let guard = Guard { terminal: ratatui::try_init()? };
+        let told = std::panic::take_hook();
+        // Ratatui's own hook comes before, and gives back the rest.
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = write_out(MOUSE_OFF);
+            told(panic);
+        }));
+        let guard = Guard { terminal: ratatui::try_init()?, has_mouse: false };
         // A panic of any thread: whoever draws must not go on drawing over what was given back.
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -58,36 +68,27 @@ impl Guard {
         }));
         Ok(guard)
     }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    fn set_mouse(&mut self, has_mouse: bool) -> io::Result<()> {
+        if self.has_mouse != has_mouse {
+            self.has_mouse = has_mouse;
+            write_out(if has_mouse { MOUSE_ON } else { MOUSE_OFF })?;
+        }
+        Ok(())
+    }
 }
 
-/// How the terminal was before the screen, for a process beside the one that takes it.
-pub(super) struct Saved(Option<Termios>);
-
-impl Saved {
-    pub(super) fn now() -> Saved {
-        Saved(tcgetattr(io::stdout()).ok())
-    }
-
-    /// Gives the terminal back where a program that took it is gone and did not.
-    pub(super) fn restore(&self) {
-        let Some(before) = &self.0 else { return };
-        let is_raw = tcgetattr(io::stdout()).is_ok_and(|now| now.local_modes != before.local_modes);
-        if !is_raw {
-            return;
-        }
-        // A process in the background is stopped where it sets the terminal, unless it blocks that: tcsetpgrp(3).
-        // There is nothing to be done where even this fails.
-        let mut blocked = SigSet::empty();
-        blocked.add(Signal::SIGTTOU);
-        let _ = blocked.thread_block();
-        let _ = execute!(io::stdout(), DisableMouseCapture, LeaveAlternateScreen, Show);
-        let _ = tcsetattr(io::stdout(), OptionalActions::Now, before);
-    }
+pub(super) fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // There is nothing to be done where even this fails.
+        let _ = self.set_mouse(false);
         let _ = ratatui::try_restore();
     }
 }
@@ -104,16 +105,21 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Sessio
     let watch = Stopwatch::start();
     let mut screen = Screen::new(settings);
     let mut is_open = true;
+    let mut late = Late::default();
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         session.news().into_iter().for_each(|item| screen.take(item));
         let size = guard.terminal.size()?;
+        guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
         let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
             let event = event::read()?;
+            if late.takes(&event) {
+                continue;
+            }
             if let Event::Resize(width, height) = event {
                 // Also where the size is what it was: in between the terminal may have cut off or moved what it
                 // showed. This draws everything anew.
@@ -135,6 +141,8 @@ fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
     match effect {
         Effect::Quit => {}
         Effect::Picture => write_picture(screen, session),
+        Effect::Copy => copy(screen),
+        Effect::Draw => write_journey(screen, session),
         Effect::ProposeRecording => screen.ask_where_to_record(&session.proposed_name()),
         Effect::Record(name) => match session.record(&name) {
             Ok(path) => screen.tell_recording(&path),
@@ -157,6 +165,7 @@ fn watch_signals(is_told_to_end: Arc<AtomicBool>) -> io::Result<Sender<()>> {
         for _ in signals.forever() {
             is_told_to_end.store(true, Ordering::Relaxed);
             if is_over.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+                let _ = write_out(MOUSE_OFF);
                 let _ = ratatui::try_restore();
                 std::process::exit(1);
             }
@@ -212,27 +221,63 @@ const fn code(character: char) -> KeyCode {
 fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     render(screen, buffer.area, &mut buffer);
-    picture::svg(&buffer)
+    picture::svg(screen, &buffer)
+}
+
+/// Puts the chosen journey into the clipboard.
+fn copy(screen: &mut Screen) {
+    let Some(copied) = screen.copied() else { return };
+    let text = copied.text();
+    if text.len() > CLIPBOARD {
+        return screen.tell_too_long();
+    }
+    match crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)) {
+        Ok(()) => screen.tell_copied(),
+        Err(error) => screen.tell(error.to_string()),
+    }
 }
 
 /// Writes the screen as it is beside where the program was started, and says where or why not.
 fn write_picture(screen: &mut Screen, session: &Session) {
     let svg = drawn(screen, screen.size());
-    match new_picture(session).and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
-        Ok(path) => screen.tell_picture(&path.display().to_string()),
-        Err(error) => screen.tell(format!("{error}")),
+    let written = write_files(&[("svg", &svg)], session);
+    tell_written(screen, written);
+}
+
+/// The same for the chosen journey alone, as a picture and as text.
+fn write_journey(screen: &mut Screen, session: &Session) {
+    let Some(copied) = screen.copied() else { return };
+    let written = write_files(&[("svg", &copied.svg()), ("txt", &copied.text())], session);
+    tell_written(screen, written);
+}
+
+fn tell_written(screen: &mut Screen, written: io::Result<String>) {
+    match written {
+        Ok(paths) => screen.tell_picture(&paths),
+        Err(error) => screen.tell(error.to_string()),
     }
 }
 
+/// Writes a file for each ending and what is in it; says where.
+fn write_files(contents: &[(&str, &str)], session: &Session) -> io::Result<String> {
+    let mut shown = Vec::new();
+    for (ending, text) in contents {
+        let (path, mut file) = new_file(ending, session)?;
+        file.write_all(text.as_bytes())?;
+        shown.push(path.display().to_string());
+    }
+    Ok(shown.join(" "))
+}
+
 /// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_picture(session: &Session) -> io::Result<(PathBuf, File)> {
+fn new_file(ending: &str, session: &Session) -> io::Result<(PathBuf, File)> {
     for number in 1..1000 {
-        let name = format!("hopline-{number}.svg");
+        let name = format!("hopline-{number}.{ending}");
         match session.files.create(&name) {
             Ok(created) => return Ok(created),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
         }
     }
-    Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))
+    Err(io::Error::other("there are files hopline-1 to hopline-999 already"))
 }

@@ -67,6 +67,8 @@ struct Described {
     index: u32,
     clock: Clock,
     snaplen: u32,
+    /// It carries kernel messages.
+    is_netlink: bool,
 }
 
 /// What statistics blocks say of an interface.
@@ -77,6 +79,8 @@ pub(super) struct Statistics {
     /// In this one: the latest counts hold.
     lost: Option<Losses>,
     is_counted: bool,
+    /// It carries kernel messages.
+    is_netlink: bool,
     pub(super) born: Option<Timestamp>,
     pub(super) gone: Option<Timestamp>,
 }
@@ -120,7 +124,18 @@ impl Pcapng {
     /// Packets that the capture lost, where the file says so.
     pub(super) fn lost(&self) -> Option<Losses> {
         let between = self.lost_between_packets.map(|kernel| Losses { kernel, ..Losses::default() });
-        self.told.iter().filter_map(Statistics::lost).reduce(Losses::plus).or(between)
+        self.told_lost(false).or(between)
+    }
+
+    /// Kernel messages that were lost, where the file says so.
+    pub(super) fn messages_lost(&self) -> Option<u64> {
+        self.told_lost(true).map(Losses::total)
+    }
+
+    /// The sum of what the statistics say, of packets or of kernel messages.
+    fn told_lost(&self, is_netlink: bool) -> Option<Losses> {
+        let alike = self.told.iter().filter(|told| told.is_netlink == is_netlink);
+        alike.filter_map(Statistics::lost).reduce(Losses::plus)
     }
 
     /// What is said of the interface at `index` of [`interfaces`](Pcapng::interfaces).
@@ -250,7 +265,8 @@ impl Pcapng {
     /// Keeps an interface; one that an earlier section described alike stays the same.
     fn keep(&mut self, interface: Interface) -> Option<Described> {
         let (clock, snaplen) = (interface.clock, interface.snaplen);
-        let described = |index| Described { index, clock, snaplen };
+        let is_netlink = interface.link == LinkType::Netlink;
+        let described = |index| Described { index, clock, snaplen, is_netlink };
         if let Some(&index) = self.known.get(&interface) {
             return Some(described(index));
         }
@@ -259,7 +275,7 @@ impl Pcapng {
         }
         let index = self.interfaces.len() as u32;
         self.interfaces.push(interface.clone());
-        self.told.push(Statistics::default());
+        self.told.push(Statistics { is_netlink, ..Statistics::default() });
         self.known.insert(interface, index);
         Some(described(index))
     }
@@ -293,9 +309,12 @@ impl Pcapng {
         }
         let options = rest.get((cap_len as usize).next_multiple_of(4)..).unwrap_or_default();
         let direction = if options.is_empty() { Direction::Unknown } else { self.packet_options(options) };
-        self.latest = described.clock.time(u64::from(high) << 32 | u64::from(low));
+        let time = described.clock.time(u64::from(high) << 32 | u64::from(low));
+        if !described.is_netlink {
+            self.latest = time;
+        }
         Ok(Some(Record {
-            time: self.latest,
+            time,
             offset: 28,
             cap_len,
             wire_len: wire_len.max(cap_len),
@@ -396,7 +415,10 @@ impl Pcapng {
     /// When capturing on an interface ended. The format wants it in the interface's own resolution; dumpcap
     /// writes microseconds whatever that is, which shows in an end that comes before the packets.
     fn note_end(&mut self, number: u32, ticks: u64) {
-        let Ok(described) = self.described(number) else { return };
+        // Kernel messages come beside the packets: their end says nothing of these.
+        let Some(described) = self.described(number).ok().filter(|described| !described.is_netlink) else {
+            return;
+        };
         let as_specified = described.clock.time(ticks);
         let as_micros = Clock::decimal(6).time(ticks);
         let is_plausible = |end: &Timestamp| (0..LONGEST_SILENCE).contains(&end.since(self.latest));

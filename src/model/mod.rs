@@ -21,6 +21,7 @@ mod clock;
 mod exchange;
 mod handoff;
 mod journey;
+mod kernel;
 mod leg;
 mod notice;
 mod packet;
@@ -41,7 +42,10 @@ pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks,
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
 };
-pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
+pub use kernel::{
+    Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
+};
+pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use notice::{Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,

@@ -12,6 +12,11 @@ pub enum Notice {
     },
     /// One sentence.
     Failed(String),
+    /// Something the kernel would tell is not heard.
+    Deaf {
+        what: &'static str,
+        cause: String,
+    },
     CannotWrite {
         path: String,
         cause: String,
@@ -32,12 +37,13 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether something is lost, rather than an interface come or gone.
+    /// Whether something is lost that was there before, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
         !matches!(
             self,
             Notice::Came(_)
                 | Notice::Gone(_)
+                | Notice::Deaf { .. }
                 | Notice::Renamed { .. }
                 | Notice::Node { state: StreamState::Begun | StreamState::Flowing, .. }
         )

@@ -9,8 +9,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
     Direction, Endpoint, Exchange, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol,
-    Rival, Role, SourceSummary, StagePlace, State, Timestamp, Trail, Translation, TranslationEvidence,
-    TranslationKind, Verdict, Visit, Way,
+    Rival, Role, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail, Translation,
+    TranslationEvidence, TranslationKind, Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -246,6 +246,36 @@ struct LegRow<'a> {
     /// TCP sequence number of the request's first byte: which request of its connection this is.
     request_seq: Option<u32>,
     translations: Vec<TranslationRow<'a>>,
+    /// What the nodes' connection tracking says of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracked: Vec<TrackedRow<'a>>,
+}
+
+/// A node's entry in its connection tracking table.
+#[derive(serde::Serialize)]
+struct TrackedRow<'a> {
+    node: &'a str,
+    tcp_state: Option<Shown<TcpState>>,
+    replied: bool,
+    assured: bool,
+    mark: u32,
+    zone: u16,
+    destroyed_ns: Option<i64>,
+}
+
+impl<'a> TrackedRow<'a> {
+    fn new(tracked: &Tracked, context: &Context<'a>) -> TrackedRow<'a> {
+        let &Tracked { node, status, tcp_state, mark, zone, destroyed } = tracked;
+        TrackedRow {
+            node: context.node(node),
+            tcp_state: tcp_state.map(Shown),
+            replied: status.has_seen_reply(),
+            assured: status.is_assured(),
+            mark,
+            zone,
+            destroyed_ns: destroyed.map(|time| context.clocks.align(node, time).0),
+        }
+    }
 }
 
 impl<'a> LegRow<'a> {
@@ -265,6 +295,7 @@ impl<'a> LegRow<'a> {
             client_seen_by_server: leg.client_seen_by_server.map(Shown),
             request_seq,
             translations: leg.translations.iter().map(|done| TranslationRow::new(done, context)).collect(),
+            tracked: leg.tracked.iter().map(|tracked| TrackedRow::new(tracked, context)).collect(),
         }
     }
 }
@@ -334,8 +365,11 @@ struct TranslationRow<'a> {
     kind: &'static str,
     from: Shown<Rewritten>,
     to: Shown<Rewritten>,
-    evidence: [&'static str; 1],
+    evidence: Vec<&'static str>,
     rule: Option<()>,
+    /// Packets alone show it, and the node's connection tracking says otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    contradicted: bool,
 }
 
 /// The part of a 5-tuple that a translation changed.
@@ -360,16 +394,18 @@ impl<'a> TranslationRow<'a> {
             TranslationKind::Snat => ("snat", Rewritten::End(done.from.src), Rewritten::End(done.to.src)),
             TranslationKind::Both => ("both", Rewritten::Both(done.from), Rewritten::Both(done.to)),
         };
-        let evidence = match done.evidence {
+        let word = |evidence: &TranslationEvidence| match evidence {
             TranslationEvidence::PacketMatch { .. } => "packet-match",
+            TranslationEvidence::Conntrack => "conntrack",
         };
         TranslationRow {
             node: context.node(done.node),
             kind,
             from: Shown(from),
             to: Shown(to),
-            evidence: [evidence],
+            evidence: done.evidence.iter().map(word).collect(),
             rule: None,
+            contradicted: done.is_contradicted,
         }
     }
 }
@@ -469,12 +505,12 @@ mod tests {
 
     fn document(manner: Manner) -> String {
         sample::with_context(manner, |context| {
-            let mut out = Format::Json.head(&sample::sources(), context);
+            let mut out = Format::Json.head(&Part::default(), &sample::sources(), context);
             let mut whole = Part::default();
             for (id, journey) in (1..).zip(&sample::all()) {
                 let mut part = Part::default();
                 Format::Json.journey(&mut part, id, journey, context);
-                out.extend_from_slice(Format::Json.join(&mut whole, &part));
+                out.extend_from_slice(&Format::Json.join(&mut whole, &part));
                 out.extend_from_slice(&part.bytes);
             }
             out.extend_from_slice(&Format::Json.tail(&whole, context));
@@ -562,15 +598,20 @@ mod tests {
                 r#""kind":"both","from":"10.0.0.1:1000 > 10.0.0.2:80","to":"10.0.0.9:2000 > 10.0.0.3:8080""#,
             ),
         ] {
-            let evidence = TranslationEvidence::PacketMatch { packets: 2, rivals: 0 };
-            let done = Translation { node: Node(0), from, to, evidence };
+            let evidence =
+                [TranslationEvidence::PacketMatch { packets: 2, rivals: 0 }, TranslationEvidence::Conntrack];
+            let evidence = evidence.into_iter().collect();
+            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false };
             let mut out = Vec::new();
             sample::with_context(Manner::default(), |context| {
                 value(&mut out, &TranslationRow::new(&done, context));
             });
             let written = String::from_utf8(out).expect("text");
             assert!(written.contains(expected), "{written}");
-            assert!(written.ends_with(r#""evidence":["packet-match"],"rule":null}"#), "{written}");
+            assert!(
+                written.ends_with(r#""evidence":["packet-match","conntrack"],"rule":null}"#),
+                "{written}"
+            );
         }
     }
 }

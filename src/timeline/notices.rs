@@ -14,6 +14,9 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         Notice::Gone(name) => format!("{name} {}", word(Word::IsGone)),
         Notice::Renamed { before, now } => format!("{before} {} {now}", word(Word::IsNow)),
         Notice::Failed(what) => what.clone(),
+        Notice::Deaf { what, cause } => {
+            format!("{what} {} ({cause}); {}", word(Word::NotSeen), word(Word::PacketsAlone))
+        }
         Notice::CannotWrite { path, cause } => {
             format!("{path} {} ({cause}); {}", word(Word::Stuck), word(Word::StaysReadable))
         }

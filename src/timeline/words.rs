@@ -94,6 +94,13 @@ words! {
     PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
+    ByConntrack: "by connection tracking", "由连接跟踪得出";
+    Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
+    Conntrack: "connection tracking", "连接跟踪";
+    SeenReply: "answered", "已见应答";
+    Unreplied: "UNREPLIED", "未见应答";
+    Assured: "assured", "已确认";
+    EntryDestroyed: "entry destroyed after", "条目删除于";
     Resolution: "name lookup", "域名解析";
     Tries: "tries", "次尝试";
     Notices: "ICMP errors", "ICMP 错误";
@@ -154,6 +161,7 @@ words! {
     LaterPackets: "later", "后续包";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
+    All: "all", "全部";
     // status
     Replay: "replay", "回放";
     Paused: "paused", "暂停";
@@ -170,6 +178,10 @@ words! {
     NoJourneys: "no journeys up to here", "到此为止没有旅程";
     NoneMatch: "none matches the filter", "没有符合过滤条件的旅程";
     TooSmall: "the window is too small", "窗口太小";
+    Copied: "copied, if the terminal lets programs into its clipboard (OSC 52)", "已复制（需终端允许程序写剪贴板，OSC 52）";
+    TooLongToCopy: "too long for the clipboard; write it to files instead", "太长，无法复制；请存为文件";
+    MouseOn: "the mouse is for the screen", "鼠标用于界面";
+    MouseOff: "the mouse selects text, as the terminal has it", "鼠标用于终端选择文字";
     PictureWritten: "picture written to", "图已写入";
     Sources: "sources", "来源";
     File: "file", "文件";
@@ -197,6 +209,8 @@ words! {
     StreamOver: "ended, and not started anew", "已结束，不再重试";
     CommandStarted: "the command was started", "命令已启动";
     FirstBytes: "the first bytes came", "已收到首批数据";
+    NotSeen: "is not seen", "无法观测";
+    PacketsAlone: "what it would show is told from packets alone", "其内容仅由数据包得出";
     IsNew: "is new, and captured", "新出现，已开始抓包";
     IsGone: "is gone", "已消失";
     IsNow: "is now", "现名为";
@@ -263,6 +277,9 @@ words! {
     KeyNotices: "notices", "通知";
     KeyWrite: "write a recording, stop", "录制、停止";
     KeyPicture: "picture to a file", "存为图片";
+    KeyCopy: "copy the journey", "复制旅程";
+    KeyDraw: "journey to files", "旅程存为文件";
+    KeyMouse: "mouse: screen/select text", "鼠标：界面/选择文字";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";
 }

@@ -6,9 +6,11 @@ use std::process::Command;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::net::Net;
-use crate::pty::{PATIENCE, pause};
-use crate::screen::session;
+use crate::pty::{PATIENCE, Session, pause};
 use crate::{asked, directory, report};
+
+/// What the shell says when it has the terminal again.
+const SHELL: &str = "the shell goes on";
 
 fn holds(file: &Path, path: &str) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.len() > 0)
@@ -18,13 +20,27 @@ fn holds(file: &Path, path: &str) -> bool {
 /// Waits until no process has `word` on its command line.
 fn wait_for_the_last_of(word: &str) {
     for _ in 0..PATIENCE {
-        let found = Command::new("pgrep").args(["-f", word]).output().expect("pgrep of procps");
-        if found.stdout.is_empty() {
+        let found = Command::new("pgrep").args(["-a", "-f", word]).output().expect("pgrep of procps");
+        let found = String::from_utf8_lossy(&found.stdout).into_owned();
+        // The shell that it was started from stays.
+        if found.lines().all(|line| line.contains(SHELL)) {
             return;
         }
         pause();
     }
     panic!("something that was started with {word} is left running");
+}
+
+/// `hopline` on the node, started from a shell: the terminal is the shell's before and after.
+fn in_a_shell(net: &Net, arguments: &[&str]) -> Session {
+    let mut command = CommandBuilder::new("sh");
+    let script = format!("\"$@\"; echo {SHELL}; read line");
+    command.args(["-c", &script, "sh", "ip", "netns", "exec", &net.node(), env!("CARGO_BIN_EXE_hopline")]);
+    command.args(arguments);
+    command.env("LC_ALL", "C.UTF-8");
+    command.env("TERM", "xterm-256color");
+    command.env("NODE_NAME", "kappa1");
+    Session::start(command, 40, 160)
 }
 
 #[test]
@@ -37,14 +53,20 @@ fn killed_by_any_signal_it_leaves_terminal_and_recording_in_order() {
         let pipe = Command::new("mkfifo").arg(kept.path().join("pipe")).status();
         assert!(pipe.expect("mkfifo of coreutils").success());
         let write = file.to_str().expect("a name");
-        let session = session(&net, &["live", "--write", write, "--node", &command], kept.path());
+        let mut session = in_a_shell(&net, &["live", "--write", write, "--node", &command]);
         session.wait("the screen", |screen| screen.contains("● live kappa1"));
         net.ask_all(21, &["/kept"]);
         session.wait("the journey", |screen| screen.contains("/kept"));
-        session.signal(signal);
-        // The terminal is as it was before, or this fails.
-        session.end();
+        session.signal_child(signal);
+        session.wait("the shell", |screen| screen.contains(SHELL));
         wait_for_the_last_of(&kept.path().display().to_string());
+        // What gives it back after SIGKILL is a process beside it.
+        for _ in (0..PATIENCE).take_while(|_| !session.is_given_back()) {
+            pause();
+        }
+        assert!(session.is_given_back(), "after SIG{signal} the terminal is not as it was");
+        session.press("\n");
+        session.end();
         let journeys = report(&[&file]);
         assert_eq!(asked(&journeys, "/kept")["verdict"]["outcome"], "complete", "after SIG{signal}");
     }

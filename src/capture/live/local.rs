@@ -16,7 +16,7 @@ use crate::capture::link::{self, LinkType};
 use crate::capture::live::choice::Choice;
 use crate::capture::live::feed::{Kind, Run};
 use crate::capture::live::links::{Event, Links};
-use crate::capture::live::ways::Ways;
+use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Settings, Tell};
 use crate::model::{MILLIS, Notice, Role, SECONDS, Timestamp};
 
@@ -74,7 +74,7 @@ struct Writing {
     /// The number of each interface by its name, so that one that comes again keeps it.
     numbers: HashMap<String, u32>,
     spare: Vec<Arc<Vec<u8>>>,
-    ways: Ways,
+    ways: Open,
 }
 
 impl Local {
@@ -118,15 +118,8 @@ impl Local {
         self.choice.shown()
     }
 
-    /// Captures until `stop` is set, and puts what it captures on the ways.
-    pub(super) fn run(mut self, ways: Ways, stop: &AtomicBool) {
-        self.writing.ways = ways;
-        self.begin();
-        self.follow(stop);
-        self.writing.ways.close();
-    }
-
-    fn follow(&mut self, stop: &AtomicBool) {
+    /// Captures until `stop` is set; [`Local::begin`] comes first.
+    pub(super) fn run(mut self, stop: &AtomicBool) {
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
@@ -150,13 +143,19 @@ impl Local {
         }
     }
 
-    /// Describes what is there before the first packet.
-    fn begin(&mut self) {
+    /// Describes what is there before the first packet; from now on all goes on `ways`.
+    pub(super) fn begin(&mut self, ways: Open) {
+        self.writing.ways = ways;
         self.writing.begin();
         let indices: Vec<u32> = self.links.all().map(|(index, _)| index).collect();
         for index in indices {
             self.enter(index);
         }
+    }
+
+    /// The number of a subject of the kernel's, which is described here.
+    pub(super) fn describe_kernel(&mut self, subject: &str) -> u32 {
+        self.writing.describe_kernel(subject)
     }
 
     /// Until there are packets or news of interfaces.
@@ -312,7 +311,7 @@ impl Writing {
             packets: 0,
             numbers: HashMap::new(),
             spare: Vec::new(),
-            ways: Ways::default(),
+            ways: Open::default(),
         }
     }
 
@@ -345,6 +344,18 @@ impl Writing {
         let told = self.described(&link.name, &description);
         blocks::interface(&mut bytes, &Description { mac: link.mac, addresses, ..told });
         self.flush();
+        self.ways.describe(bytes);
+        number
+    }
+
+    fn describe_kernel(&mut self, subject: &str) -> u32 {
+        let number = self.numbers.len() as u32;
+        // No interface has a colon in its name (dev_valid_name in net/core/dev.c).
+        self.numbers.insert(format!("netlink:{subject}"), number);
+        let about = format!("node={}", self.node);
+        let told = Description { link: LinkType::NETLINK, snaplen: 0, ..self.described(subject, &about) };
+        let mut bytes = Vec::new();
+        blocks::interface(&mut bytes, &told);
         self.ways.describe(bytes);
         number
     }

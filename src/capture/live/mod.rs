@@ -3,12 +3,14 @@
 //!
 //! ```text
 //!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
-//!  rtnetlink        ─┘        └▶ feed ─▶ recorder ─▶ FILE
+//!  rtnetlink        ─┘   ┌────┴▶ feed ─▶ recorder ─▶ FILE
+//!  netfilter ─▶ kernel ──┘
 //! ```
 //! So a live run and a replay of its recording read the same bytes.
 
 mod choice;
 pub(super) mod feed;
+mod kernel;
 mod links;
 mod local;
 mod recorder;
@@ -23,10 +25,11 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
+use self::kernel::{Kernel, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
 use self::remote::Remote;
-use self::ways::Ways;
+use self::ways::{Open, Ways};
 use crate::capture::{CaptureError, Options};
 use crate::model::{Notice, RecordingState, Role, Timestamp};
 
@@ -67,6 +70,7 @@ pub struct Settings {
 /// A capture that was opened: from here on it needs no rights.
 pub struct Opened {
     local: Local,
+    kernel: Kernel,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -121,6 +125,8 @@ impl Opened {
             return Err(CaptureError::NodeTwice { node: twice.clone() });
         }
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
+        let mut kernel = Kernel::new(clock, Arc::clone(&tell));
+        kernel.add(Subscription::conntrack(), "connection tracking");
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -129,7 +135,7 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), clock, tell })
+        Ok(Opened { local, kernel, recorder, remotes, node: settings.node.clone(), clock, tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -187,9 +193,19 @@ impl Opened {
         let (recording, recorder) =
             self.recorder.map(|recorder| Underway::new(recorder, &ways, &stop)).unzip();
         threads.extend(recorder.transpose()?);
-        let (local, to, is_over) = (self.local, ways.clone(), Arc::clone(&stop));
+        let (mut local, mut kernel) = (self.local, self.kernel);
+        let open = Open::new(ways.clone());
+        local.begin(open.clone());
+        for (subject, number) in kernel.subjects() {
+            *number = local.describe_kernel(subject);
+        }
+        if !kernel.is_deaf() {
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("kernel", move || kernel.run(&open, &stop))?);
+        }
+        let is_over = Arc::clone(&stop);
         let capture = move || {
-            local.run(to, &is_over);
+            local.run(&is_over);
             // The commands end with this node's capture.
             drop(lifelines);
         };

@@ -1,5 +1,6 @@
 //! The ways that captured bytes take: to the reader, and to a recording while there is one.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capture::blocks::{self, Counts};
@@ -18,6 +19,33 @@ struct Ends {
     descriptions: Vec<Run>,
     /// As last stated.
     counts: Counts,
+}
+
+/// Keeps ways open for whoever writes to them: they end with the last of its clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open(Arc<Closing>);
+
+#[derive(Debug, Default)]
+struct Closing(Ways);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Open {
+    pub(super) fn new(ways: Ways) -> Open {
+        Open(Arc::new(Closing(ways)))
+    }
+}
+
+impl Deref for Open {
+    type Target = Ways;
+
+    fn deref(&self) -> &Ways {
+        &self.0.0
+    }
 }
 
 /// The way to a recording, and the counts as it began.
@@ -126,7 +154,12 @@ mod tests {
         let more = Counts { received: 12, dropped_by_system: 6, ..counts };
         ways.record(Some(inlet));
         ways.count(Timestamp(8), more);
-        ways.close();
+        // As long as anybody may write they are open.
+        let open = Open::new(ways.clone());
+        drop(open.clone());
+        open.offer(&packets(6));
+        drop(open);
+        ways.offer(&packets(7));
         assert_eq!(taken(&mut disk), [[1; 4], [3; 4]].concat());
         let mut expected = vec![1; 4];
         blocks::statistics(
@@ -135,6 +168,7 @@ mod tests {
             Timestamp(8),
             Counts { received: 3, dropped_by_interface: 0, dropped_by_system: 1 },
         );
+        expected.extend([6; 4]);
         assert_eq!(taken(&mut second), expected);
         let all = taken(&mut reader);
         assert!(all.starts_with(&[[1; 4], [2; 4]].concat()) && all.len() > 20);
