@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::Context as _;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg, socketpair,
 };
 
 use crate::app::restore::Saved;
@@ -29,6 +29,8 @@ const LONGEST_NAME: usize = 255;
 /// The error number of an answer, 0 where a file comes with it.
 const ANSWER: usize = size_of::<i32>();
 
+/// What the process says first.
+const READY: &[u8] = b"!";
 /// The program ends in order; no file is called so.
 const FAREWELL: &[u8] = b"/";
 
@@ -48,12 +50,7 @@ impl Drop for Helper {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
             // Where the process is gone already there is nothing to say.
-            let _ = sendmsg(
-                &socket,
-                &[IoSlice::new(FAREWELL)],
-                &mut SendAncillaryBuffer::default(),
-                SendFlags::NOSIGNAL,
-            );
+            let _ = send(&socket, FAREWELL, SendFlags::NOSIGNAL);
         }
         let _ = self.child.wait();
     }
@@ -81,6 +78,10 @@ impl Files {
         command.arg("files").arg(directory).stdin(Stdio::from(theirs));
         // Of a process group of its own: a key that ends the program ends it in order.
         let child = command.process_group(0).spawn().context("hopline files cannot be started")?;
+        // It has to look at the terminal before that is taken.
+        if recv(&ours, &mut [0; 1], RecvFlags::empty()).map_err(io::Error::from)?.0 == 0 {
+            anyhow::bail!("hopline files ended at once");
+        }
         // Where it was started needs no name.
         let directory = directory.strip_prefix(".").unwrap_or(directory).to_owned();
         Ok(Files { directory, helper: Some(Helper { socket: Some(ours), child }) })
@@ -118,8 +119,7 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Has the other process create a file.
 fn ask(socket: BorrowedFd<'_>, name: &str) -> io::Result<File> {
-    let mut none = SendAncillaryBuffer::default();
-    sendmsg(socket, &[IoSlice::new(name.as_bytes())], &mut none, SendFlags::NOSIGNAL)?;
+    send(socket, name.as_bytes(), SendFlags::NOSIGNAL)?;
     let mut answer = [0; ANSWER];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -148,6 +148,7 @@ pub(super) fn serve(directory: &Path) -> anyhow::Result<()> {
     let terminal = Saved::now();
     rights::keep_files_only(Path::new("."))?;
     let stdin = io::stdin();
+    send(stdin.as_fd(), READY, SendFlags::NOSIGNAL).map_err(io::Error::from)?;
     let mut name = [0; LONGEST_NAME + 1];
     loop {
         let mut none = RecvAncillaryBuffer::default();
