@@ -169,6 +169,27 @@ fn without_joins_each_connection_has_its_own_exchanges() {
 }
 
 #[test]
+fn a_packet_in_a_tunnel_is_the_one_inside() {
+    for (case, encapsulation, device) in
+        [("mixed-paths-vxlan", "VXLAN", "vxlan.calico"), ("mixed-paths-ipip", "IPIP", "tunl0")]
+    {
+        let where_ = "path == pod-to-service and proto == http and route == other-node";
+        let [a, b, c] = nodes(case);
+        let output = hopline(&["report", "--where", where_, &a, &b, &c]);
+        let drawn = text(&output.stdout);
+        for (part, place) in [
+            (format!("leaves the node ({encapsulation})"), "bond1"),
+            ("through the tunnel".to_owned(), device),
+        ] {
+            assert!(drawn.lines().any(|line| line.contains(&part) && line.contains(place)), "{drawn}");
+        }
+    }
+    let [a, b, c] = nodes("fault-vxlan-host");
+    let drawn = text(&hopline(&["report", "--where", "outcome == lost", &a, &b, &c]).stdout);
+    assert!(drawn.contains("lost inside kappa1, behind vxlan.calico"), "{drawn}");
+}
+
+#[test]
 fn one_journey_and_those_that_fit() {
     let [a, b, c] = nodes("pod-to-service-dns");
     let all = json(&["report", &a, &b, &c, "--format", "json"]);
@@ -388,6 +409,37 @@ fn the_demo_needs_no_file() {
     assert!(output.status.success() && shown.contains("demo/mixed-paths/kappa1.pcapng"), "{shown}");
     let ascii = hopline(&["demo", "--ascii"]).stdout;
     assert!(ascii.is_ascii() && !ascii.is_empty());
+}
+
+/// In Chinese nothing of the program's own stays English, whatever became of a journey.
+#[test]
+fn every_verdict_is_told_in_chinese() {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut told = 0;
+    for case in fs::read_dir(captures).expect("captures").filter_map(Result::ok) {
+        if !case.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let directory = case.path().display().to_string();
+        let output = hopline(&["report", &directory, "--lang", "zh", "--where", "outcome != complete"]);
+        for line in
+            text(&output.stdout).lines().filter(|line| line.starts_with([' ']) && line.contains(" · "))
+        {
+            let Some((mark, sentence)) = line.trim_start().split_once(" · ") else { continue };
+            if !mark.starts_with(['✗', '…']) {
+                continue;
+            }
+            told += 1;
+            assert!(
+                sentence.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c) || c == '：'),
+                "{line}"
+            );
+            for english in [" the ", " and ", "answer", "never", "lost", " itself", " nothing", " packet"] {
+                assert!(!sentence.contains(english), "{directory}: {line}");
+            }
+        }
+    }
+    assert!(told > 30, "{told}");
 }
 
 #[test]

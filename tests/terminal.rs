@@ -186,6 +186,53 @@ fn a_filter_and_a_search_are_typed() {
 }
 
 #[test]
+fn a_filter_is_completed_recalled_and_marked_where_it_is_wrong() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max", "--ascii"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("+- journeys") && screen.contains("end max"));
+    session.press("fpat\t == dns");
+    session
+        .wait("what was seen", |screen| screen.contains("| dns-lookup") && screen.contains("path  == dns"));
+    session.press("\t\r");
+    session.wait("the filter", |screen| screen.contains("filter: path  == dns-lookup"));
+    session.press("f\u{15}status > x or");
+    session.wait("the wrong place", |screen| screen.contains("x 10: a status is a number"));
+    session.press("\r");
+    session.wait("that the last one is in force", |screen| screen.contains("filter: path  == dns-lookup"));
+    session.press("\u{1b}[A");
+    session.wait("the one before", |screen| {
+        screen.lines().last().is_some_and(|line| line.contains("filter: path  == dns-lookup"))
+    });
+    session.press("\u{3}");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn the_list_is_ordered_grouped_and_held_still() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("oldest first") && screen.contains("end max"));
+    let first = |screen: &str| screen.lines().nth(3).unwrap_or("").to_owned();
+    let oldest = first(&session.contents());
+    session.press("o");
+    session.wait("the newest first", |screen| screen.contains("newest first") && first(screen) != oldest);
+    session.press("oo");
+    session.wait("errors first", |screen| screen.contains("errors first"));
+    session.press("O");
+    session.wait("groups", |screen| screen.contains("by path") && screen.contains("p99"));
+    let is_closed = |screen: &str| !screen.contains(" - dns-lookup") && !screen.contains(" - pod→service");
+    assert!(is_closed(&session.contents()));
+    session.press("\r");
+    session.wait("an open group", |screen| !is_closed(screen));
+    session.press("\u{1b}[D");
+    session.wait("a closed group", is_closed);
+    session.press("F");
+    session.wait("that it is held", |screen| screen.contains("held still"));
+    session.press("FOO");
+    session.wait("single journeys", |screen| !screen.contains("p99") && !screen.contains("held still"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
 fn told_to_end_it_gives_the_terminal_back() {
     let session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list", |screen| screen.contains("journeys"));

@@ -16,6 +16,7 @@ use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
 use crate::tui::theme::Ground;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
@@ -39,13 +40,14 @@ pub(super) fn run(
     let pipeline = Pipeline::open(input, Limits::SCREEN)?;
     match picture {
         Some(picture) => {
-            terminal::paint(settings(speed, look, Ground::default())?, &start(pipeline, templates), picture)
+            let settings = settings(speed, look, Ground::default(), Order::Start)?;
+            terminal::paint(settings, &start(pipeline, templates), picture)
         }
-        None => show(pipeline, templates, speed, look, &mut Session::replay()),
+        None => show(pipeline, templates, speed, look, Order::Start, &mut Session::replay()),
     }
 }
 
-/// Plays on the screen what comes of `pipeline`, recorded or live.
+/// Plays on the screen what comes of `pipeline`, recorded or live; the list begins in `order`.
 ///
 /// # Errors
 /// When there is no terminal.
@@ -54,18 +56,20 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
+    order: Order,
     session: &mut Session,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
-    terminal::show(settings(speed, look, ground.unwrap_or_default())?, &start(pipeline, templates), session)
+    let settings = settings(speed, look, ground.unwrap_or_default(), order)?;
+    terminal::show(settings, &start(pipeline, templates), session)
 }
 
-fn settings(speed: config::Speed, look: &Look, ground: Ground) -> anyhow::Result<Settings> {
+fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Ok(Settings { manner: look.manner, speed, look: look::screen(look, ground)? })
+    Ok(Settings { manner: look.manner, speed, order, look: look::screen(look, ground)? })
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

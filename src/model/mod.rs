@@ -25,6 +25,7 @@ mod kernel;
 mod leg;
 mod notice;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -46,11 +47,12 @@ pub use kernel::{
     Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
-pub use notice::{Notice, RecordingState, StreamState};
+pub use notice::{Apart, Notice, RecordingState, StreamState};
 pub use packet::{
-    Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
-    Payload, TcpSegment,
+    Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
+    Neighbour, Outer, Packet, Payload, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::{InterfaceSummary, Losses, SourceSummary};
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};

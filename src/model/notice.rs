@@ -12,6 +12,8 @@ pub enum Notice {
     },
     /// One sentence.
     Failed(String),
+    /// Interfaces have handles of their own.
+    Apart(Apart),
     /// Something the kernel would tell is not heard.
     Deaf {
         what: &'static str,
@@ -45,6 +47,7 @@ impl Notice {
                 | Notice::Gone(_)
                 | Notice::Deaf { .. }
                 | Notice::Renamed { .. }
+                | Notice::Apart(_)
                 | Notice::Node { state: StreamState::Begun | StreamState::Flowing, .. }
         )
     }
@@ -71,4 +74,15 @@ pub struct RecordingState {
     pub lost: u64,
     /// Nothing can be written at present.
     pub is_stuck: bool,
+}
+
+/// Why `any` does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// It cannot tell interfaces apart there.
+    OldLibpcap,
+    /// The user's filter asks for what packets do not have there.
+    Filter,
+    /// These uplinks carry VLANs, whose tags are lost there.
+    Vlans(String),
 }

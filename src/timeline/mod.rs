@@ -6,6 +6,7 @@
 //! This room never knows terminal types.
 
 pub mod bar;
+pub mod chart;
 pub mod delay;
 pub mod evidence;
 pub mod filter;
@@ -13,6 +14,7 @@ pub mod headline;
 pub mod interfaces;
 pub mod ladder;
 pub mod line;
+pub mod listing;
 mod manner;
 pub mod markup;
 pub mod moment;
@@ -22,6 +24,8 @@ pub mod packets;
 pub mod points;
 pub mod proxies;
 pub mod sheet;
+pub mod sorted;
+pub mod spread;
 pub mod standing;
 pub mod stats;
 pub mod store;
@@ -37,6 +41,7 @@ pub mod sample;
 
 pub use ladder::Ladder;
 pub use line::{Line, Tone};
+pub use listing::Listing;
 pub use manner::{Language, Manner};
 pub use naming::{Context, Ends, ends, fill_label, proxy_name};
 pub use points::with_points;

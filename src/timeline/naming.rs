@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail,
-    VantageId, Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, Topology, Trail, VantageId,
+    Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -62,11 +62,6 @@ impl<'a> Context<'a> {
         self.topology.vantages.get(vantage.0 as usize).map(|vantage| vantage.node)
     }
 
-    /// `⑤ kappa1`.
-    pub fn stage_place(&self, place: StagePlace) -> String {
-        self.stage_at(place.stage, place.node)
-    }
-
     /// `⑤ kappa1`, or `⑤` where the node is not known.
     pub fn stage_at(&self, stage: Stage, node: Option<NodeId>) -> String {
         let number = self.manner.stage(stage);
@@ -99,8 +94,18 @@ pub fn proxy_name(kind: Proxy, manner: Manner) -> &'static str {
     }
 }
 
-/// A visit's label in the reader's language, its placeholders filled with the journey's own names.
+/// A visit's label in the reader's language, its placeholders filled with the journey's own names, and what the
+/// packet travelled in.
 pub fn fill_label<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
+    let label = fill_placeholders(visit, journey, context);
+    let seen = visit.sighting.and_then(|index| journey.trail.sightings.get(index as usize));
+    match seen.and_then(|sighting| journey.trail.inside(sighting)) {
+        Some(inside) => format!("{label} ({})", inside.name()).into(),
+        None => label,
+    }
+}
+
+fn fill_placeholders<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
     let template = match context.manner.language() {
         Language::En => visit.label.en.as_str(),
         Language::Zh => visit.label.zh.as_str(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Notice, StreamState};
+use crate::model::{Apart, Notice, StreamState};
 use crate::timeline::Manner;
 use crate::timeline::words::Word;
 
@@ -14,6 +14,7 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         Notice::Gone(name) => format!("{name} {}", word(Word::IsGone)),
         Notice::Renamed { before, now } => format!("{before} {} {now}", word(Word::IsNow)),
         Notice::Failed(what) => what.clone(),
+        Notice::Apart(why) => apart(why, manner),
         Notice::Deaf { what, cause } => {
             format!("{what} {} ({cause}); {}", word(Word::NotSeen), word(Word::PacketsAlone))
         }
@@ -23,6 +24,15 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         Notice::WritesAgain { path, missed } => format!("{path} {} {missed}", word(Word::WrittenAgain)),
         Notice::Node { node, state } => format!("{node}: {}", stream(state, manner)),
         Notice::NotWritten { packets } => format!("{packets} {}", word(Word::TooSlowDisk)),
+    }
+}
+
+fn apart(why: &Apart, manner: Manner) -> String {
+    let each = manner.word(Word::EachByItself);
+    match why {
+        Apart::OldLibpcap => format!("{}: {each}", manner.word(Word::OldLibpcap)),
+        Apart::Filter => format!("--filter {}: {each}", manner.word(Word::EthernetFilter)),
+        Apart::Vlans(names) => format!("{names}: {}", manner.word(Word::VlansByItself)),
     }
 }
 

@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    ThroughTunnel: "through the tunnel", "经隧道";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -48,8 +49,6 @@ words! {
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";
-    LastSeen: "last seen", "最后见于";
-    MissingAt: "missing", "未见";
     // columns and titles
     Journeys: "journeys", "旅程";
     Journey: "journey", "旅程";
@@ -159,6 +158,8 @@ words! {
     Bad: "not well", "异常";
     FirstPackets: "first of a connection", "连接的首包";
     LaterPackets: "later", "后续包";
+    HowOften: "how often", "分布";
+    OverTime: "over time", "随时间";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
     All: "all", "全部";
@@ -186,6 +187,17 @@ words! {
     Sources: "sources", "来源";
     File: "file", "文件";
     ClientToServer: "client and server", "客户端与服务端";
+    // the list's order and groups
+    NewestFirst: "newest first", "最新在前";
+    OldestFirst: "oldest first", "最早在前";
+    LongestFirst: "longest first", "最慢在前";
+    ErrorsFirst: "errors first", "异常在前";
+    LongestAt: "longest at", "最慢在前：";
+    ByPath: "by path", "按路径";
+    ByEnds: "by client and server", "按客户端与服务端";
+    HeldStill: "held still", "已固定";
+    MoreCame: "more since", "条新旅程";
+    PerSecond: "1/s", "1/秒";
     // live
     Live: "live", "实时";
     LostPackets: "lost", "丢包";
@@ -209,6 +221,10 @@ words! {
     StreamOver: "ended, and not started anew", "已结束，不再重试";
     CommandStarted: "the command was started", "命令已启动";
     FirstBytes: "the first bytes came", "已收到首批数据";
+    OldLibpcap: "libpcap is older than 1.10", "libpcap 低于 1.10";
+    EthernetFilter: "looks at Ethernet headers", "涉及以太网头";
+    EachByItself: "each interface is captured by itself, and the first packets of a new one may be missed", "逐个网卡抓包，新网卡的首批数据包可能遗漏";
+    VlansByItself: "captured by itself beside the others, so that VLAN tags are kept", "单独抓包以保留 VLAN 标签";
     NotSeen: "is not seen", "无法观测";
     PacketsAlone: "what it would show is told from packets alone", "其内容仅由数据包得出";
     IsNew: "is new, and captured", "新出现，已开始抓包";
@@ -263,6 +279,9 @@ words! {
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
+    KeyOrder: "order of the list", "列表排序";
+    KeyGroup: "group by path, by ends", "按路径、两端分组";
+    KeyHold: "hold the list still", "固定列表";
     KeyPause: "pause, play", "暂停、播放";
     KeyFaster: "faster", "加速";
     KeySlower: "slower", "减速";

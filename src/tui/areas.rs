@@ -83,7 +83,6 @@ impl Screen {
     pub(super) fn last_scroll(&self) -> usize {
         let width = usize::from(self.size.0.saturating_sub(FRAME));
         let lines = match self.focus {
-            Focus::Statistics => self.statistics_lines(width).len(),
             Focus::Help => self.help_lines(width).len(),
             Focus::Interfaces => self.interface_lines(width).len().saturating_sub(1),
             Focus::Notices => self.notice_lines(width).len(),

@@ -24,6 +24,7 @@ pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
+mod statistics;
 pub mod theme;
 mod update;
 

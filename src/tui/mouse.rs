@@ -50,10 +50,13 @@ impl Screen {
             return self.act(action);
         }
         self.focus_at(place);
-        if let Some(list) = areas.list.filter(|list| list.contains(place)) {
+        if let Some(page) = areas.page.filter(|_| self.focus == Focus::Statistics) {
+            self.choose_statistics_at(page, place.y);
+        } else if let Some(list) = areas.list.filter(|list| list.contains(place)) {
             let row = usize::from(place.y.saturating_sub(list.y + LIST_HEAD));
-            let is_row = place.y >= list.y + LIST_HEAD && row < self.list.window().len();
-            if is_row && row == self.list.row() && !self.is_wide() {
+            let is_row = place.y >= list.y + LIST_HEAD && row < self.list.window(&self.listing).len();
+            if is_row && row == self.list.row() && self.toggle_group() {
+            } else if is_row && row == self.list.row() && !self.is_wide() {
                 self.focus = Focus::Journey;
             } else if is_row {
                 self.step(row as isize - self.list.row() as isize);

@@ -16,6 +16,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::model::{
     InterfaceSummary, Journey, MILLIS, Notice, RecordingState, SECONDS, StreamState, VantageId,
 };
+use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
 use crate::tui::theme::Theme;
 use crate::tui::{Effect, Look, News, Screen, Settings, Speed, draw, picture, render};
@@ -23,12 +24,16 @@ use crate::tui::{Effect, Look, News, Screen, Settings, Speed, draw, picture, ren
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
 
+fn settings(manner: Manner, speed: Speed) -> Settings {
+    Settings { manner, speed, order: Order::Start, look: Look::default() }
+}
+
 fn screen(manner: Manner, speed: Speed) -> Screen {
     screen_of(sample::all(), manner, speed)
 }
 
 fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
-    let mut screen = Screen::new(Settings { manner, speed, look: Look::default() });
+    let mut screen = Screen::new(settings(manner, speed));
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
     for journey in journeys {
@@ -95,10 +100,18 @@ fn screens() {
         ("packets", NARROW, en, "p"),
         ("evidence", NARROW, en, "e"),
         ("statistics", NARROW, en, "s"),
+        ("statistics_last", NARROW, en, "sG"),
+        ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
+        ("zh_statistics", NARROW, zh, "s"),
+        ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
         ("filter_wrong", NARROW, en, "fstatus >"),
+        ("filter_marked", NARROW, en, "fstatus > x and "),
+        ("filter_completion", NARROW, en, "fpath == ⇥⇥"),
+        ("wide_filter_completion", WIDE, en, "foutcome != lost and delay("),
+        ("ascii_filter_completion", NARROW, ascii, "fserver "),
         ("wide", WIDE, en, ""),
         ("wide_ladder", WIDE, en, "⇥"),
         ("wide_packets", WIDE, en, "p"),
@@ -111,6 +124,11 @@ fn screens() {
         ("zh_wide", WIDE, zh, "↓↓↓↓"),
         ("zh_wide_ladder", WIDE, zh, "⇥"),
         ("zh_help", NARROW, zh, "?"),
+        ("groups", NARROW, en, "O⏎"),
+        ("wide_groups", WIDE, en, "ooOO↓⏎"),
+        ("wide_errors_held", WIDE, en, "oooF"),
+        ("zh_groups", NARROW, zh, "O⏎"),
+        ("ascii_groups", NARROW, ascii, "oO⏎"),
         ("ascii_list", NARROW, ascii, ""),
         ("ascii_waterfall", NARROW, ascii, "⏎"),
         ("ascii_wide", WIDE, ascii, "↓↓↓↓"),
@@ -196,7 +214,8 @@ fn keys_do_what_the_table_says() {
 
 /// A capture under way that lost packets and another node.
 fn live(manner: Manner) -> Screen {
-    let mut screen = Screen::new(Settings { manner, speed: Speed::Max, look: Look::default() });
+    let mut screen =
+        Screen::new(Settings { manner, speed: Speed::Max, look: Look::default(), order: Order::Newest });
     screen.take(News::Live("kappa1".to_owned()));
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     for second in 0..4 {
@@ -284,18 +303,14 @@ fn what_is_copied_is_the_chosen_journey_whole() {
     assert!(screen.copied().expect("a journey is chosen").text().contains("SYN"), "the view that is shown");
     assert_eq!(press(&mut screen, "y"), Some(Effect::Copy));
     assert_eq!(press(&mut screen, "Y"), Some(Effect::Draw));
-    let nothing =
-        Screen::new(Settings { manner: Manner::default(), speed: Speed::Max, look: Look::default() });
+    let nothing = Screen::new(settings(Manner::default(), Speed::Max));
     assert!(nothing.copied().is_none());
 }
 
 #[test]
 fn without_colours_no_cell_has_one() {
-    let mut plain = Screen::new(Settings {
-        manner: Manner::default(),
-        speed: Speed::Max,
-        look: Look { theme: Theme::plain(), ..Look::default() },
-    });
+    let look = Look { theme: Theme::plain(), ..Look::default() };
+    let mut plain = Screen::new(Settings { look, ..settings(Manner::default(), Speed::Max) });
     plain.take(News::Journey(Arc::new(sample::lost(1, sample::START))));
     plain.take(News::Read(sample::START, sample::START.plus(SECONDS)));
     plain.refresh(Duration::ZERO, 160, 50);

@@ -2,13 +2,17 @@
 
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
-use crate::model::{RecordingState, SECONDS};
-use crate::timeline::filter::Expr;
+use crate::model::{Journey, RecordingState, SECONDS};
+use crate::timeline::filter::{Expr, Vocabulary};
+use crate::timeline::listing::{Grouping, Order, RowId};
 use crate::timeline::units::bytes;
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
-use crate::tui::prompt::{Prompt, Purpose, Typed};
+use crate::tui::prompt::{Fault, Prompt, Purpose, Typed};
 use crate::tui::screen::{Body, Focus, Screen};
+
+/// Filters that can be recalled.
+const PAST_FILTERS: usize = 100;
 
 /// What the screen asks of whoever runs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,14 +64,12 @@ impl Screen {
 
     /// Asks for the name of a new recording, and proposes one.
     pub fn ask_where_to_record(&mut self, proposed: &str) {
-        self.prompt = Some(Prompt::new(Purpose::Record, proposed));
+        self.prompt = Some(Prompt::record(proposed, None));
     }
 
     /// Says in the line where the name was typed why there is no such recording.
     pub fn refuse_recording(&mut self, name: &str, why: String) {
-        let mut prompt = Prompt::new(Purpose::Record, name);
-        prompt.error = Some((None, why));
-        self.prompt = Some(prompt);
+        self.prompt = Some(Prompt::record(name, Some(why)));
     }
 
     /// Says where the recording goes.
@@ -119,17 +121,23 @@ impl Screen {
             Action::Notices => self.toggle_page(Focus::Notices),
             Action::Help => self.toggle_page(Focus::Help),
             Action::Write => return self.write(),
-            Action::Search => self.prompt = Some(Prompt::new(Purpose::Search, "")),
+            Action::Search => self.prompt = Some(Prompt::search()),
             Action::NextMatch => self.find(false, false),
             Action::PreviousMatch => self.find(true, false),
             Action::Filter => {
                 let text = self.filter.as_ref().map_or("", |(text, _)| text.as_str());
-                self.prompt = Some(Prompt::new(Purpose::Filter, text));
+                let vocabulary = Vocabulary::new(self.store.iter(), &self.topology);
+                self.prompt = Some(Prompt::filter(text, vocabulary));
             }
             Action::Language => self.manner = self.manner.other_language(),
             Action::Pause => self.playback.toggle_pause(),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order => self.order_by(self.listing.order().next(self.stage)),
+            Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
+            Action::Hold => self.hold(),
+            Action::SecondBack if self.set_open(false) => {}
+            Action::SecondOn if self.set_open(true) => {}
             Action::SecondBack => self.playback.seek_by(-SECONDS),
             Action::SecondOn => self.playback.seek_by(SECONDS),
             Action::TenthBack => self.playback.seek_tenths(-1),
@@ -157,8 +165,10 @@ impl Screen {
     }
 
     pub(super) fn step(&mut self, steps: isize) {
-        if self.focus == Focus::List {
-            self.list.step(steps);
+        if self.focus == Focus::Statistics {
+            self.step_statistics(steps);
+        } else if self.focus == Focus::List {
+            self.list.step(&self.listing, steps);
             self.scroll = None;
         } else {
             self.scroll = Some(self.first_line().saturating_add_signed(steps).min(self.last_scroll()));
@@ -166,7 +176,9 @@ impl Screen {
     }
 
     fn page(&self) -> isize {
-        if self.focus == Focus::List {
+        if self.focus == Focus::Statistics {
+            self.statistics_rows().saturating_sub(1).max(1) as isize
+        } else if self.focus == Focus::List {
             self.list.page()
         } else {
             self.body_rows().saturating_sub(1).max(1) as isize
@@ -174,8 +186,10 @@ impl Screen {
     }
 
     fn go_first(&mut self) {
-        if self.focus == Focus::List {
-            self.list.first();
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MIN);
+        } else if self.focus == Focus::List {
+            self.list.first(&self.listing);
             self.scroll = None;
         } else {
             self.scroll = Some(0);
@@ -183,8 +197,10 @@ impl Screen {
     }
 
     fn go_last(&mut self) {
-        if self.focus == Focus::List {
-            self.list.last();
+        if self.focus == Focus::Statistics {
+            self.step_statistics(isize::MAX);
+        } else if self.focus == Focus::List {
+            self.list.last(&self.listing);
             self.scroll = None;
         } else {
             self.scroll = Some(self.last_scroll());
@@ -194,12 +210,53 @@ impl Screen {
     /// From the list into the journey; from there on to its packets and its evidence.
     fn open(&mut self) {
         match (self.focus, self.body) {
+            (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
             (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
             (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
             (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
+            (Focus::Statistics, _) => self.list_measure(),
             (page, _) if page.is_page() => self.back(),
             _ => {}
+        }
+    }
+
+    /// Opens or closes the group that is chosen; gives whether one is.
+    pub(super) fn toggle_group(&mut self) -> bool {
+        let Some(RowId::Group(key)) = self.list.chosen() else { return false };
+        let is_open = self.listing.is_open(key);
+        self.set_open(!is_open)
+    }
+
+    /// Opens or closes the chosen row's group; gives whether journeys are listed in groups.
+    fn set_open(&mut self, is_open: bool) -> bool {
+        if self.focus != Focus::List || self.listing.grouping() == Grouping::None {
+            return false;
+        }
+        let head = self.list.chosen().cloned().and_then(|row| self.listing.set_open(&row, is_open));
+        let place = head.filter(|_| !is_open).and_then(|head| self.listing.place(&head));
+        // The row of a group that was closed is chosen, whichever of its journeys was.
+        if let Some(place) = place {
+            self.list.show(&self.listing, self.list_rows());
+            self.list.go_to(&self.listing, place);
+        }
+        true
+    }
+
+    /// Where the order says what matters most, that is chosen; else the chosen journey stays so.
+    pub(super) fn order_by(&mut self, order: Order) {
+        self.listing.set_order(order);
+        if !matches!(order, Order::Start | Order::Newest) {
+            self.list.forget();
+        }
+    }
+
+    /// Holds the list still, or lets it go on.
+    fn hold(&mut self) {
+        if self.held.take().is_some() {
+            self.listing.forget();
+        } else {
+            self.held = Some(0);
         }
     }
 
@@ -251,23 +308,39 @@ impl Screen {
 
     fn find(&mut self, backwards: bool, is_inclusive: bool) {
         let Some(needle) = self.search.clone() else { return };
-        let mut list = std::mem::take(&mut self.list);
-        let is_found = list.find(backwards, is_inclusive, |journey| self.is_found(journey));
-        self.list = list;
+        let fits = |journey: &Journey| self.is_found(journey);
+        let found = self.list.find(&self.listing, backwards, is_inclusive, fits);
+        let is_found = found.is_some_and(|id| self.choose_journey(id));
         if is_found {
             self.scroll = None;
         } else if !needle.is_empty() {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {
-                Some(prompt) => prompt.error = Some((None, no_match.to_owned())),
+                Some(prompt) => {
+                    let what = no_match.to_owned();
+                    prompt.fault = Some(Fault { column: None, what, is_unfinished: false });
+                }
                 None => self.notice = Some(format!("{no_match}: {needle}")),
             }
         }
     }
 
+    /// Chooses a journey that is listed; its group is opened for it. Gives whether there is one.
+    fn choose_journey(&mut self, id: u64) -> bool {
+        let row = RowId::Journey(id);
+        self.listing.set_open(&row, true);
+        self.list.show(&self.listing, self.list_rows());
+        let place = self.listing.place(&row);
+        if let Some(place) = place {
+            self.list.go_to(&self.listing, place);
+        }
+        place.is_some()
+    }
+
     fn type_key(&mut self, key: &KeyEvent) -> Option<Effect> {
         let prompt = self.prompt.as_mut()?;
-        let (typed, purpose) = (prompt.handle(key), prompt.purpose);
+        let past: &[String] = if prompt.purpose == Purpose::Filter { &self.past_filters } else { &[] };
+        let (typed, purpose) = (prompt.handle(key, past), prompt.purpose);
         let text = prompt.text().to_owned();
         match (purpose, typed) {
             (_, Typed::Dropped) => {
@@ -296,6 +369,16 @@ impl Screen {
         None
     }
 
+    /// Keeps the filter for the arrows of its prompt.
+    fn remember_filter(&mut self) {
+        let Some((text, _)) = &self.filter else { return };
+        self.past_filters.retain(|past| past != text);
+        self.past_filters.push(text.clone());
+        if self.past_filters.len() > PAST_FILTERS {
+            self.past_filters.remove(0);
+        }
+    }
+
     /// Puts the filter in force; a wrong one stays in the line with its place marked.
     fn accept_filter(&mut self, text: &str) {
         if text.trim().is_empty() {
@@ -305,13 +388,20 @@ impl Screen {
                 Ok(expr) => self.filter = Some((text.trim().to_owned(), expr)),
                 Err(error) => {
                     if let Some(prompt) = &mut self.prompt {
-                        prompt.error = Some((Some(error.column), error.what));
+                        let column = Some(error.column);
+                        prompt.fault = Some(Fault { column, what: error.what, is_unfinished: false });
                     }
                     return;
                 }
             }
         }
         self.prompt = None;
-        self.relist();
+        self.filter_changed();
+    }
+
+    /// Lists what fits the filter that is now in force.
+    pub(super) fn filter_changed(&mut self) {
+        self.remember_filter();
+        self.listing.set_filter(self.filter.as_ref().map(|(_, expr)| expr.clone()));
     }
 }

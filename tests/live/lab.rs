@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use serde_json::Value;
 
 use crate::screen::session_in;
 use crate::{Live, comparable, directory, journeys, report};
@@ -15,10 +17,8 @@ const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 struct Cluster(String);
 
 impl Cluster {
-    fn up() -> Cluster {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let cluster = Cluster(format!("live{}x{count}", std::process::id()));
+    fn up(name: &str) -> Cluster {
+        let cluster = Cluster(format!("{name}{}", std::process::id()));
         cluster.lab(&["up"]);
         cluster
     }
@@ -38,10 +38,10 @@ impl Cluster {
         format!("ip netns exec {} {}", self.namespace(node), env!("CARGO_BIN_EXE_hopline"))
     }
 
-    /// Options that add the other nodes.
-    fn others(&self) -> Vec<String> {
+    /// Options that add the other nodes, which capture with `more`.
+    fn others(&self, more: &str) -> Vec<String> {
         let [_, others @ ..] = NODES;
-        let node = |node| format!("{node}={} record --name {node} --write -", self.enter(node));
+        let node = |name| format!("{name}={} record{more} --write -", self.enter(name));
         others.into_iter().flat_map(|name| ["--node".to_owned(), node(name)]).collect()
     }
 }
@@ -53,11 +53,10 @@ impl Drop for Cluster {
     }
 }
 
-#[test]
-fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
-    let cluster = Cluster::up();
-    let line = format!("{} live --headless --format json --name {}", cluster.enter(NODES[0]), NODES[0]);
-    let nodes = cluster.others();
+/// Follows three nodes while a case is played; every journey is complete.
+fn follow(cluster: &Cluster, case: &str, more: &str) -> Vec<Value> {
+    let line = format!("{} live --headless --format json --name {}{more}", cluster.enter(NODES[0]), NODES[0]);
+    let nodes = cluster.others(more);
     let words: Vec<&str> = line.split(' ').chain(nodes.iter().map(String::as_str)).collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
@@ -66,10 +65,19 @@ fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
     for _ in &NODES[1..] {
         run.wait_for(": the first bytes came");
     }
-    cluster.lab(&["play", "mixed-paths"]);
-    let mut found: BTreeMap<String, usize> = BTreeMap::new();
-    for journey in journeys(&run.end()) {
+    cluster.lab(&["play", case]);
+    let journeys = journeys(&run.end());
+    for journey in &journeys {
         assert_eq!(journey["verdict"]["outcome"], "complete", "{journey}");
+    }
+    journeys
+}
+
+#[test]
+fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
+    let cluster = Cluster::up("live");
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for journey in follow(&cluster, "mixed-paths", "") {
         // Which server a Service gives is the kernel's choice, and with it the route.
         let path = journey["path"].as_str().expect("a word");
         *found.entry(path.to_owned()).or_default() += 1;
@@ -88,6 +96,28 @@ fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
     }
 }
 
+/// The overlay is made when hopline is there already.
+#[test]
+fn the_uplink_shows_what_a_tunnel_carries_and_where_it_cannot_the_tunnel_does() {
+    let cluster = Cluster::up("tunnel");
+    for (more, interface, label) in
+        [("", "bond1", "leaves the node (VXLAN)"), (" --filter tcp", "vxlan.calico", "leaves the node")]
+    {
+        let journeys = follow(&cluster, "mixed-paths-vxlan", more);
+        let is_meant = |it: &&Value| it["path"] == "pod-to-service" && it["route"] == "other-node";
+        let between: Vec<&Value> =
+            journeys.iter().filter(is_meant).filter(|it| it["exchange"]["protocol"] == "http").collect();
+        assert!(between.len() >= 3, "{more}: {}", journeys.len());
+        for journey in between {
+            let request = journey["request"].as_array().expect("visits");
+            let visit = request.iter().find(|visit| visit["stage"] == "⑦").expect("⑦");
+            let told =
+                [&visit["interface"], &visit["label"], &visit["state"]].map(|it| it.as_str().unwrap_or(""));
+            assert_eq!(told, [interface, label, "seen"], "{journey}");
+        }
+    }
+}
+
 /// Each path with the stages of its visits when all nodes are captured, as the list shows them: a way over two nodes,
 /// and for the ingress HAProxy, Traefik and the pod on three.
 const PATHS: [(&str, &str, &str); 5] = [
@@ -100,8 +130,8 @@ const PATHS: [(&str, &str, &str); 5] = [
 
 #[test]
 fn the_five_paths_appear_on_the_screen_with_their_stages_while_traffic_runs() {
-    let cluster = Cluster::up();
-    let nodes = cluster.others();
+    let cluster = Cluster::up("screen");
+    let nodes = cluster.others("");
     let words: Vec<&str> = ["live"].into_iter().chain(nodes.iter().map(String::as_str)).collect();
     let mut session = session_in(&cluster.namespace(NODES[0]), &words, Path::new("/"), (50, 220));
     session.wait("all nodes", |screen| screen.contains("nodes 2/2"));
@@ -142,7 +172,7 @@ fn the_five_paths_appear_on_the_screen_with_their_stages_while_traffic_runs() {
 
 #[test]
 fn a_recording_of_an_ingress_gives_the_journeys_that_the_run_told() {
-    let cluster = Cluster::up();
+    let cluster = Cluster::up("ingress");
     let (_kept, file) = directory();
     let write = file.to_str().expect("a name");
     let line =
@@ -155,8 +185,8 @@ fn a_recording_of_an_ingress_gives_the_journeys_that_the_run_told() {
         cluster.lab(&["play", case]);
     }
     let told = journeys(&run.end());
-    let ingress = |journeys: &[serde_json::Value]| {
-        let through = |journey: &&serde_json::Value| {
+    let ingress = |journeys: &[Value]| {
+        let through = |journey: &&Value| {
             journey["path"] == "ingress-to-pod" && !journey["handoffs"].as_array().expect("a list").is_empty()
         };
         journeys.iter().filter(through).count()

@@ -10,11 +10,14 @@
 
 mod choice;
 pub(super) mod feed;
+mod handle;
 mod kernel;
 mod links;
 mod local;
+mod namer;
 mod recorder;
 mod remote;
+mod section;
 mod ways;
 
 use std::fs::File;
@@ -34,6 +37,7 @@ use crate::capture::{CaptureError, Options};
 use crate::model::{Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
+pub use self::namer::Namer;
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec};
 
@@ -52,8 +56,10 @@ pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
 pub struct Settings {
     /// The node's name.
     pub node: String,
-    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub globs: Vec<String>,
+    /// Globs of interfaces that are captured by a handle of their own, with their Ethernet headers.
+    pub apart: Vec<String>,
     pub options: Options,
     /// In the syntax of `pcap-filter(7)`.
     pub filter: Option<String>,
@@ -89,11 +95,10 @@ pub struct LiveSource {
 
 /// A capture under way: its threads, and the recording that it may write.
 pub struct Running {
-    capture: JoinHandle<()>,
-    /// Of recorders and other nodes.
     threads: Vec<JoinHandle<()>>,
     ways: Ways,
     recording: Option<Underway>,
+    namer: Option<Namer>,
     stop: Arc<AtomicBool>,
     clock: Clock,
     tell: Tell,
@@ -148,6 +153,11 @@ impl Opened {
         &self.node
     }
 
+    /// Whether the capturing thread is to keep the right to capture, for interfaces that are yet to come.
+    pub fn keeps_right(&self) -> bool {
+        self.local.keeps_right()
+    }
+
     /// What interfaces are looked for, in words.
     pub fn globs(&self) -> String {
         self.local.globs()
@@ -158,24 +168,21 @@ impl Opened {
         self.recorder.as_ref().and_then(Recorder::file)
     }
 
-    /// Begins to capture, until `stop` is set. Without `is_followed` there is no source, only the recording.
+    /// Begins to capture, until `stop` is set.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(self, is_followed: bool, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
-        let mut sources = Vec::new();
-        let mut to_reader = None;
-        if is_followed {
-            let (inlet, outlet) = feed(TO_READER);
-            sources.push(LiveSource {
-                display: format!("live on {}", self.node),
-                node: self.node,
-                bytes: Box::new(outlet),
-                lost: Some(inlet.lost()),
-            });
-            to_reader = Some(inlet);
-        }
-        let ways = Ways::new(to_reader);
+    pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
+        let (inlet, outlet) = feed(TO_READER);
+        let mut sources = vec![LiveSource {
+            display: format!("live on {}", self.node),
+            node: self.node,
+            bytes: Box::new(outlet),
+            lost: Some(inlet.lost()),
+        }];
+        let ways = Ways::new(inlet);
+        let open = Open::new(ways.clone());
+        let namer = Some(Namer::new(open.to_disk()));
         let mut lifelines = Vec::new();
         let mut threads = Vec::new();
         for mut remote in self.remotes {
@@ -194,7 +201,6 @@ impl Opened {
             self.recorder.map(|recorder| Underway::new(recorder, &ways, &stop)).unzip();
         threads.extend(recorder.transpose()?);
         let (mut local, mut kernel) = (self.local, self.kernel);
-        let open = Open::new(ways.clone());
         local.begin(open.clone());
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
@@ -209,8 +215,8 @@ impl Opened {
             // The commands end with this node's capture.
             drop(lifelines);
         };
-        let capture = spawn("capture", capture)?;
-        let running = Running { capture, threads, ways, recording, stop, clock: self.clock, tell: self.tell };
+        threads.push(spawn("capture", capture)?);
+        let running = Running { threads, ways, recording, namer, stop, clock: self.clock, tell: self.tell };
         Ok((running, sources))
     }
 }
@@ -231,6 +237,11 @@ impl Underway {
 }
 
 impl Running {
+    /// What takes names to recordings. It has to be gone before [`finish`](Running::finish) ends.
+    pub fn namer(&mut self) -> Option<Namer> {
+        self.namer.take()
+    }
+
     /// Writes from now on to `file`, which is empty and called `path`. What was written before is complete.
     ///
     /// # Errors
@@ -272,18 +283,13 @@ impl Running {
 
     /// Waits until everything that was captured is written. The capture must have been told to stop.
     pub fn finish(mut self) {
-        let threads = std::mem::take(&mut self.threads);
-        let ended = self.capture.join();
-        // A recording that was begun after the capture ended waits for nothing.
-        self.ways.close();
-        for ended in std::iter::once(ended).chain(threads.into_iter().map(JoinHandle::join)) {
-            if let Err(panic) = ended {
+        drop(self.namer.take());
+        for thread in std::mem::take(&mut self.threads) {
+            if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
         }
-        if let Some(lost) = self.recording.map(|recording| recording.lost.count()).filter(|&lost| lost > 0) {
-            (self.tell)(Notice::NotWritten { packets: lost });
-        }
+        self.tell_lost();
     }
 }
 

@@ -19,24 +19,45 @@ struct Ends {
     descriptions: Vec<Run>,
     /// As last stated.
     counts: Counts,
+    /// Nothing comes any more.
+    is_over: bool,
 }
 
-/// Keeps ways open for whoever writes to them: they end with the last of its clones.
+/// Keeps ways open for whoever writes to them. That to the reader ends with the last of its clones, that to a
+/// recording when there is no [`OpenToDisk`] left either.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Open(Arc<Closing>);
+pub(super) struct Open(Arc<ClosingReader>);
+
+/// Keeps the way to recordings open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenToDisk(Arc<ClosingDisk>);
 
 #[derive(Debug, Default)]
-struct Closing(Ways);
+struct ClosingReader(OpenToDisk);
 
-impl Drop for Closing {
+#[derive(Debug, Default)]
+struct ClosingDisk(Ways);
+
+impl Drop for ClosingReader {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.0.0.ends().to_reader = None;
+    }
+}
+
+impl Drop for ClosingDisk {
+    fn drop(&mut self) {
+        let mut ends = self.0.ends();
+        (ends.to_disk, ends.is_over) = (None, true);
     }
 }
 
 impl Open {
     pub(super) fn new(ways: Ways) -> Open {
-        Open(Arc::new(Closing(ways)))
+        Open(Arc::new(ClosingReader(OpenToDisk(Arc::new(ClosingDisk(ways))))))
+    }
+
+    pub(super) fn to_disk(&self) -> OpenToDisk {
+        self.0.0.clone()
     }
 }
 
@@ -44,8 +65,24 @@ impl Deref for Open {
     type Target = Ways;
 
     fn deref(&self) -> &Ways {
-        &self.0.0
+        &self.0.0.0.0
     }
+}
+
+impl OpenToDisk {
+    /// Sends what every recording is to have, from now on and later.
+    pub(super) fn describe(&self, bytes: Vec<u8>) {
+        let run = description(Arc::new(bytes));
+        let mut ends = self.0.0.ends();
+        if let Some(to_disk) = &ends.to_disk {
+            to_disk.inlet.force(run.clone());
+        }
+        ends.descriptions.push(run);
+    }
+}
+
+const fn description(bytes: Arc<Vec<u8>>) -> Run {
+    Run { bytes, packets: 0, kind: Kind::Description }
 }
 
 /// The way to a recording, and the counts as it began.
@@ -62,9 +99,9 @@ impl Ends {
 }
 
 impl Ways {
-    /// Ways of which the first leads to a reader, if there is one.
-    pub(super) fn new(to_reader: Option<Inlet>) -> Ways {
-        Ways(Arc::new(Mutex::new(Ends { to_reader, ..Ends::default() })))
+    /// Ways of which the first leads to a reader.
+    pub(super) fn new(to_reader: Inlet) -> Ways {
+        Ways(Arc::new(Mutex::new(Ends { to_reader: Some(to_reader), ..Ends::default() })))
     }
 
     fn ends(&self) -> MutexGuard<'_, Ends> {
@@ -78,7 +115,7 @@ impl Ways {
 
     /// Sends what later runs refer to.
     pub(super) fn describe(&self, bytes: Vec<u8>) {
-        let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
+        let run = description(Arc::new(bytes));
         let mut ends = self.ends();
         for inlet in ends.inlets() {
             inlet.force(run.clone());
@@ -108,18 +145,15 @@ impl Ways {
     /// Goes over to another recording, or to none.
     pub(super) fn record(&self, recording: Option<Inlet>) {
         let mut ends = self.ends();
+        if ends.is_over {
+            return;
+        }
         ends.to_disk = recording.map(|inlet| ToDisk { inlet, before: ends.counts });
         if let Some(to_disk) = &ends.to_disk {
             for description in &ends.descriptions {
                 to_disk.inlet.force(description.clone());
             }
         }
-    }
-
-    /// Nothing more comes: whoever reads or writes ends.
-    pub(super) fn close(&self) {
-        let mut ends = self.ends();
-        (ends.to_reader, ends.to_disk) = (None, None);
     }
 }
 
@@ -139,7 +173,7 @@ mod tests {
     #[test]
     fn a_recording_that_begins_later_has_every_description_and_its_own_counts() {
         let (inlet, mut reader) = feed(1 << 20);
-        let ways = Ways::new(Some(inlet));
+        let ways = Ways::new(inlet);
         ways.describe(vec![1; 4]);
         ways.offer(&packets(2));
         let counts = Counts { received: 9, dropped_by_interface: 1, dropped_by_system: 5 };
@@ -158,8 +192,15 @@ mod tests {
         let open = Open::new(ways.clone());
         drop(open.clone());
         open.offer(&packets(6));
+        let to_disk = open.to_disk();
         drop(open);
         ways.offer(&packets(7));
+        to_disk.describe(vec![8; 4]);
+        drop(to_disk);
+        ways.offer(&packets(9));
+        let (inlet, mut late) = feed(1 << 20);
+        ways.record(Some(inlet));
+        assert!(taken(&mut late).is_empty(), "nothing comes any more");
         assert_eq!(taken(&mut disk), [[1; 4], [3; 4]].concat());
         let mut expected = vec![1; 4];
         blocks::statistics(
@@ -168,9 +209,9 @@ mod tests {
             Timestamp(8),
             Counts { received: 3, dropped_by_interface: 0, dropped_by_system: 1 },
         );
-        expected.extend([6; 4]);
+        expected.extend([[6; 4], [7; 4], [8; 4]].concat());
         assert_eq!(taken(&mut second), expected);
         let all = taken(&mut reader);
-        assert!(all.starts_with(&[[1; 4], [2; 4]].concat()) && all.len() > 20);
+        assert!(all.starts_with(&[[1; 4], [2; 4]].concat()) && all.ends_with(&[6; 4]));
     }
 }

@@ -1,6 +1,8 @@
 //! The panels, one a file, and the drawing of them all.
 
+mod candidates;
 mod foot;
+mod groups;
 mod help;
 mod interfaces;
 pub(super) mod journey;
@@ -54,5 +56,6 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }
+    candidates::draw(screen, areas.foot, &mut canvas);
     foot::draw(screen, areas.foot, &mut canvas)
 }
