@@ -233,6 +233,33 @@ fn the_list_is_ordered_grouped_and_held_still() {
 }
 
 #[test]
+fn a_row_of_the_statistics_is_drawn_and_listed() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("end max"));
+    session.press("s");
+    session.wait("the charts", |screen| screen.contains("▴") && screen.contains("█ p50"));
+    let chosen = |screen: &str| {
+        let row = screen.lines().find(|line| line.contains("▸"))?;
+        row.split_whitespace().nth(3).map(str::to_owned)
+    };
+    // Down to a stage: past paths and chains.
+    for _ in 0..60 {
+        let is_stage =
+            chosen(&session.contents()).is_some_and(|cell| cell.chars().any(|c| "①②③④⑤⑥⑦⑧⑨".contains(c)));
+        if is_stage {
+            break;
+        }
+        session.press("j");
+        pause();
+    }
+    session.press("\r");
+    session
+        .wait("its journeys", |screen| screen.contains("longest at") && screen.contains("filter: path == "));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
 fn told_to_end_it_gives_the_terminal_back() {
     let session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list", |screen| screen.contains("journeys"));

@@ -89,7 +89,7 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
-        reader.set_clock_offsets(correlator.clock_offsets());
+        reader.set_clock_offsets(&correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
         add_addresses(&mut correlator, reader.addresses());
         Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None })
@@ -171,8 +171,10 @@ fn add_addresses(correlator: &mut Correlator, addresses: &[(Ip, NodeId)]) {
 
 /// Lets the time go on up to which all sources were watched, also where no packet came.
 fn advance(correlator: &mut Correlator, sources: &[SourceSummary]) {
+    let ahead = correlator.clock_offsets();
     let watched = sources.iter().filter_map(|source| source.node.zip(source.ended));
-    if let Some((node, time)) = watched.min_by_key(|&(_, time)| time) {
+    let offset = |node: NodeId| ahead.get(usize::from(node.0)).copied().unwrap_or_default();
+    if let Some((node, time)) = watched.min_by_key(|&(node, time)| time.plus(-offset(node))) {
         correlator.advance(node, time);
     }
 }

@@ -77,8 +77,11 @@ impl Conclusion<'_, '_> {
         match (status, served) {
             // The proxy did not like the answer it got.
             (Some(status), Some(served)) if status >= 500 && served < 500 && last > 0 => {
-                let detail = say!("{proxy} answered {status}, though the server behind it answered {served}",
-                    "{proxy} 应答了 {status}，而它后面的服务端应答的是 {served}"; proxy = self.proxy_after(0), status, served);
+                let detail = say!(
+                    "{proxy} answered {status}, though the server behind it answered {served}",
+                    "{proxy} 应答了 {status}，而它后面的服务端应答的是 {served}";
+                    proxy = self.proxy_after(0), status, served
+                );
                 Some(at(Outcome::Failed, Way::Reply, PlaceKind::Proxy, self.node_after(last - 1), detail))
             }
             _ => None,
@@ -91,21 +94,30 @@ impl Conclusion<'_, '_> {
         let proxy = self.proxy_after(leg);
         let method = self.course.trail.exchange.method.as_deref().map_or_else(request, alike);
         if !node.is_some_and(|node| self.would_show_more(node)) {
-            let detail = say!("{method} answered with {status}; whether {proxy} or a server behind it did is not captured",
-                "{method} 得到应答 {status}；应答者是 {proxy} 还是它后面的服务端，没有抓包"; method, status, proxy);
+            let detail = say!(
+                "{method} answered with {status}; whether {proxy} or a server behind it did is not captured",
+                "{method} 得到应答 {status}；应答者是 {proxy} 还是它后面的服务端，没有抓包";
+                method, status, proxy
+            );
             return (status >= 400).then(|| plain(Outcome::Complete, detail));
         }
         Some(match status {
             400.. => {
                 let why = reason(status).map(|why| say!(" ({why})", "（{why}）"; why)).unwrap_or_default();
-                let detail = say!("{proxy} answered {status} by itself{why}; nothing was seen going to a server",
-                    "{proxy} 自行应答了 {status}{why}；没有观测到发往服务端的数据包"; proxy, status, why);
+                let detail = say!(
+                    "{proxy} answered {status} by itself{why}; nothing was seen going to a server",
+                    "{proxy} 自行应答了 {status}{why}；没有观测到发往服务端的数据包";
+                    proxy, status, why
+                );
                 at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail)
             }
             300..400 => plain(
                 Outcome::Complete,
-                say!("{method} answered with {status}: {proxy} redirects by itself",
-                    "{method} 得到应答 {status}：{proxy} 自行重定向"; method, status, proxy),
+                say!(
+                    "{method} answered with {status}: {proxy} redirects by itself",
+                    "{method} 得到应答 {status}：{proxy} 自行重定向";
+                    method, status, proxy
+                ),
             ),
             // A page of its own, or an answer whose leg was not recognised.
             _ => return None,
@@ -211,8 +223,11 @@ impl Conclusion<'_, '_> {
         let mut verdict = verdict.clone();
         self.name_stages(leg, &mut verdict);
         verdict.direction = Some(direction);
-        verdict.detail = say!("{proxy} took the request, and {rest}{consequence}", "{proxy} 收下了请求，{rest}{consequence}";
-            proxy, rest, consequence = self.consequence());
+        verdict.detail = say!(
+            "{proxy} took the request, and {rest}{consequence}",
+            "{proxy} 收下了请求，{rest}{consequence}";
+            proxy, rest, consequence = self.consequence()
+        );
         Some(verdict)
     }
 
@@ -226,8 +241,11 @@ impl Conclusion<'_, '_> {
         let mut seen = behind.reply().iter().rev().filter(|placed| placed.point.is_some());
         let after = seen.find_map(Placed::stage_place);
         let consequence = if cause > 0 { self.consequence() } else { Sentence::default() };
-        let detail = say!("{proxy} took the answer and sent nothing on{consequence}", "{proxy} 收下了应答，没有再转发{consequence}";
-            proxy = self.proxy_after(cause), consequence);
+        let detail = say!(
+            "{proxy} took the answer and sent nothing on{consequence}",
+            "{proxy} 收下了应答，没有再转发{consequence}";
+            proxy = self.proxy_after(cause), consequence
+        );
         Some(Verdict { after: after.or(verdict.after), detail, ..verdict.clone() })
     }
 
@@ -244,7 +262,11 @@ impl Conclusion<'_, '_> {
         let client = &self.course.legs[0];
         match (client.pair.reply.part, self.status()) {
             (Some(Part::Head), Some(status)) if status >= 400 => {
-                say!("; {proxy} answered {status}", "；{proxy} 应答了 {status}"; proxy = self.proxy_after(0), status)
+                say!(
+                    "; {proxy} answered {status}",
+                    "；{proxy} 应答了 {status}";
+                    proxy = self.proxy_after(0), status
+                )
             }
             (Some(Part::Head), Some(_)) => {
                 say!("; the client's answer ends there too", "；客户端得到的应答也到此为止")
@@ -278,8 +300,11 @@ impl Conclusion<'_, '_> {
             Some(status) => say!("which answered {status}", "对方应答了 {status}"; status),
             None => say!("which did not answer", "对方没有应答"),
         };
-        say!("; {proxy} had tried {server}, {why}", "；{proxy} 此前试过 {server}，{why}";
-            proxy = self.named(hop.proxy, hop.node), server, why)
+        say!(
+            "; {proxy} had tried {server}, {why}",
+            "；{proxy} 此前试过 {server}，{why}";
+            proxy = self.named(hop.proxy, hop.node), server, why
+        )
     }
 }
 

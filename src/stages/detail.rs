@@ -106,7 +106,11 @@ impl<'a, 't> Teller<'a, 't> {
         let (node, interface) = (self.node(placed), self.interface(placed));
         match placed.step.spot {
             Spot::Point(Role::Workload, Direction::In) => {
-                say!("came out of a pod of {node}{interface}", "从 {node} 的容器发出{interface}"; node, interface)
+                say!(
+                    "came out of a pod of {node}{interface}",
+                    "从 {node} 的容器发出{interface}";
+                    node, interface
+                )
             }
             Spot::Point(Role::Workload, _) => {
                 say!("went to a pod of {node}{interface}", "送往 {node} 的容器{interface}"; node, interface)
@@ -145,13 +149,24 @@ impl<'a, 't> Teller<'a, 't> {
         let (packet, did) = (self.packet(seen), self.did(seen));
         let mut sentence = if seen.way == gap.way {
             let did_not = self.did_not(gap);
-            say!("{packet} {did} and {did_not}: lost {place}{behind}", "{packet} {did}，{did_not}：丢失于{place}{behind}";
-                packet, did, did_not, place = self.whereabouts(place), behind = self.behind_tunnel(gap))
+            let behind = self.behind_tunnel(gap).unwrap_or_default();
+            say!(
+                "{packet} {did} and {did_not}: lost {place}{behind}",
+                "{packet} {did}，{did_not}：丢失于{place}{behind}";
+                packet, did, did_not, place = self.whereabouts(place), behind
+            )
         } else if matches!(place, Some(Place { kind: PlaceKind::Host, .. })) {
-            say!("{packet} {did} and nothing came out of it again", "{packet} {did}，此后再没有从中出来"; packet, did)
+            say!(
+                "{packet} {did} and nothing came out of it again",
+                "{packet} {did}，此后再没有从中出来";
+                packet, did
+            )
         } else {
-            say!("{packet} {did} and nothing came back: lost beyond what is captured",
-                "{packet} {did}，没有任何返回：丢失在抓包范围之外"; packet, did)
+            say!(
+                "{packet} {did} and nothing came back: lost beyond what is captured",
+                "{packet} {did}，没有任何返回：丢失在抓包范围之外";
+                packet, did
+            )
         };
         sentence.extend(self.neighbour(gap));
         sentence.extend(self.size(seen, gap));
@@ -171,15 +186,13 @@ impl<'a, 't> Teller<'a, 't> {
     }
 
     /// `, behind vxlan.calico`: the tunnel's device of the gap's node has the packet, the uplink does not.
-    fn behind_tunnel(&self, gap: &Placed<'_>) -> Sentence {
+    fn behind_tunnel(&self, gap: &Placed<'_>) -> Option<Sentence> {
         let is_exit = gap.step.spot == Spot::Point(Role::Uplink, Direction::Out);
         let followed = if gap.way == Way::Request { &self.case.pair.request } else { &self.case.pair.reply };
         let mut entries = followed.at(Role::Tunnel, Direction::Out).filter(|_| is_exit);
-        let Some(entry) = entries.find(|point| Some(point.node) == gap.node) else {
-            return Sentence::default();
-        };
+        let entry = entries.find(|point| Some(point.node) == gap.node)?;
         let device = &self.case.world.topology.vantage(entry.vantage).interface;
-        say!(", behind {device}", "，在 {device} 之后"; device)
+        Some(say!(", behind {device}", "，在 {device} 之后"; device))
     }
 
     /// The node asked for the pod's link address and got none.
@@ -188,8 +201,11 @@ impl<'a, 't> Teller<'a, 't> {
         let is_there = gap.node == Some(node) && gap.step.spot == Spot::Point(Role::Workload, Direction::Out);
         let interface = &self.case.world.topology.vantage(vantage).interface;
         is_there.then(|| {
-            say!("; ARP for {server} on {interface} stays unanswered", "；{interface} 上对 {server} 的 ARP 一直没有应答";
-                server = self.server(), interface)
+            say!(
+                "; ARP for {server} on {interface} stays unanswered",
+                "；{interface} 上对 {server} 的 ARP 一直没有应答";
+                server = self.server(), interface
+            )
         })
     }
 
@@ -211,7 +227,11 @@ impl<'a, 't> Teller<'a, 't> {
         let notice = trail.notices.iter().find(|it| it.reason == IcmpReason::PacketTooBig);
         let mut sentence = sizes(lost, passed);
         sentence.extend(notice.map(|it| {
-            say!(" (an ICMP error says that {mtu} bytes fit)", "（ICMP 错误指出 {mtu} 字节可以通过）"; mtu = it.mtu)
+            say!(
+                " (an ICMP error says that {mtu} bytes fit)",
+                "（ICMP 错误指出 {mtu} 字节可以通过）";
+                mtu = it.mtu
+            )
         }));
         Some(sentence)
     }
@@ -231,8 +251,11 @@ impl<'a, 't> Teller<'a, 't> {
     fn doubt(&self, gap: &Placed<'_>) -> Option<Sentence> {
         let is_lossy = gap.node.is_some_and(|node| self.case.world.lossy_nodes.contains(&node));
         is_lossy.then(|| {
-            say!("; unsure, as the capture itself lost packets on {node}", "；不确定：{node} 上的抓包自身丢过包";
-                node = self.node(gap))
+            say!(
+                "; unsure, as the capture itself lost packets on {node}",
+                "；不确定：{node} 上的抓包自身丢过包";
+                node = self.node(gap)
+            )
         })
     }
 
@@ -248,8 +271,11 @@ impl<'a, 't> Teller<'a, 't> {
             here.map(|it| it.len).max().unwrap_or(0)
         };
         let name = if way == Way::Request { request() } else { say!("answer", "应答") };
-        let mut sentence = say!("the {name} began, then {did} and the rest {did_not}", "{name}已开始，{did}，其余部分{did_not}";
-            name, did = self.did(seen), did_not = self.did_not(gap));
+        let mut sentence = say!(
+            "the {name} began, then {did} and the rest {did_not}",
+            "{name}已开始，{did}，其余部分{did_not}";
+            name, did = self.did(seen), did_not = self.did_not(gap)
+        );
         let (sent, passed) = (longest(seen), longest(gap));
         if sent > passed && sent >= SMALL {
             sentence += sizes(sent, passed);
@@ -261,8 +287,11 @@ impl<'a, 't> Teller<'a, 't> {
     pub(super) fn open(&self) -> Sentence {
         let last = self.walk.placed.iter().rev().find(|placed| placed.point.is_some());
         match last {
-            Some(placed) => say!("{packet} {did}; more may come", "{packet} {did}；可能还有后续";
-                packet = self.packet(placed), did = self.did(placed)),
+            Some(placed) => say!(
+                "{packet} {did}; more may come",
+                "{packet} {did}；可能还有后续";
+                packet = self.packet(placed), did = self.did(placed)
+            ),
             None => say!("more may come", "可能还有后续"),
         }
     }
@@ -270,8 +299,11 @@ impl<'a, 't> Teller<'a, 't> {
     pub(super) fn unknowable(&self) -> Sentence {
         match self.walk.last_request().map(|last| &self.walk.placed[last]) {
             Some(placed) => {
-                say!("{packet} {did}; the rest of its way is not captured", "{packet} {did}；其余路程没有抓包";
-                packet = self.packet(placed), did = self.did(placed))
+                say!(
+                    "{packet} {did}; the rest of its way is not captured",
+                    "{packet} {did}；其余路程没有抓包";
+                    packet = self.packet(placed), did = self.did(placed)
+                )
             }
             None => say!("the way of the request is not captured", "请求经过的路没有抓包"),
         }
@@ -291,10 +323,15 @@ impl<'a, 't> Teller<'a, 't> {
         match spot {
             Some(Spot::Proxy) => say!(
                 "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed",
-                "{packet} {did}{acked}，没有得到应答；代理自身的连接没有被跟踪"; packet, did, acked),
+                "{packet} {did}{acked}，没有得到应答；代理自身的连接没有被跟踪";
+                packet, did, acked
+            ),
             _ => {
-                say!("{packet} {did}{acked} and {server} never answered", "{packet} {did}{acked}，{server} 始终没有应答";
-                packet, did, acked, server = self.server())
+                say!(
+                    "{packet} {did}{acked} and {server} never answered",
+                    "{packet} {did}{acked}，{server} 始终没有应答";
+                    packet, did, acked, server = self.server()
+                )
             }
         }
     }
@@ -303,12 +340,18 @@ impl<'a, 't> Teller<'a, 't> {
         match self.walk.origin {
             Origin::Node(node) => {
                 let node = self.case.world.topology.node_name(node);
-                say!("{node} itself refused the connection with a RST; the SYN went no further",
-                    "{node} 自身以 RST 拒绝了连接；SYN 没有再往前走"; node)
+                say!(
+                    "{node} itself refused the connection with a RST; the SYN went no further",
+                    "{node} 自身以 RST 拒绝了连接；SYN 没有再往前走";
+                    node
+                )
             }
             Origin::Server => {
-                say!("{server} refused the connection with a RST{seen}", "{server} 以 RST 拒绝了连接{seen}";
-                    server = self.server(), seen = self.reply_from())
+                say!(
+                    "{server} refused the connection with a RST{seen}",
+                    "{server} 以 RST 拒绝了连接{seen}";
+                    server = self.server(), seen = self.reply_from()
+                )
             }
         }
     }
@@ -318,8 +361,11 @@ impl<'a, 't> Teller<'a, 't> {
         let first = self.walk.reply().iter().find(|placed| placed.point.is_some());
         first
             .map(|placed| {
-                say!(", seen{interface} of {node}", "，见于 {node}{interface}";
-                    interface = self.interface(placed), node = self.node(placed))
+                say!(
+                    ", seen{interface} of {node}",
+                    "，见于 {node}{interface}";
+                    interface = self.interface(placed), node = self.node(placed)
+                )
             })
             .unwrap_or_default()
     }
@@ -356,11 +402,16 @@ impl<'a, 't> Teller<'a, 't> {
                     "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further \
                      (a REJECT rule, as for a Service without endpoints)",
                     "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走\
-                     （REJECT 规则，如没有后端的 Service）"; node, reason, reporter)
+                     （REJECT 规则，如没有后端的 Service）";
+                    node, reason, reporter
+                )
             }
             Origin::Server => {
-                say!("refused: ICMP {reason} from {reporter}{seen}", "被拒绝：来自 {reporter} 的 ICMP {reason}{seen}";
-                reason, reporter, seen = self.reply_from())
+                say!(
+                    "refused: ICMP {reason} from {reporter}{seen}",
+                    "被拒绝：来自 {reporter} 的 ICMP {reason}{seen}";
+                    reason, reporter, seen = self.reply_from()
+                )
             }
         }
     }
@@ -370,14 +421,20 @@ impl<'a, 't> Teller<'a, 't> {
         let mut sentence =
             say!("ICMP {reason} from {reporter}", "来自 {reporter} 的 ICMP {reason}"; reason, reporter);
         if let Some(last) = self.walk.last_request().map(|last| &self.walk.placed[last]) {
-            sentence = say!("{packet} {did}, then {sentence}", "{packet} {did}，然后是{sentence}";
-                packet = self.packet(last), did = self.did(last), sentence);
+            sentence = say!(
+                "{packet} {did}, then {sentence}",
+                "{packet} {did}，然后是{sentence}";
+                packet = self.packet(last), did = self.did(last), sentence
+            );
         }
         sentence.extend(self.case.pair.neighbour.map(|(node, vantage)| {
             let topology = self.case.world.topology;
             let (node, interface) = (topology.node_name(node), &topology.vantage(vantage).interface);
-            say!(": ARP for {server} on {interface} of {node} stays unanswered",
-                "：{node} 的 {interface} 上对 {server} 的 ARP 一直没有应答"; server = self.server(), interface, node)
+            say!(
+                ": ARP for {server} on {interface} of {node} stays unanswered",
+                "：{node} 的 {interface} 上对 {server} 的 ARP 一直没有应答";
+                server = self.server(), interface, node
+            )
         }));
         if is_loop {
             sentence += say!(": it went in a circle", "：它在绕圈");
@@ -389,28 +446,45 @@ impl<'a, 't> Teller<'a, 't> {
         match self.walk.origin {
             Origin::Node(node) => {
                 let node = self.case.world.topology.node_name(node);
-                say!("{node} itself reset the connection before an answer", "{node} 自身在应答之前重置了连接"; node)
+                say!(
+                    "{node} itself reset the connection before an answer",
+                    "{node} 自身在应答之前重置了连接";
+                    node
+                )
             }
             Origin::Server => {
-                say!("{server} reset the connection before an answer{seen}", "{server} 在应答之前重置了连接{seen}";
-                    server = self.server(), seen = self.reply_from())
+                say!(
+                    "{server} reset the connection before an answer{seen}",
+                    "{server} 在应答之前重置了连接{seen}";
+                    server = self.server(), seen = self.reply_from()
+                )
             }
         }
     }
 
     pub(super) fn reset_in_answer(&self) -> Sentence {
-        say!("{server} reset the connection in the middle of its answer", "{server} 在应答中途重置了连接";
-            server = self.server())
+        say!(
+            "{server} reset the connection in the middle of its answer",
+            "{server} 在应答中途重置了连接";
+            server = self.server()
+        )
     }
 }
 
 fn sizes(lost: u32, passed: u32) -> Sentence {
     match passed {
         0 => {
-            say!("; segments of {lost} bytes are lost where small packets pass", "；{lost} 字节的段丢失，而小包可以通过"; lost)
+            say!(
+                "; segments of {lost} bytes are lost where small packets pass",
+                "；{lost} 字节的段丢失，而小包可以通过";
+                lost
+            )
         }
-        _ => say!("; segments of {lost} bytes are lost where those of up to {passed} pass",
-            "；{lost} 字节的段丢失，而 {passed} 字节以内的可以通过"; lost, passed),
+        _ => say!(
+            "; segments of {lost} bytes are lost where those of up to {passed} pass",
+            "；{lost} 字节的段丢失，而 {passed} 字节以内的可以通过";
+            lost, passed
+        ),
     }
 }
 
@@ -424,7 +498,11 @@ pub(super) fn bad_name(lookup: &Lookup, rcode: u8) -> Sentence {
         4 => "NOTIMP",
         5 => "REFUSED",
         other => {
-            return say!("{name} {kind}: response code {other}", "{name} {kind}：响应码 {other}"; name, kind, other);
+            return say!(
+                "{name} {kind}: response code {other}",
+                "{name} {kind}：响应码 {other}";
+                name, kind, other
+            );
         }
     };
     say!("{name} {kind}: {reason}", "{name} {kind}：{reason}"; name, kind, reason)

@@ -148,23 +148,60 @@ fn spread(series: &Series, cells: usize, height: usize, manner: Manner, out: &mu
     }
     let columns = Columns { solid, light: Vec::new(), tone: Tone::Request };
     chart(&columns, &columns.top().to_string(), height, manner, out);
-    let mut ticks = edge(manner);
-    let mut labels = Labels::new(ticks.width());
-    for tick in axis.ticks() {
-        labels.put(&mut ticks, axis.cell(tick), &round_duration(tick, manner), Tone::Dim, manner);
+    out.push(scale(axis, manner));
+    out.push(marks(series, axis, manner));
+}
+
+/// The axis' line: round durations at their places, or its ends where there are none to tell it by.
+fn scale(axis: Axis, manner: Manner) -> Line {
+    let mut line = edge(manner);
+    let ticks = axis.ticks();
+    let mut labels: Vec<_> =
+        ticks.into_iter().map(|tick| (axis.cell(tick), round_duration(tick, manner))).collect();
+    if labels.len() < 2 {
+        let end = duration(axis.high, manner);
+        labels = vec![(0, duration(axis.low, manner)), (axis.cells.saturating_sub(text_width(&end)), end)];
     }
-    labels.rule(&mut ticks, cells, manner);
-    out.push(ticks);
-    let mut marks = Line::new();
-    marks.space(MARGIN);
-    let mut labels = Labels::new(MARGIN);
+    for (cell, label) in labels {
+        let at = MARGIN + cell;
+        // Labels do not run into each other, nor over the end.
+        if line.width() <= at && at + text_width(&label) <= MARGIN + axis.cells {
+            line.repeat(Tone::Faint, manner.rule(), at - line.width());
+            line.push(Tone::Dim, &label).repeat(Tone::Faint, manner.rule(), 1);
+        }
+    }
+    line.truncate(MARGIN + axis.cells, "");
+    let rest = (MARGIN + axis.cells).saturating_sub(line.width());
+    line.repeat(Tone::Faint, manner.rule(), rest);
+    line
+}
+
+/// Where the percentiles lie: `▴p50`; those in one place, or too near for their names, share a sign.
+fn marks(series: &Series, axis: Axis, manner: Manner) -> Line {
     let sign = if manner.is_ascii() { "^" } else { "▴" };
+    let mut groups: Vec<(usize, String)> = Vec::new();
     for (percent, word) in [(50.0, Word::Median), (90.0, Word::P90), (99.0, Word::P99)] {
-        let label = format!("{sign}{}", manner.word(word));
-        let cell = axis.cell(series.percentile(percent)).min(cells.saturating_sub(text_width(&label)));
-        labels.put_after(&mut marks, cell, &label);
+        let (cell, name) = (axis.cell(series.percentile(percent)), manner.word(word));
+        match groups.last_mut() {
+            Some((before, names)) if cell < *before + text_width(names) + 2 => {
+                names.push(' ');
+                names.push_str(name);
+            }
+            _ => groups.push((cell, name.to_owned())),
+        }
     }
-    out.push(marks);
+    let mut line = Line::new();
+    line.space(MARGIN);
+    for (cell, names) in groups {
+        // At the right end the names stand before their sign.
+        if cell + text_width(&names) + 1 > axis.cells {
+            line.pad_to((MARGIN + cell).saturating_sub(text_width(&names)));
+            line.push(Tone::Accent, &names).push(Tone::Accent, sign);
+        } else {
+            line.pad_to(MARGIN + cell).push(Tone::Accent, sign).push(Tone::Accent, &names);
+        }
+    }
+    line
 }
 
 /// Median and 99th percentile in each slice of time.
@@ -215,38 +252,6 @@ fn edge(manner: Manner) -> Line {
     let mut line = Line::new();
     line.space(MARGIN - 1).push(Tone::Faint, if manner.is_ascii() { "+" } else { "└" });
     line
-}
-
-/// Labels along an axis that do not run into each other.
-struct Labels {
-    origin: usize,
-}
-
-impl Labels {
-    const fn new(origin: usize) -> Labels {
-        Labels { origin }
-    }
-
-    /// Puts `label` at `cell`, with the axis' rule up to it; leaves it out where there is no room.
-    fn put(&mut self, line: &mut Line, cell: usize, label: &str, tone: Tone, manner: Manner) {
-        let at = self.origin + cell;
-        if line.width() <= at {
-            line.repeat(Tone::Faint, manner.rule(), at - line.width());
-            line.push(tone, label).repeat(Tone::Faint, manner.rule(), 1);
-        }
-    }
-
-    /// Puts `label` at `cell`, or behind the one before it.
-    fn put_after(&mut self, line: &mut Line, cell: usize, label: &str) {
-        line.pad_to(self.origin + cell);
-        line.push(Tone::Accent, label).space(1);
-    }
-
-    /// The rest of the rule.
-    fn rule(&self, line: &mut Line, cells: usize, manner: Manner) {
-        line.truncate(self.origin + cells, "");
-        line.repeat(Tone::Faint, manner.rule(), (self.origin + cells).saturating_sub(line.width()));
-    }
 }
 
 /// A round duration without decimals: `200 µs`.
