@@ -205,6 +205,33 @@ fn one_journey_and_those_that_fit() {
     assert!(refused(&["report", &a, "--journey", "4000"]).contains("--journey 4000: there are "));
 }
 
+/// What is written of a journey is a recording of its own, which tells of the same journey.
+#[test]
+fn the_packets_of_one_journey_are_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("journey.pcapng").display().to_string();
+    let node = capture("pod-to-service-dns", "kappa1.pcapng");
+    let whole = json(&["report", &node, "--format", "json"]);
+    let journeys = whole["journeys"].as_array().expect("journeys");
+    let journey = journeys.iter().find(|it| it["exchange"]["protocol"] == "http").expect("a request");
+    let id = journey["id"].to_string();
+    let output = hopline(&["report", &node, "--journey", &id, "--write", &path]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("packets written to"), "{said}");
+    assert!(!said.contains(';'), "all of them: {said}");
+    let part = json(&["report", &path, "--format", "json"]);
+    assert_eq!(part["sources"][0]["node"], "kappa1");
+    let again = part["journeys"].as_array().expect("journeys");
+    let same = again.iter().find(|it| it["exchange"] == journey["exchange"]).expect("the same request");
+    for key in ["path", "route", "client", "target", "server", "request", "reply", "started_ns", "ended_ns"] {
+        assert_eq!(same[key], journey[key], "{key}");
+    }
+    let others = again.iter().filter(|it| it["exchange"]["protocol"] == "http").count();
+    assert_eq!(others, 1, "packets of this journey only");
+    let refusal = refused(&["report", &node, "--write", &path]);
+    assert!(refusal.contains("--journey"), "{refusal}");
+}
+
 #[test]
 fn every_format_tells_the_same_journeys() {
     let files = nodes("mixed-paths");

@@ -12,6 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::files::Files;
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::session::{self, Session};
 use crate::app::{clock, names, replay, rights, templates};
@@ -90,8 +91,11 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
-    let mut session = Session::live(files, node, running, notices);
+    let packets = Packets::of(&live.capture.input, true);
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
+        .naming(running.namer())
+        .keeping(packets.kept());
+    let mut session = Session::live(files, packets, node, running, notices);
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, &mut session);
     stop.store(true, Ordering::Relaxed);
     session.finish();

@@ -12,6 +12,8 @@ mod live;
 mod look;
 mod names;
 mod node;
+mod output;
+mod packets;
 mod paths;
 pub mod pipeline;
 mod replay;

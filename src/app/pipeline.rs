@@ -5,18 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
+use crate::app::packets::SharedKept;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
 use crate::decode::{self, Stop, Stops};
-use crate::model::{Batch, Change, Clocks, Ip, NodeId, Packet, SourceSummary, Timestamp, Topology, Vantage};
+use crate::model::{
+    Batch, Change, Clocks, Ip, NodeId, Packet, Record, SourceSummary, Timestamp, Topology, Vantage,
+};
 
 /// Packets handed over at once.
 const BATCH_PACKETS: usize = 256;
@@ -50,6 +54,7 @@ pub struct Pipeline {
     correlator: Correlator,
     /// How long what has nothing new is left alone.
     pause: Duration,
+    kept: Option<SharedKept>,
     namer: Option<Namer>,
 }
 
@@ -92,7 +97,7 @@ impl Pipeline {
         reader.set_clock_offsets(&correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None })
+        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None, kept: None })
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -105,7 +110,13 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let correlator = Correlator::new(informed(&reader, input, &given), limits);
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None })
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
+    }
+
+    /// Keeps the latest records there, for whoever looks at packets.
+    #[must_use]
+    pub(super) fn keeping(self, kept: Option<SharedKept>) -> Pipeline {
+        Pipeline { kept, ..self }
     }
 
     /// Takes what becomes known of names to a recording.
@@ -119,11 +130,11 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause, mut namer } = self;
+        let Pipeline { reader, mut correlator, pause, mut namer, kept } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader, pause).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader, pause, kept).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, &mut |event| {
                 if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
                     namer.tell(&correlator.topology().names);
@@ -318,6 +329,7 @@ struct Reading {
     known_names: usize,
     pause: Duration,
     looked: Stopwatch,
+    kept: Option<SharedKept>,
 }
 
 /// What the reading thread leaves.
@@ -327,7 +339,7 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader, pause: Duration) -> Reading {
+    fn new(reader: Reader, pause: Duration, kept: Option<SharedKept>) -> Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
@@ -337,6 +349,7 @@ impl Reading {
             latest_stops: Vec::new(),
             pause,
             looked: Stopwatch::start(),
+            kept,
         }
     }
 
@@ -387,7 +400,11 @@ impl Reading {
     fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
         let latest = &mut self.latest_stops;
         let mut records = 0;
+        let mut kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
         let progress = self.reader.read(BATCH_PACKETS, &mut |record| {
+            if let (Some(kept), Record::Frame(frame)) = (&mut kept, record) {
+                kept.put(frame);
+            }
             latest.extend(decode::decode_record(record, batch).map(|stop| (records, stop)));
             records += 1;
         })?;

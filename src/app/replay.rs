@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::session::Session;
 use crate::app::{ground, look, templates, terminal};
@@ -37,13 +38,14 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
     // What cannot be used is told before the terminal is taken.
-    let pipeline = Pipeline::open(input, Limits::SCREEN)?;
+    let packets = Packets::of(input, false);
+    let pipeline = Pipeline::open(input, Limits::SCREEN)?.keeping(packets.kept());
     match picture {
         Some(picture) => {
             let settings = settings(speed, look, Ground::default(), Order::Start)?;
-            terminal::paint(settings, &start(pipeline, templates), picture)
+            terminal::paint(settings, &start(pipeline, templates), picture, &packets)
         }
-        None => show(pipeline, templates, speed, look, Order::Start, &mut Session::replay()),
+        None => show(pipeline, templates, speed, look, Order::Start, &mut Session::replay(packets)),
     }
 }
 

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use crate::app::clock;
 use crate::app::files::Files;
+use crate::app::packets::{Lookup, Packets};
 use crate::capture::live::{Running, Tell};
 use crate::model::{Notice, RecordingState, Timestamp};
 use crate::timeline::Manner;
@@ -13,8 +14,9 @@ use crate::timeline::notices;
 use crate::tui::News;
 
 /// A screen's means.
-pub struct Session {
+pub(super) struct Session {
     pub(super) files: Files,
+    pub(super) lookup: Lookup,
     capture: Option<Capture>,
 }
 
@@ -39,20 +41,21 @@ pub(super) fn notices_for_later() -> (Tell, Receiver<(Timestamp, Notice)>) {
 
 impl Session {
     /// A screen that nothing is captured for.
-    pub fn replay() -> Session {
-        Session { files: Files::here(), capture: None }
+    pub(super) fn replay(packets: Packets) -> Session {
+        Session { files: Files::here(), lookup: Lookup::new(packets), capture: None }
     }
 
     /// A screen over a capture under way on `node`.
     pub(super) fn live(
         files: Files,
+        packets: Packets,
         node: String,
         running: Running,
         notices: Receiver<(Timestamp, Notice)>,
     ) -> Session {
         let capture =
             Capture { node, running, notices, is_told: false, recording: None, troubles: Vec::new() };
-        Session { files, capture: Some(capture) }
+        Session { files, lookup: Lookup::new(packets), capture: Some(capture) }
     }
 
     /// What the screen does not know yet.

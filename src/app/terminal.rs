@@ -1,27 +1,25 @@
 //! The terminal: taken at the start, given back however the program ends, and the loop between.
 
-use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
 use crate::app::ground::Late;
+use crate::app::output;
+use crate::app::packets::{Found, Packets, Wanted};
 use crate::app::session::Session;
 use crate::config::Picture;
-use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
+use crate::tui::{Effect, News, Screen, Settings, draw};
 
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(40);
@@ -30,11 +28,8 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
-/// Bytes that terminals take into their clipboard at once: 100,000 in base64.
-const CLIPBOARD: usize = 74_000;
 /// As Rust's own runtime says it.
 const PANICKED: i32 = 101;
-
 /// After a signal the loop has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -97,7 +92,11 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When the terminal cannot be used.
-pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Session) -> anyhow::Result<()> {
+pub(super) fn show(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    session: &mut Session,
+) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
     let mut guard =
@@ -109,6 +108,9 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Sessio
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         session.news().into_iter().for_each(|item| screen.take(item));
+        for found in session.lookup.finds().collect::<Vec<_>>() {
+            take_found(&mut screen, found, session);
+        }
         let size = guard.terminal.size()?;
         guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
@@ -140,9 +142,11 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>, session: &mut Sessio
 fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
     match effect {
         Effect::Quit => {}
-        Effect::Picture => write_picture(screen, session),
-        Effect::Copy => copy(screen),
-        Effect::Draw => write_journey(screen, session),
+        Effect::Picture => output::write_picture(screen, session),
+        Effect::Copy => output::copy(screen),
+        Effect::Draw => output::write_journey(screen, session),
+        Effect::Fetch => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin(wanted)),
+        Effect::Extract => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin_extract(wanted)),
         Effect::ProposeRecording => screen.ask_where_to_record(&session.proposed_name()),
         Effect::Record(name) => match session.record(&name) {
             Ok(path) => screen.tell_recording(&path),
@@ -153,6 +157,18 @@ fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
                 screen.tell_end_of_recording(&state);
             }
         }
+    }
+}
+
+fn wanted(screen: &Screen) -> Option<Wanted> {
+    screen.wanted().map(|(journey, topology)| Wanted { journey, topology })
+}
+
+fn take_found(screen: &mut Screen, found: Found, session: &Session) {
+    match found {
+        Found::News(news) => screen.take(news),
+        Found::Extract(Ok(extract)) => output::write_extract(screen, &extract, session),
+        Found::Extract(Err(error)) => screen.tell(format!("{error:#}")),
     }
 }
 
@@ -191,7 +207,12 @@ fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) ->
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Picture) -> anyhow::Result<()> {
+pub(super) fn paint(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    picture: &Picture,
+    packets: &Packets,
+) -> anyhow::Result<()> {
     let (columns, rows) = picture.size;
     let mut screen = Screen::new(settings);
     news.iter().flatten().for_each(|item| screen.take(item));
@@ -200,11 +221,14 @@ pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Pi
     }
     screen.refresh(Duration::ZERO, columns, rows);
     for key in picture.keys.chars() {
-        screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        let effect = screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        if let (Some(Effect::Fetch), Some(wanted)) = (effect, wanted(&screen)) {
+            screen.take(packets.news(&wanted));
+        }
         screen.refresh(Duration::ZERO, columns, rows);
     }
     let path = &picture.path;
-    std::fs::write(path, drawn(&screen, picture.size))
+    std::fs::write(path, output::drawn(&screen, picture.size))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
@@ -216,68 +240,4 @@ const fn code(character: char) -> KeyCode {
         '\u{1b}' => KeyCode::Esc,
         other => KeyCode::Char(other),
     }
-}
-
-fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
-    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    render(screen, buffer.area, &mut buffer);
-    picture::svg(screen, &buffer)
-}
-
-/// Puts the chosen journey into the clipboard.
-fn copy(screen: &mut Screen) {
-    let Some(copied) = screen.copied() else { return };
-    let text = copied.text();
-    if text.len() > CLIPBOARD {
-        return screen.tell_too_long();
-    }
-    match crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)) {
-        Ok(()) => screen.tell_copied(),
-        Err(error) => screen.tell(error.to_string()),
-    }
-}
-
-/// Writes the screen as it is beside where the program was started, and says where or why not.
-fn write_picture(screen: &mut Screen, session: &Session) {
-    let svg = drawn(screen, screen.size());
-    let written = write_files(&[("svg", &svg)], session);
-    tell_written(screen, written);
-}
-
-/// The same for the chosen journey alone, as a picture and as text.
-fn write_journey(screen: &mut Screen, session: &Session) {
-    let Some(copied) = screen.copied() else { return };
-    let written = write_files(&[("svg", &copied.svg()), ("txt", &copied.text())], session);
-    tell_written(screen, written);
-}
-
-fn tell_written(screen: &mut Screen, written: io::Result<String>) {
-    match written {
-        Ok(paths) => screen.tell_picture(&paths),
-        Err(error) => screen.tell(error.to_string()),
-    }
-}
-
-/// Writes a file for each ending and what is in it; says where.
-fn write_files(contents: &[(&str, &str)], session: &Session) -> io::Result<String> {
-    let mut shown = Vec::new();
-    for (ending, text) in contents {
-        let (path, mut file) = new_file(ending, session)?;
-        file.write_all(text.as_bytes())?;
-        shown.push(path.display().to_string());
-    }
-    Ok(shown.join(" "))
-}
-
-/// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_file(ending: &str, session: &Session) -> io::Result<(PathBuf, File)> {
-    for number in 1..1000 {
-        let name = format!("hopline-{number}.{ending}");
-        match session.files.create(&name) {
-            Ok(created) => return Ok(created),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
-        }
-    }
-    Err(io::Error::other("there are files hopline-1 to hopline-999 already"))
 }

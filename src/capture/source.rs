@@ -13,7 +13,7 @@ use crate::capture::link::{self, LinkType};
 use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::{Damage, Tally};
 use crate::model::{
-    Direction, Frame, InterfaceSummary, Losses, Messages, Record as Given, SourceSummary, Timestamp,
+    Direction, Frame, InterfaceSummary, Losses, Messages, Record as Given, SourceSummary, Stored, Timestamp,
     VantageId,
 };
 
@@ -235,6 +235,11 @@ impl Source {
             ether_type: header.ether_type,
             wire_len,
             data,
+            stored: Stored {
+                link: interface.link.number(),
+                wire_len: record.wire_len.max(bytes.len() as u32),
+                bytes,
+            },
             block,
         }));
         self.count(vantage, record.time, wire_len);

@@ -186,6 +186,8 @@ pub struct Report {
     pub format: Format,
     /// Only the journey that has this number.
     pub journey: Option<u64>,
+    /// Where that journey's packets are to be written.
+    pub write: Option<PathBuf>,
     pub filter: Option<Expr>,
     pub look: Look,
 }
@@ -359,6 +361,7 @@ impl User<'_> {
                 FormatArgument::Csv => Format::Csv,
             },
             journey: raw.journey,
+            write: raw.write,
             filter,
             look: self.look(raw.look)?,
         })

@@ -46,6 +46,7 @@ fn a_wrong_argument_is_refused_in_one_line_that_says_what_to_try() {
         ("report|x.pcap|--proxy|haproxy=10.0.0", "haproxy=192.168.50.100:80"),
         ("report|x.pcap|--ascii|--lang|zh", "English"),
         ("report|x.pcap|--journey|0", "1"),
+        ("report|x.pcap|--write|y.pcapng", "--journey"),
         ("replay|x.pcap|--speed|fast", "10x"),
         ("replay|x.pcap|--speed|0x", "10x"),
         ("check", "<PATH>"),

@@ -83,6 +83,7 @@ impl Screen {
     pub(super) fn last_scroll(&self) -> usize {
         let width = usize::from(self.size.0.saturating_sub(FRAME));
         let lines = match self.focus {
+            Focus::Bookmarks => self.bookmarks.count(),
             Focus::Help => self.help_lines(width).len(),
             Focus::Interfaces => self.interface_lines(width).len().saturating_sub(1),
             Focus::Notices => self.notice_lines(width).len(),
@@ -91,7 +92,7 @@ impl Screen {
         lines.saturating_sub(self.body_rows())
     }
 
-    fn content(&self) -> Option<Content> {
+    pub(super) fn content(&self) -> Option<Content> {
         let journey = self.chosen()?;
         Some(self.journey_content(&journey, usize::from(self.size.0.saturating_sub(FRAME))))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Clocks, Journey, SourceSummary, Stage, Topology};
+use crate::model::{Clocks, Journey, SourceSummary, Stage, Timestamp, Topology};
 use crate::timeline::filter::Expr;
 use crate::timeline::headline::search_text;
 use crate::timeline::interfaces::Rates;
@@ -11,7 +11,10 @@ use crate::timeline::listing::{Listing, Moment, Order, Tally};
 use crate::timeline::moment::at_moment;
 use crate::timeline::stats::Counts;
 use crate::timeline::{Context, Manner, Store};
+use crate::tui::bookmarks::Bookmarks;
+use crate::tui::compared::Compared;
 use crate::tui::feed::News;
+use crate::tui::inspect::Inspection;
 use crate::tui::keys::Keys;
 use crate::tui::list::List;
 use crate::tui::live::Live;
@@ -60,13 +63,17 @@ pub enum Focus {
     Statistics,
     Interfaces,
     Notices,
+    Bookmarks,
     Help,
 }
 
 impl Focus {
     /// Whether it takes the place of list and journey.
     pub(super) const fn is_page(self) -> bool {
-        matches!(self, Focus::Statistics | Focus::Interfaces | Focus::Notices | Focus::Help)
+        matches!(
+            self,
+            Focus::Statistics | Focus::Interfaces | Focus::Notices | Focus::Bookmarks | Focus::Help
+        )
     }
 }
 
@@ -75,8 +82,23 @@ impl Focus {
 pub enum Body {
     Waterfall,
     Ladder,
+    Map,
     Packets,
     Evidence,
+    Comparison,
+    /// One packet, byte by byte.
+    Packet,
+}
+
+impl Body {
+    /// The view after this one; from what is no view of the way back to the first.
+    pub(super) const fn next_view(self) -> Body {
+        match self {
+            Body::Waterfall => Body::Ladder,
+            Body::Ladder => Body::Map,
+            Body::Map | Body::Packets | Body::Evidence | Body::Comparison | Body::Packet => Body::Waterfall,
+        }
+    }
 }
 
 /// Everything the screen knows.
@@ -104,6 +126,13 @@ pub struct Screen {
     pub(super) focus_before: Focus,
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
+    pub(super) compared: Compared,
+    pub(super) inspection: Inspection,
+    pub(super) bookmarks: Bookmarks,
+    /// The row of the journey that is chosen; `None` lets the journey choose.
+    pub(super) cursor: Option<usize>,
+    /// The same before a packet was opened.
+    pub(super) cursor_before: Option<usize>,
     /// First line shown of the journey, the statistics or the help; `None` lets the journey choose.
     pub(super) scroll: Option<usize>,
     pub(super) listing: Listing,
@@ -152,6 +181,11 @@ impl Screen {
             focus_before: Focus::List,
             body: Body::Waterfall,
             shows_skipped: false,
+            compared: Compared::default(),
+            inspection: Inspection::default(),
+            bookmarks: Bookmarks::default(),
+            cursor: None,
+            cursor_before: None,
             scroll: None,
             listing: Listing::new(settings.order),
             listed: 0,
@@ -205,6 +239,7 @@ impl Screen {
                 }
             }
             News::Read(start, end) => self.playback.extend(start, end),
+            News::Packets(journey, looked) => self.inspection.take(journey, looked),
             News::End => self.is_reading = false,
             News::Failed(sentence) => {
                 self.is_reading = false;
@@ -245,7 +280,11 @@ impl Screen {
             }
         }
         self.update_list(now);
+        self.arrive();
         self.list.show(&self.listing, self.list_rows());
+        if self.body == Body::Comparison {
+            self.update_compared();
+        }
         self.update_statistics();
     }
 
@@ -284,13 +323,45 @@ impl Screen {
 
     /// The chosen journey as it stands at the position.
     pub(super) fn chosen(&self) -> Option<Arc<Journey>> {
+        self.chosen_stored().map(|journey| self.present(&journey))
+    }
+
+    /// The chosen journey with all that is known of it by now.
+    pub(super) fn chosen_stored(&self) -> Option<Arc<Journey>> {
         let journey = self.listing.journey(self.list.chosen()?)?;
-        Some(self.present(self.store.get(journey.id).unwrap_or(journey)))
+        Some(Arc::clone(self.store.get(journey.id).unwrap_or(journey)))
+    }
+
+    /// The time up to which is shown, on the reference clock; `None` while nothing was read.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.playback.range().map(|_| self.playback.position())
     }
 
     /// Whether list and journey fit on the screen together.
     pub(super) fn is_wide(&self) -> bool {
         self.size.0 >= 100 && self.size.1 >= 30
+    }
+
+    /// What marks a journey in the list: one cell.
+    pub(super) fn sign(&self, journey: &Journey) -> &'static str {
+        let is_ascii = self.manner.is_ascii();
+        match (self.compared.is_marked(journey), self.bookmarks.has(journey)) {
+            (true, _) => {
+                if is_ascii {
+                    "*"
+                } else {
+                    "◆"
+                }
+            }
+            (false, true) => {
+                if is_ascii {
+                    "#"
+                } else {
+                    "■"
+                }
+            }
+            (false, false) => " ",
+        }
     }
 
     pub(super) fn is_found(&self, journey: &Journey) -> bool {

@@ -1,5 +1,7 @@
 //! What keys do to the screen.
 
+use std::fmt::Write as _;
+
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
 use crate::model::{Journey, RecordingState, SECONDS};
@@ -25,6 +27,10 @@ pub enum Effect {
     /// Record into a new file of this name.
     Record(String),
     StopRecording,
+    /// Get the bytes of the packets of [`Screen::wanted`].
+    Fetch,
+    /// Write those packets to a file.
+    Extract,
     /// Put what [`Screen::copied`] gives into the clipboard, as text.
     Copy,
     /// Write what [`Screen::copied`] gives into files, as text and as a picture.
@@ -95,10 +101,23 @@ impl Screen {
         }
     }
 
+    /// Says where the packets of a journey are, and how many.
+    pub fn tell_extract(&mut self, path: &str, packets: usize, missing: usize, left_out: usize) {
+        let word = |word: Word| self.manner.word(word);
+        let mut said = format!("{packets} {} {path}", word(Word::PacketsWritten));
+        for (count, more) in [(missing, Word::PacketsMissing), (left_out, Word::LeftOut)] {
+            if count > 0 {
+                let _ = write!(said, "; {count} {}", word(more));
+            }
+        }
+        self.tell(said);
+    }
+
     pub(super) fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
+            Action::Extract => return self.list.chosen().map(|_| Effect::Extract),
             Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
             Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
             Action::Mouse => self.toggle_mouse(),
@@ -108,13 +127,14 @@ impl Screen {
             Action::PageDown => self.step(self.page()),
             Action::First => self.go_first(),
             Action::Last => self.go_last(),
-            Action::Open => self.open(),
+            Action::Open => return self.open(),
             Action::Back => self.back(),
-            Action::NextView => {
-                self.show_body(if self.body == Body::Waterfall { Body::Ladder } else { Body::Waterfall });
-            }
+            Action::NextView => self.show_body(self.body.next_view()),
             Action::Packets => self.toggle_body(Body::Packets),
             Action::Evidence => self.toggle_body(Body::Evidence),
+            Action::Mark => self.mark(),
+            Action::Compare => self.compare_marked(),
+            Action::CompareMedian => self.compare_median(),
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
             Action::Interfaces => self.toggle_page(Focus::Interfaces),
@@ -131,6 +151,8 @@ impl Screen {
             }
             Action::Language => self.manner = self.manner.other_language(),
             Action::Pause => self.playback.toggle_pause(),
+            Action::Bookmark => self.bookmark(),
+            Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
             Action::Order => self.order_by(self.listing.order().next(self.stage)),
@@ -167,12 +189,43 @@ impl Screen {
     pub(super) fn step(&mut self, steps: isize) {
         if self.focus == Focus::Statistics {
             self.step_statistics(steps);
+        } else if self.focus == Focus::Bookmarks {
+            self.step_bookmark(steps);
         } else if self.focus == Focus::List {
             self.list.step(&self.listing, steps);
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(steps) {
             self.scroll = Some(self.first_line().saturating_add_signed(steps).min(self.last_scroll()));
         }
+    }
+
+    /// What is shown of the journey chooses again where it begins.
+    pub(super) fn look_afresh(&mut self) {
+        (self.scroll, self.cursor) = (None, None);
+    }
+
+    /// Moves the choice among bookmarks, and keeps it in view.
+    fn step_bookmark(&mut self, steps: isize) {
+        self.bookmarks.step(steps);
+        let (chosen, shown) = (self.bookmarks.chosen(), self.body_rows().max(1));
+        self.scroll = Some(self.first_line().clamp((chosen + 1).saturating_sub(shown), chosen));
+    }
+
+    /// Moves the chosen row of the journey, where rows can be chosen, and keeps it in view.
+    fn step_row(&mut self, steps: isize) -> bool {
+        let Some(content) =
+            self.content().filter(|content| self.focus == Focus::Journey && content.has_rows_to_open())
+        else {
+            return false;
+        };
+        let (first, shown) = (self.first_line(), self.body_rows().max(1));
+        let cursor = content
+            .cursor(self.cursor)
+            .saturating_add_signed(steps)
+            .min(content.rows.len().saturating_sub(1));
+        self.cursor = Some(cursor);
+        self.scroll = Some(first.clamp((cursor + 1).saturating_sub(shown), cursor));
+        true
     }
 
     fn page(&self) -> isize {
@@ -190,8 +243,8 @@ impl Screen {
             self.step_statistics(isize::MIN);
         } else if self.focus == Focus::List {
             self.list.first(&self.listing);
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(isize::MIN + 1) {
             self.scroll = Some(0);
         }
     }
@@ -201,24 +254,30 @@ impl Screen {
             self.step_statistics(isize::MAX);
         } else if self.focus == Focus::List {
             self.list.last(&self.listing);
-            self.scroll = None;
-        } else {
+            self.look_afresh();
+        } else if !self.step_row(isize::MAX) {
             self.scroll = Some(self.last_scroll());
         }
     }
 
-    /// From the list into the journey; from there on to its packets and its evidence.
-    fn open(&mut self) {
+    /// From the list into the journey; there into the chosen row, or from what has no rows on to the packets.
+    pub(super) fn open(&mut self) -> Option<Effect> {
         match (self.focus, self.body) {
             (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
-            (Focus::Journey, Body::Waterfall | Body::Ladder) => self.show_body(Body::Packets),
-            (Focus::Journey, Body::Packets) => self.show_body(Body::Evidence),
-            (Focus::Journey, Body::Evidence) => self.show_body(Body::Waterfall),
+            (Focus::Journey, Body::Packet) => self.leave_packet(),
+            (Focus::Journey, _) if self.content().is_some_and(|content| content.has_rows_to_open()) => {
+                self.cursor_before = Some(self.content().map_or(0, |content| content.cursor(self.cursor)));
+                return self.open_row();
+            }
+            (Focus::Journey, Body::Ladder | Body::Map) => self.show_body(Body::Packets),
+            (Focus::Journey, _) => self.show_body(Body::Waterfall),
             (Focus::Statistics, _) => self.list_measure(),
+            (Focus::Bookmarks, _) => self.jump(),
             (page, _) if page.is_page() => self.back(),
             _ => {}
         }
+        None
     }
 
     /// Opens or closes the group that is chosen; gives whether one is.
@@ -261,10 +320,11 @@ impl Screen {
     }
 
     fn back(&mut self) {
-        self.scroll = None;
+        self.look_afresh();
         match (self.focus, self.body) {
+            (Focus::List | Focus::Journey, Body::Packet) => self.leave_packet(),
             (page, _) if page.is_page() => self.focus = self.focus_before,
-            (_, Body::Packets | Body::Evidence) => self.body = Body::Waterfall,
+            (_, Body::Packets | Body::Evidence | Body::Comparison) => self.body = Body::Waterfall,
             (Focus::Journey, _) => self.focus = Focus::List,
             _ => self.search = None,
         }
@@ -272,7 +332,7 @@ impl Screen {
 
     pub(super) fn show_body(&mut self, body: Body) {
         self.body = body;
-        self.scroll = None;
+        self.look_afresh();
         self.leave_page();
         if !self.is_wide() && self.list.chosen().is_some() {
             self.focus = Focus::Journey;
@@ -300,9 +360,14 @@ impl Screen {
         }
     }
 
+    /// At full speed the end is where everything new is shown again.
     fn seek_end(&mut self, is_start: bool) {
-        if let Some((start, end)) = self.playback.range() {
-            self.playback.seek_to(if is_start { start } else { end });
+        let Some((start, end)) = self.playback.range() else { return };
+        if is_start {
+            self.playback.seek_to(start);
+        } else {
+            self.playback.seek_to(end);
+            self.playback.go_on();
         }
     }
 
@@ -312,7 +377,7 @@ impl Screen {
         let found = self.list.find(&self.listing, backwards, is_inclusive, fits);
         let is_found = found.is_some_and(|id| self.choose_journey(id));
         if is_found {
-            self.scroll = None;
+            self.look_afresh();
         } else if !needle.is_empty() {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {
@@ -326,7 +391,7 @@ impl Screen {
     }
 
     /// Chooses a journey that is listed; its group is opened for it. Gives whether there is one.
-    fn choose_journey(&mut self, id: u64) -> bool {
+    pub(super) fn choose_journey(&mut self, id: u64) -> bool {
         let row = RowId::Journey(id);
         self.listing.set_open(&row, true);
         self.list.show(&self.listing, self.list_rows());

@@ -168,7 +168,8 @@ fn journey_row(screen: &Screen, journey: &Journey, columns: Columns, is_chosen: 
     let ellipsis = manner.ellipsis();
     let text_tone = if is_bad(journey.verdict.outcome) { Tone::Bad } else { Tone::Plain };
     let mut line = Line::new();
-    line.push(Tone::Accent, if is_chosen { manner.chosen() } else { " " }).space(1);
+    line.push(Tone::Accent, if is_chosen { manner.chosen() } else { " " });
+    line.push(Tone::Accent, screen.sign(journey));
     if screen.listing.grouping() != Grouping::None {
         line.space(INDENT);
     }

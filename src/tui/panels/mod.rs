@@ -1,5 +1,6 @@
 //! The panels, one a file, and the drawing of them all.
 
+mod bookmarks;
 mod candidates;
 mod foot;
 mod groups;
@@ -50,6 +51,7 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
         journey::draw(screen, area, &mut canvas);
     }
     match (areas.page, screen.focus) {
+        (Some(area), Focus::Bookmarks) => bookmarks::draw(screen, area, &mut canvas),
         (Some(area), Focus::Statistics) => statistics::draw(screen, area, &mut canvas),
         (Some(area), Focus::Interfaces) => interfaces::draw(screen, area, &mut canvas),
         (Some(area), Focus::Notices) => notices::draw(screen, area, &mut canvas),
