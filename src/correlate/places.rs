@@ -248,6 +248,11 @@ impl Places {
         }
     }
 
+    /// A node's connection tracking is heard.
+    pub(super) fn hear(&mut self, node: NodeId) {
+        self.topology.tracking.insert(node);
+    }
+
     pub(super) fn add_name(&mut self, ip: Ip, name: &str) {
         if self.topology.names.len() < MAX_ADDRESSES && !self.topology.names.contains_key(&ip) {
             self.topology.names.insert(ip, name.to_owned());

@@ -5,6 +5,7 @@ use crate::model::{
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
+use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
 
 /// An answer that came.
@@ -122,7 +123,10 @@ impl<'a, 't> Teller<'a, 't> {
         } else {
             format!("{packet} {did} and nothing came back: lost beyond what is captured")
         };
-        sentence.extend(self.neighbour(gap));
+        let neighbour = self.neighbour(gap);
+        let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind));
+        // What the node waits for says more than what it has let pass.
+        sentence.extend(neighbour.or(tracked));
         sentence.extend(self.size(seen, gap));
         sentence.extend(self.doubt(gap));
         sentence
@@ -228,14 +232,15 @@ impl<'a, 't> Teller<'a, 't> {
         };
         let (packet, did) = (self.packet(last), self.did(last));
         let spot = end.map(|end| self.walk.placed[end].step.spot);
+        let tracked = tracked::of_silence(self.case.trail, self.case.world).unwrap_or_default();
         let acked = if self.case.pair.request_acked { ", was acknowledged" } else { "" };
         match spot {
             Some(Spot::Proxy) => {
                 format!(
-                    "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed"
+                    "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed{tracked}"
                 )
             }
-            _ => format!("{packet} {did}{acked} and {} never answered", self.server()),
+            _ => format!("{packet} {did}{acked} and {} never answered{tracked}", self.server()),
         }
     }
 
