@@ -53,6 +53,7 @@ pub(super) fn run_headless(
         count: 0,
         lossy_nodes: Vec::new(),
         dropped: 0,
+        messages_lost: 0,
         failed: None,
     };
     let finished = pipeline.run(&mut |event| telling.take(event));
@@ -209,6 +210,7 @@ struct Telling<'a> {
     count: u64,
     lossy_nodes: Vec<NodeId>,
     dropped: u64,
+    messages_lost: u64,
     failed: Option<io::Error>,
 }
 
@@ -242,6 +244,14 @@ impl Telling<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
+            );
+        }
+        let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
+        if lost > self.messages_lost {
+            self.messages_lost = lost;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: {lost} kernel messages were lost so far; some translations are told by packets alone"
             );
         }
     }

@@ -94,6 +94,7 @@ words! {
     PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
+    KernelMessages: "kernel messages", "内核消息";
     ByConntrack: "by connection tracking", "由连接跟踪得出";
     Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
     Conntrack: "connection tracking", "连接跟踪";
