@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use caps::{CapSet, Capability};
+use caps::{CapSet, Capability, CapsHashSet};
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     path_beneath_rules,
@@ -34,6 +34,9 @@ pub(super) struct Needs<'a> {
     pub(super) directory: Option<&'a Path>,
     /// A file that is open already and becomes the user's.
     pub(super) file: Option<&'a File>,
+    /// Interfaces that are yet to come will want handles of their own. The right for them stays with the threads that
+    /// are started before [`give_up_capturing`].
+    pub(super) keeps_capturing: bool,
 }
 
 /// Whether this process may capture.
@@ -63,12 +66,28 @@ pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
     if Uid::effective().is_root() {
         become_user(needs).context("the rights of root cannot be given up")?;
     }
-    let sets = [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted];
-    for set in sets {
-        caps::clear(None, set).context("capabilities cannot be given up")?;
+    let kept: CapsHashSet = needs.keeps_capturing.then_some(Capability::CAP_NET_RAW).into_iter().collect();
+    for (set, kept) in [
+        (CapSet::Ambient, &CapsHashSet::new()),
+        (CapSet::Inheritable, &CapsHashSet::new()),
+        (CapSet::Effective, &kept),
+        (CapSet::Permitted, &kept),
+    ] {
+        caps::set(None, set, kept).context("capabilities cannot be given up")?;
     }
     nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
     confine(needs.directory).context("the file system cannot be closed off")?;
+    Ok(())
+}
+
+/// Gives up, for this thread and those that it starts, the last right that [`Needs`] may have kept.
+///
+/// # Errors
+/// When the system refuses: then nothing must be parsed.
+pub(super) fn give_up_capturing() -> anyhow::Result<()> {
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).context("capabilities cannot be given up")?;
+    }
     Ok(())
 }
 
@@ -83,6 +102,8 @@ fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {
         // One that this kernel does not have.
         let _ = caps::drop(None, CapSet::Bounding, capability);
     }
+    // Else the change of user would take all of them away.
+    nix::sys::prctl::set_keepcaps(needs.keeps_capturing)?;
     setgroups(&[])?;
     setresgid(user.gid, user.gid, user.gid)?;
     setresuid(user.uid, user.uid, user.uid)?;

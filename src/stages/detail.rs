@@ -117,7 +117,8 @@ impl<'a, 't> Teller<'a, 't> {
         let (packet, did) = (self.packet(seen), self.did(seen));
         let mut sentence = if seen.way == gap.way {
             let did_not = self.did_not(gap);
-            format!("{packet} {did} and {did_not}: lost {}", self.whereabouts(place))
+            let behind = self.behind_tunnel(gap).unwrap_or_default();
+            format!("{packet} {did} and {did_not}: lost {}{behind}", self.whereabouts(place))
         } else if matches!(place, Some(Place { kind: PlaceKind::Host, .. })) {
             format!("{packet} {did} and nothing came out of it again")
         } else {
@@ -140,6 +141,15 @@ impl<'a, 't> Teller<'a, 't> {
             Some(Place { kind: PlaceKind::Fabric, .. }) => "between the nodes".to_owned(),
             _ => "on a way that is not captured".to_owned(),
         }
+    }
+
+    /// `, behind vxlan.calico`: the tunnel's device of the gap's node has the packet, the uplink does not.
+    fn behind_tunnel(&self, gap: &Placed<'_>) -> Option<String> {
+        let is_exit = gap.step.spot == Spot::Point(Role::Uplink, Direction::Out);
+        let followed = if gap.way == Way::Request { &self.case.pair.request } else { &self.case.pair.reply };
+        let mut entries = followed.at(Role::Tunnel, Direction::Out).filter(|_| is_exit);
+        let entry = entries.find(|point| Some(point.node) == gap.node)?;
+        Some(format!(", behind {}", self.case.world.topology.vantage(entry.vantage).interface))
     }
 
     /// The node asked for the pod's link address and got none.

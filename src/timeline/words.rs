@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    ThroughTunnel: "through the tunnel", "经隧道";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
