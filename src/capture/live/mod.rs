@@ -33,7 +33,7 @@ use self::local::Local;
 use self::recorder::Recorder;
 use self::remote::Remote;
 use crate::capture::{CaptureError, Options};
-use crate::model::{Role, Timestamp};
+use crate::model::{Names, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::namer::Namer;
@@ -272,7 +272,7 @@ impl Opened {
             let stop = Arc::clone(&stop);
             threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
-            namer = Some(Namer::new(inlet.clone()));
+            namer = Some(Namer::new(inlet.clone(), Names::default()));
             inlets.push(inlet);
         }
         let (inlet, outlet) = feed(TO_READER);
