@@ -18,6 +18,7 @@ mod namer;
 mod recorder;
 mod remote;
 mod section;
+mod surroundings;
 
 use std::fmt;
 use std::fs::File;
@@ -179,6 +180,7 @@ impl fmt::Display for Notice {
 pub struct Opened {
     local: Local,
     kernel: Kernel,
+    names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -223,6 +225,7 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
+        let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -231,12 +234,22 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, kernel, recorder, remotes, node: settings.node.clone(), tell })
+        Ok(Opened { local, kernel, names, recorder, remotes, node: settings.node.clone(), tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
     pub fn interfaces(&self) -> Vec<(String, Role)> {
         self.local.wanted()
+    }
+
+    /// What the node says of addresses.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether the kernel tells of connections.
+    pub fn hears_kernel(&self) -> bool {
+        !self.kernel.is_deaf()
     }
 
     /// The name of the node that is captured.
@@ -272,7 +285,7 @@ impl Opened {
             let stop = Arc::clone(&stop);
             threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
-            namer = Some(Namer::new(inlet.clone(), Names::default()));
+            namer = Some(Namer::new(inlet.clone(), self.names.clone()));
             inlets.push(inlet);
         }
         let (inlet, outlet) = feed(TO_READER);
@@ -297,6 +310,7 @@ impl Opened {
         }
         let (mut local, mut kernel) = (self.local, self.kernel);
         local.begin(inlets.clone());
+        local.tell_names(&self.names);
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
         }
