@@ -185,6 +185,11 @@ fn keys_do_what_the_table_says() {
     assert_eq!(press(&mut screen, "⎋q"), Some(Effect::Quit));
     assert_eq!(press(&mut screen, "w"), Some(Effect::Picture));
     assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
+    let mut screen = self::screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, NARROW, "").contains("stock-7d9c"));
+    let by_address = shown(&mut screen, NARROW, "n");
+    assert!(!by_address.contains("stock-7d9c") && by_address.contains("10.244.2.33"), "{by_address}");
+    assert!(shown(&mut screen, NARROW, "n").contains("stock-7d9c"));
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
