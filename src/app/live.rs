@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{clock, names, replay, rights, templates};
 use crate::capture::CaptureError;
@@ -20,6 +21,8 @@ use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Time
 use crate::report::json;
 use crate::report::text::{self, Layout};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
+use crate::timeline::units::duration;
 use crate::timeline::{Context, Manner};
 
 /// A trail that is over waits at most so long for its last sightings and deadlines.
@@ -37,9 +40,9 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
@@ -52,6 +55,7 @@ pub(super) fn run_headless(
         held: Vec::new(),
         count: 0,
         lossy_nodes: Vec::new(),
+        offsets: Vec::new(),
         dropped: 0,
         messages_lost: 0,
         failed: None,
@@ -77,11 +81,18 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    // What there is to say now is there before the screen, and behind it.
+    for line in said.try_iter().map(|notice| notice.to_string()).chain(missing(&opened)) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look);
+    let packets = Packets::of(&live.capture.input, true);
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
+        .naming(running.namer())
+        .keeping(packets.kept());
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, packets);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {
@@ -96,16 +107,18 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    if let Some(namer) = running.namer() {
-        names::collect(sources, &capture.input.options, &capture.input.names, namer)?;
-    }
+    let named = match running.namer() {
+        Some(namer) => names::collect(sources, &capture.input.options, &capture.input.names, namer),
+        None => Ok(()),
+    };
+    // A recording without names goes on all the same.
     running.finish();
-    Ok(())
+    named
 }
 
 /// Opens everything, and gives up all rights.
@@ -162,7 +175,10 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
 fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
+    let missing: Vec<String> = missing(opened).collect();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
+        // Then what is missing says more.
+        0 if !missing.is_empty() => format!("capturing on {} what comes", opened.node()),
         0 => format!(
             "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
             opened.globs()
@@ -170,7 +186,13 @@ fn introduce(opened: &Opened) {
         1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
         count => format!("capturing {count} interfaces on {}", opened.node()),
     };
-    let _ = writeln!(io::stderr(), "hopline: {said}");
+    for line in std::iter::once(said).chain(missing) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
+}
+
+fn missing(opened: &Opened) -> impl Iterator<Item = String> + use<> {
+    opened.missing().into_iter().map(|missing| missing.to_string())
 }
 
 /// Says notices on standard error.
@@ -225,6 +247,8 @@ struct Telling<'a> {
     held: Vec<(Timestamp, Arc<Trail>)>,
     count: u64,
     lossy_nodes: Vec<NodeId>,
+    /// How far each node's clock is ahead, as it was told.
+    offsets: Vec<i64>,
     dropped: u64,
     messages_lost: u64,
     failed: Option<io::Error>,
@@ -275,11 +299,16 @@ impl Telling<'_> {
     /// Writes the journeys of which all is known by now.
     fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
         let now = correlator.now();
+        let offsets = correlator.clock_offsets();
+        if offsets != self.offsets {
+            self.tell_clocks(correlator, &offsets);
+            self.offsets.clone_from(&offsets);
+        }
         for (due, trail) in &mut self.held {
             if due.0 == i64::MAX {
                 let node =
                     trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
-                let ahead = node.and_then(|node| correlator.clock_offsets().get(usize::from(node.0)));
+                let ahead = node.and_then(|node| offsets.get(usize::from(node.0)));
                 let deadline = trail.deadline.plus(-ahead.copied().unwrap_or_default());
                 *due = deadline.min(now.plus(LONGEST_HOLD));
             }
@@ -291,6 +320,22 @@ impl Telling<'_> {
         }
         let clocks = correlator.clocks();
         self.write(due, correlator.topology(), &clocks, now)
+    }
+
+    /// Says which clocks were found to be off; by less than is told here they are aligned as well.
+    fn tell_clocks(&self, correlator: &Correlator, offsets: &[i64]) {
+        let nodes = &correlator.topology().nodes;
+        for (node, (name, &offset)) in nodes.iter().zip(offsets).enumerate() {
+            if self.offsets.get(node).copied().unwrap_or_default() != offset {
+                let by = duration(offset.saturating_abs(), self.manner);
+                let way = if offset > 0 { "ahead of" } else { "behind" };
+                let _ = writeln!(
+                    io::stderr(),
+                    "hopline: the clock of {name} is {by} {way} that of {}; its times are aligned",
+                    nodes.first().map_or("?", String::as_str)
+                );
+            }
+        }
     }
 
     /// Writes what is still open, too.

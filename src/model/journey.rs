@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Direction, NodeId, Proxy, Timestamp, Trail, VantageId};
+use crate::model::{Direction, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId};
 
 /// One exchange of the outermost client, staged and judged. All times are on the reference node's clock.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ pub struct Verdict {
     pub before: Option<StagePlace>,
     pub place: Option<Place>,
     /// One sentence.
-    pub detail: String,
+    pub detail: Sentence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

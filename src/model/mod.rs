@@ -17,6 +17,7 @@
 //! This room never does I/O and never reads a clock.
 
 mod address;
+mod captured;
 mod clock;
 mod exchange;
 mod handoff;
@@ -25,6 +26,7 @@ mod kernel;
 mod leg;
 mod names;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -36,6 +38,7 @@ mod vantage;
 pub mod sample;
 
 pub use address::{Endpoint, Ip, Protocol, Tuple};
+pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
@@ -49,8 +52,9 @@ pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, Translat
 pub use names::Names;
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
-    Neighbour, Outer, Packet, Payload, TcpSegment,
+    Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};

@@ -25,6 +25,7 @@ mod followed;
 mod legs;
 mod place;
 mod read;
+mod say;
 mod template;
 mod tracked;
 mod verdict;
