@@ -16,6 +16,7 @@ mod rights;
 mod spool;
 mod staging;
 pub mod terminal;
+mod tracer;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -65,6 +66,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         Config::Live(live) => run_live(&live),
         Config::Record { capture, recording } => {
             live::record(&capture, &recording)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Tracer => {
+            tracer::run()?;
             Ok(ExitCode::SUCCESS)
         }
         Config::Node { command } => {

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use caps::{CapSet, Capability};
+use caps::{CapSet, Capability, CapsHashSet};
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
     path_beneath_rules,
@@ -70,6 +70,31 @@ pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
     nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
     confine(needs.directory).context("the file system cannot be closed off")?;
     Ok(())
+}
+
+/// Gives up every right but the one to change the network's configuration, which tracing needs.
+///
+/// # Errors
+/// When the right is not there, or the system refuses to take the others.
+pub(super) fn keep_only_net_admin() -> anyhow::Result<()> {
+    let kept = CapsHashSet::from([Capability::CAP_NET_ADMIN]);
+    if Uid::effective().is_root() {
+        nix::sys::prctl::set_keepcaps(true).context("the right cannot be kept")?;
+        become_user(&Needs { directory: None, file: None })
+            .context("the rights of root cannot be given up")?;
+    }
+    caps::clear(None, CapSet::Ambient).context("capabilities cannot be given up")?;
+    caps::clear(None, CapSet::Inheritable).context("capabilities cannot be given up")?;
+    caps::set(None, CapSet::Effective, &kept).context("the right CAP_NET_ADMIN is missing")?;
+    caps::set(None, CapSet::Permitted, &kept).context("capabilities cannot be given up")?;
+    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
+    confine(None).context("the file system cannot be closed off")?;
+    Ok(())
+}
+
+/// Whether this process may trace.
+pub(super) fn may_trace() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN).unwrap_or(false)
 }
 
 fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {

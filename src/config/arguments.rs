@@ -32,6 +32,9 @@ pub(super) enum Subcommands {
     Paths(PathsArguments),
     /// Say what works here, and if not, why and what to do
     Doctor,
+    /// Trace connections in the kernel; what `--trace` and the key `t` are made of
+    #[command(hide = true)]
+    Tracer,
     /// Run another node's command; what `live --node` is made of
     #[command(hide = true)]
     Node {

@@ -51,6 +51,8 @@ pub enum Config {
     },
     Doctor,
     /// Runs another node's command.
+    /// The process that traces.
+    Tracer,
     Node {
         command: String,
     },
@@ -177,6 +179,7 @@ impl Config {
                 recording: recording(raw.write, &raw.ring)?,
             },
             Some(Subcommands::Doctor) => Config::Doctor,
+            Some(Subcommands::Tracer) => Config::Tracer,
             Some(Subcommands::Node { command }) => Config::Node { command },
             Some(Subcommands::Replay(raw)) => {
                 let input = input(raw.input, raw.follow)?;

@@ -17,6 +17,7 @@ pub mod http2;
 mod icmp;
 mod neighbour;
 mod network;
+mod nftables;
 pub mod proxy;
 mod stop;
 pub mod tls;

@@ -19,7 +19,9 @@
 mod address;
 mod clock;
 mod exchange;
+mod flow;
 mod handoff;
+mod hook;
 mod journey;
 mod leg;
 mod packet;
@@ -36,7 +38,9 @@ pub mod sample;
 pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
+pub use flow::{FlowEnd, FlowPattern};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
+pub use hook::{Action, ChainInfo, ChainName, Hook, HookEvent, RuleInfo, StepKind, TraceStep, TracedPacket};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
 };

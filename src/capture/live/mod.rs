@@ -8,7 +8,9 @@
 //! So a live run and a replay of its recording read the same bytes.
 
 mod choice;
+
 pub(super) mod feed;
+mod hooks;
 mod links;
 mod local;
 mod recorder;
@@ -30,6 +32,7 @@ use crate::capture::{CaptureError, Options};
 use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
+pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, serve as serve_tracing};
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec, State};
 
