@@ -53,6 +53,7 @@ fn capture() -> (Finding, Option<Finding>) {
         snaplen: SNAPLEN,
         buffer: BUFFER,
         remotes: Vec::new(),
+        can_trace: false,
         program: std::path::PathBuf::new(),
     };
     let finding = |works, why| Finding { ability: "capture", works, why };

@@ -36,7 +36,8 @@ pub(super) fn run_headless(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
+    let can_trace = !live.capture.trace.is_empty();
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, say())?;
     introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
@@ -70,7 +71,9 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
     let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), keep)?;
+    // The key `t` may ask for it later, when there are no rights any more.
+    let can_trace = !live.capture.trace.is_empty() || rights::may_trace();
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, keep)?;
     if !io::stdout().is_terminal() {
         bail!(
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
@@ -94,7 +97,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
-    let opened = open(capture, &[], Some(recording), say())?;
+    let opened = open(capture, &[], Some(recording), !capture.trace.is_empty(), say())?;
     introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
@@ -109,9 +112,13 @@ fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],
     recording: Option<&Recording>,
+    can_trace: bool,
     tell: Tell,
 ) -> anyhow::Result<Opened> {
-    let settings = settings(capture, remotes)?;
+    if !capture.trace.is_empty() && !rights::may_trace() {
+        bail!(rights::tracing_missing());
+    }
+    let settings = Settings { can_trace, ..settings(capture, remotes)? };
     let opened = match Opened::new(&settings, recording, clock::now, tell) {
         Ok(opened) => opened,
         Err(CaptureError::NoRights) => bail!(rights::missing()),
@@ -121,6 +128,9 @@ fn open(
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
     })?;
+    if let Some(control) = opened.trace_control().filter(|_| !capture.trace.is_empty()) {
+        control.trace(&capture.trace, capture.trace_time);
+    }
     Ok(opened)
 }
 
@@ -137,6 +147,7 @@ fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Setting
         snaplen: capture.snaplen,
         buffer: capture.buffer,
         remotes: remotes.to_vec(),
+        can_trace: false,
         program: std::env::current_exe().context("this program is not found")?,
     })
 }

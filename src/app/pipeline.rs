@@ -199,8 +199,8 @@ fn survey(reader: &mut Reader, input: &Input, clocks: &[(NodeId, i64)]) -> anyho
     loop {
         let before = packets.len();
         packets.clear();
-        reader.preview(limit, &mut |frame| {
-            decode::decode(frame, &mut batch);
+        reader.preview(limit, &mut |record| {
+            decode::decode_record(record, &mut batch);
             packets.append(&mut batch.packets);
             batch.clear();
         })?;
@@ -233,11 +233,8 @@ fn follow(
         }
         add_addresses(correlator, &parcel.addresses);
         parcel.addresses.clear();
-        for packet in &parcel.batch.packets {
-            correlator.handle_packet(packet, parcel.batch.payload(packet));
-            if drain(correlator, sink).is_break() {
-                return;
-            }
+        if take(correlator, &parcel.batch, sink).is_break() {
+            return;
         }
         if let Some(sources) = parcel.sources.take() {
             advance(correlator, &sources);
@@ -246,7 +243,7 @@ fn follow(
             }
         }
         // Only what a screen is shown on the way depends on this; what it ends with, and any report, does not.
-        if parcel.batch.packets.is_empty() || ticked.elapsed() > TICK {
+        if parcel.batch.is_empty() || ticked.elapsed() > TICK {
             ticked = Stopwatch::start();
             correlator.handle_tick();
         }
@@ -258,6 +255,28 @@ fn follow(
         // The reader may have ended already; then nobody needs the empty batch.
         let _ = empty.send(parcel);
     }
+}
+
+/// Packets and what the kernel told, in the order they came.
+fn take(
+    correlator: &mut Correlator,
+    batch: &Batch,
+    sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut events = batch.events().iter().peekable();
+    for (index, packet) in batch.packets.iter().enumerate() {
+        while let Some((_, event)) = events.next_if(|(before, _)| *before <= index) {
+            correlator.handle_event(event);
+            drain(correlator, sink)?;
+        }
+        correlator.handle_packet(packet, batch.payload(packet));
+        drain(correlator, sink)?;
+    }
+    for (_, event) in events {
+        correlator.handle_event(event);
+        drain(correlator, sink)?;
+    }
+    ControlFlow::Continue(())
 }
 
 /// The one place that takes changes out.
@@ -273,7 +292,7 @@ struct Reading {
     reader: Reader,
     /// Why packets were not followed, by source.
     stops: Vec<Stops>,
-    /// Of the latest read: which of its frames, and why.
+    /// Of the latest read: which of its records, and why.
     latest_stops: Vec<(usize, Stop)>,
     known_vantages: usize,
     known_addresses: usize,
@@ -341,15 +360,15 @@ impl Reading {
     /// Fills a batch.
     fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
         let latest = &mut self.latest_stops;
-        let mut frames = 0;
-        let progress = self.reader.read(BATCH_PACKETS, &mut |frame| {
-            latest.extend(decode::decode(frame, batch).map(|stop| (frames, stop)));
-            frames += 1;
+        let mut records = 0;
+        let progress = self.reader.read(BATCH_PACKETS, &mut |record| {
+            latest.extend(decode::decode_record(record, batch).map(|stop| (records, stop)));
+            records += 1;
         })?;
         if !latest.is_empty() {
             let origins: Vec<usize> = self.reader.latest_sources().collect();
-            for (frame, stop) in latest.drain(..) {
-                let source = origins[frame];
+            for (record, stop) in latest.drain(..) {
+                let source = origins[record];
                 if source >= self.stops.len() {
                     self.stops.resize_with(source + 1, Stops::default);
                 }

@@ -43,8 +43,7 @@ pub(super) fn may_capture() -> bool {
 
 /// One line for who may not.
 pub(super) fn missing() -> String {
-    let program =
-        std::env::current_exe().map_or_else(|_| "hopline".to_owned(), |path| path.display().to_string());
+    let program = program();
     format!(
         "capturing needs the right CAP_NET_RAW, which this process lacks; run it with sudo, or grant it once with `sudo setcap cap_net_raw=ep {program}`; or try `hopline demo`"
     )
@@ -90,6 +89,18 @@ pub(super) fn keep_only_net_admin() -> anyhow::Result<()> {
     nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
     confine(None).context("the file system cannot be closed off")?;
     Ok(())
+}
+
+/// One line for who may not trace.
+pub(super) fn tracing_missing() -> String {
+    format!(
+        "tracing needs the right CAP_NET_ADMIN, which this process lacks; run it with sudo, or grant it once with `sudo setcap cap_net_raw,cap_net_admin=ep {}`; without --trace it goes on from packets alone",
+        program()
+    )
+}
+
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "hopline".to_owned(), |path| path.display().to_string())
 }
 
 /// Whether this process may trace.

@@ -37,6 +37,8 @@ pub(super) enum LinkType {
 impl LinkType {
     /// The number of LINUX_SLL2 in files.
     pub(super) const SLL2: u16 = 276;
+    /// The number of NETLINK in files.
+    pub(super) const NETLINK: u16 = 253;
 
     pub(super) const fn from_number(number: u16) -> LinkType {
         match number {
@@ -46,7 +48,7 @@ impl LinkType {
             // 12 and 14 are what some systems call raw IP internally; 101 is its number in files.
             12 | 14 | 101 | 228 | 229 => LinkType::Raw,
             0 | 108 => LinkType::Loop,
-            253 => LinkType::Netlink,
+            Self::NETLINK => LinkType::Netlink,
             other => LinkType::Unsupported(other),
         }
     }
@@ -57,7 +59,8 @@ impl LinkType {
 pub(super) struct Header {
     /// Bytes before the network packet.
     pub(super) len: usize,
-    /// The network protocol; 0 where the header is cut or of a kind that carries none.
+    /// The network protocol, of kernel messages their netlink family; 0 where the header is cut or of a kind that
+    /// carries none.
     pub(super) ether_type: u16,
     pub(super) src_mac: Mac,
     pub(super) dst_mac: Mac,
@@ -84,7 +87,8 @@ pub(super) fn header(link: LinkType, bytes: &[u8]) -> Header {
         LinkType::Sll => sll(bytes),
         LinkType::Raw => Some(Header { ether_type: ip_version(bytes), ..NONE }),
         LinkType::Loop => family(bytes),
-        LinkType::Netlink | LinkType::Unsupported(_) => None,
+        LinkType::Netlink => netlink(bytes),
+        LinkType::Unsupported(_) => None,
     };
     header.unwrap_or(Header { len: bytes.len(), ..NONE })
 }
@@ -129,6 +133,23 @@ fn sll2(bytes: &[u8]) -> Option<Header> {
         device: Some((u32::from_be_bytes([*i0, *i1, *i2, *i3]), arphrd)),
         ..NONE
     })
+}
+
+/// Packet type, ARPHRD_NETLINK, ten bytes of nothing, and the family.
+fn netlink(bytes: &[u8]) -> Option<Header> {
+    let fixed: &[u8; 16] = bytes.first_chunk()?;
+    let [_, _, hrd_high, hrd_low, .., family_high, family_low] = *fixed;
+    let is_netlink = u16::from_be_bytes([hrd_high, hrd_low]) == ARPHRD_NETLINK;
+    is_netlink.then(|| Header { len: 16, ether_type: u16::from_be_bytes([family_high, family_low]), ..NONE })
+}
+
+/// The link header of what the kernel sent under `family`, as its own netlink monitor (nlmon) writes it.
+pub(super) fn netlink_header(family: u16) -> [u8; 16] {
+    /// PACKET_OUTGOING: the monitor sees messages on their way out.
+    const OUTGOING: u16 = 4;
+    let ([t0, t1], [h0, h1], [f0, f1]) =
+        (OUTGOING.to_be_bytes(), ARPHRD_NETLINK.to_be_bytes(), family.to_be_bytes());
+    [t0, t1, h0, h1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, f0, f1]
 }
 
 fn family(bytes: &[u8]) -> Option<Header> {
@@ -232,6 +253,14 @@ mod tests {
             header(LinkType::Sll, &sll),
             Header { len: 16, ether_type: IPV6, src_mac: [3; 6], direction: Direction::In, ..NONE }
         );
+    }
+
+    #[test]
+    fn kernel_messages_have_a_family() {
+        let written = netlink_header(12);
+        assert_eq!(header(LinkType::Netlink, &written), Header { len: 16, ether_type: 12, ..NONE });
+        assert_eq!(header(LinkType::Netlink, &written[..15]).ether_type, 0);
+        assert_eq!(header(LinkType::Netlink, &[0; 16]).ether_type, 0);
     }
 
     #[test]

@@ -57,14 +57,18 @@ struct Described {
     index: u32,
     clock: Clock,
     snaplen: u32,
+    /// It carries kernel messages.
+    is_netlink: bool,
     lost: Option<u64>,
 }
 
-/// Packets that the capture lost.
+/// What the capture lost.
 #[derive(Debug, Default)]
 struct Losses {
-    /// From the statistics of earlier sections.
+    /// Packets, from the statistics of earlier sections.
     earlier: Option<u64>,
+    /// Kernel messages, likewise.
+    earlier_messages: Option<u64>,
     /// From the packets' own options, which count where statistics say nothing.
     between_packets: Option<u64>,
 }
@@ -99,8 +103,19 @@ impl Pcapng {
 
     /// Packets that the capture lost, where the file says so.
     pub(super) fn lost(&self) -> Option<u64> {
-        let told = self.section.iter().flatten().filter_map(|described| described.lost);
-        told.chain(self.losses.earlier).reduce(u64::saturating_add).or(self.losses.between_packets)
+        self.told_lost(false).or(self.losses.between_packets)
+    }
+
+    /// Kernel messages that were lost, where the file says so.
+    pub(super) fn messages_lost(&self) -> Option<u64> {
+        self.told_lost(true)
+    }
+
+    /// The sum of what the statistics say, of packets or of kernel messages.
+    fn told_lost(&self, is_netlink: bool) -> Option<u64> {
+        let alike = self.section.iter().flatten().filter(|described| described.is_netlink == is_netlink);
+        let earlier = if is_netlink { self.losses.earlier_messages } else { self.losses.earlier };
+        alike.filter_map(|described| described.lost).chain(earlier).reduce(u64::saturating_add)
     }
 
     #[inline]
@@ -179,10 +194,7 @@ impl Pcapng {
             Some(_) => {}
         }
         self.order = order;
-        self.losses.earlier = {
-            let told = self.section.iter().flatten().filter_map(|described| described.lost);
-            told.chain(self.losses.earlier).reduce(u64::saturating_add)
-        };
+        (self.losses.earlier, self.losses.earlier_messages) = (self.told_lost(false), self.told_lost(true));
         self.section.clear();
         Step::Described { len }
     }
@@ -224,7 +236,8 @@ impl Pcapng {
     /// Keeps an interface; one that an earlier section described alike stays the same.
     fn keep(&mut self, interface: Interface) -> Option<Described> {
         let (clock, snaplen) = (interface.clock, interface.snaplen);
-        let described = |index| Described { index, clock, snaplen, lost: None };
+        let is_netlink = interface.link == LinkType::Netlink;
+        let described = |index| Described { index, clock, snaplen, is_netlink, lost: None };
         if let Some(&index) = self.known.get(&interface) {
             return Some(described(index));
         }
@@ -266,9 +279,12 @@ impl Pcapng {
         }
         let options = rest.get((cap_len as usize).next_multiple_of(4)..).unwrap_or_default();
         let direction = if options.is_empty() { Direction::Unknown } else { self.packet_options(options) };
-        self.latest = described.clock.time(u64::from(high) << 32 | u64::from(low));
+        let time = described.clock.time(u64::from(high) << 32 | u64::from(low));
+        if !described.is_netlink {
+            self.latest = time;
+        }
         Ok(Some(Record {
-            time: self.latest,
+            time,
             offset: 28,
             cap_len,
             wire_len: wire_len.max(cap_len),
@@ -358,7 +374,10 @@ impl Pcapng {
     /// When capturing on an interface ended. The format wants it in the interface's own resolution; dumpcap
     /// writes microseconds whatever that is, which shows in an end that comes before the packets.
     fn note_end(&mut self, number: u32, ticks: u64) {
-        let Ok(described) = self.described(number) else { return };
+        // Kernel messages come beside the packets: their end says nothing of these.
+        let Some(described) = self.described(number).ok().filter(|described| !described.is_netlink) else {
+            return;
+        };
         let as_specified = described.clock.time(ticks);
         let as_micros = Clock::decimal(6).time(ticks);
         let is_plausible = |end: &Timestamp| (0..LONGEST_SILENCE).contains(&end.since(self.latest));

@@ -12,7 +12,7 @@ use crate::capture::live::LiveSource;
 use crate::capture::source::{Head, Source};
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
-use crate::model::{Frame, Ip, NodeId, SourceSummary, Vantage};
+use crate::model::{Ip, NodeId, Record, SourceSummary, Vantage};
 
 /// What all sources together read ahead, at most; and the bounds for one of them.
 const READ_AHEAD: usize = 16 << 20;
@@ -159,7 +159,7 @@ impl Reader {
         &self.common.addresses
     }
 
-    /// Gives the first `per_source` frames of each source, one source after the other. [`read`](Reader::read) gives
+    /// Gives the first `per_source` records of each source, one source after the other. [`read`](Reader::read) gives
     /// them again, so call this before it. Of a stream, at most the first 32 MiB are looked at.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl Reader {
     pub fn preview(
         &mut self,
         per_source: usize,
-        sink: &mut dyn FnMut(&Frame<'_>),
+        sink: &mut dyn FnMut(&Record<'_>),
     ) -> Result<(), CaptureError> {
         for index in 0..self.sources.len() {
             let is_gone = self.has_begun && self.common.origins[index].stream.is_some();
@@ -200,12 +200,16 @@ impl Reader {
         }
     }
 
-    /// Gives up to `limit` frames, in the order of their time less the offset of their node's clock. Frames of the
-    /// same time come in the order of node, file and place in the file.
+    /// Gives up to `limit` records, in the order of their time less the offset of their node's clock. Records of
+    /// the same time come in the order of node, file and place in the file.
     ///
     /// # Errors
     /// At the end: not one packet could be read, because of damage.
-    pub fn read(&mut self, limit: usize, sink: &mut dyn FnMut(&Frame<'_>)) -> Result<Progress, CaptureError> {
+    pub fn read(
+        &mut self,
+        limit: usize,
+        sink: &mut dyn FnMut(&Record<'_>),
+    ) -> Result<Progress, CaptureError> {
         self.begin_or_wake();
         self.latest.clear();
         let mut left = limit;
@@ -216,7 +220,7 @@ impl Reader {
         Ok(Progress::More)
     }
 
-    /// Where each frame of the latest [`read`](Reader::read) came from, in the order they were given: indices into
+    /// Where each record of the latest [`read`](Reader::read) came from, in the order they were given: indices into
     /// [`summaries`](Reader::summaries).
     pub fn latest_sources(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.latest.iter().map(|&place| usize::from(place))
@@ -228,7 +232,7 @@ impl Reader {
     }
 
     /// Gives frames of one source, as long as no other has an earlier one.
-    fn read_run(&mut self, index: usize, limit: usize, sink: &mut dyn FnMut(&Frame<'_>)) -> usize {
+    fn read_run(&mut self, index: usize, limit: usize, sink: &mut dyn FnMut(&Record<'_>)) -> usize {
         let bound = self.queue.peek().map(|&Reverse(next)| next);
         let ahead = self.ahead_ns[usize::from(self.common.origins[index].node.0)];
         let place = self.common.origins[index].place;
@@ -302,7 +306,7 @@ impl Reader {
             return Ok(Progress::Waiting);
         }
         let summaries = self.summaries();
-        if summaries.iter().any(|summary| summary.packets > 0) {
+        if summaries.iter().any(|summary| summary.packets + summary.messages > 0) {
             return Ok(Progress::End);
         }
         match summaries.into_iter().find(|summary| summary.damaged > 0) {

@@ -12,7 +12,7 @@ use crate::capture::input::{Fill, Input};
 use crate::capture::link::{self, LinkType};
 use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::{Damage, Tally};
-use crate::model::{Direction, Frame, SourceSummary, Timestamp, VantageId};
+use crate::model::{Direction, Frame, Messages, Record as Given, SourceSummary, Timestamp, VantageId};
 
 /// Interfaces that are captured together are written in turns, so stamps step back. Where a file does it over
 /// more records than are held back, more are held back from then on, to a limit.
@@ -174,15 +174,22 @@ impl Source {
         }
     }
 
-    /// Gives the next frame to `sink`; `false` if its record was counted instead.
+    /// Gives the next record to `sink`; `false` if it was counted instead.
     #[inline]
-    pub(super) fn give(&mut self, context: &mut Context<'_>, sink: &mut dyn FnMut(&Frame<'_>)) -> bool {
+    pub(super) fn give(&mut self, context: &mut Context<'_>, sink: &mut dyn FnMut(&Given<'_>)) -> bool {
         let Some(record) = self.held.pop_front() else { return false };
         self.given = self.given.max(record.time);
         let Some(interface) = self.interfaces.get(record.interface as usize) else { return false };
         let stored = self.input.slice(record.offset, record.cap_len as usize);
         let (bytes, block) = stored.map_or((&[][..], None), |(bytes, block)| (bytes, Some(block)));
         let header = link::header(interface.link, bytes);
+        if interface.link == LinkType::Netlink {
+            self.tally.messages += 1;
+            let data = bytes.get(header.len..).unwrap_or_default();
+            let (time, node) = (record.time, context.origin.node);
+            sink(&Given::Messages(Messages { time, node, family: header.ether_type, data }));
+            return true;
+        }
         let vantage = match header.device {
             _ if interface.vantage.is_some() => interface.vantage,
             Some((index, arphrd)) => self.devices.get(&index).copied().or_else(|| {
@@ -205,7 +212,7 @@ impl Source {
             Direction::Unknown => record.direction,
             told => told,
         };
-        sink(&Frame {
+        sink(&Given::Frame(Frame {
             time: record.time,
             vantage,
             direction,
@@ -215,7 +222,7 @@ impl Source {
             wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
             data,
             block,
-        });
+        }));
         self.tally.packets += 1;
         true
     }
@@ -239,6 +246,8 @@ impl Source {
             file: origin.candidate.display.clone(),
             vantages: vantages.into_iter().collect(),
             packets: self.tally.packets,
+            messages: self.tally.messages,
+            messages_lost: pcapng.and_then(Pcapng::messages_lost),
             not_understood: reasons.iter().map(|(_, count)| count).sum(),
             reasons,
             damaged: self.tally.damaged(),
@@ -418,7 +427,6 @@ impl Source {
         let Some(format) = &mut self.format else { return };
         for interface in &format.interfaces()[self.interfaces.len()..] {
             let refusal = match interface.link {
-                LinkType::Netlink => Some("kernel messages (netlink), which are not followed".to_owned()),
                 LinkType::Unsupported(number) => Some(format!("link type {number}, which is not followed")),
                 _ => None,
             };

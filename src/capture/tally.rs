@@ -31,6 +31,8 @@ struct Count {
 pub(super) struct Tally {
     /// Frames given.
     pub(super) packets: u64,
+    /// Records of kernel messages given.
+    pub(super) messages: u64,
     damage: BTreeMap<Damage, Count>,
     reasons: BTreeMap<String, u64>,
 }

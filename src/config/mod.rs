@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use crate::capture;
 use crate::capture::live::{Recording, RemoteSpec};
-use crate::model::ProxyAddress;
+use crate::model::{FlowPattern, ProxyAddress};
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use values::source;
@@ -70,6 +70,10 @@ pub struct Capture {
     pub snaplen: u32,
     /// The kernel's buffer, in bytes.
     pub buffer: usize,
+    /// Connections to trace from the start.
+    pub trace: Vec<FlowPattern>,
+    /// For how long connections are traced.
+    pub trace_time: Duration,
     pub duration: Option<Duration>,
     /// What is known of the cluster; it has no sources.
     pub input: Input,
@@ -161,6 +165,8 @@ pub enum ConfigError {
     Unusable(String),
     #[error("--where is no journey expression:\n{}", .error.marked(.text))]
     Where { text: String, error: ExprError },
+    #[error("--trace does not say which connections:\n{}", .error.marked(.text))]
+    Trace { text: String, error: ExprError },
 }
 
 impl Config {
@@ -231,9 +237,16 @@ fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
         filter: raw.filter,
         snaplen: raw.snaplen,
         buffer: values::buffer(&raw.buffer)?,
-        duration: raw.duration.as_deref().map(values::span).transpose()?,
+        trace: raw.trace.map(traced).transpose()?.unwrap_or_default(),
+        trace_time: values::span("--trace-for", &raw.trace_for)?,
+        duration: raw.duration.as_deref().map(|text| values::span("--duration", text)).transpose()?,
         input: known(Vec::new(), raw.known, true)?,
     })
+}
+
+fn traced(text: String) -> Result<Vec<FlowPattern>, ConfigError> {
+    let flows = Expr::parse(&text).and_then(|expr| expr.flows(&text));
+    flows.map_err(|error| ConfigError::Trace { text, error })
 }
 
 fn recording(path: PathBuf, ring: &RingArguments) -> Result<Recording, ConfigError> {

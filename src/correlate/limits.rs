@@ -55,4 +55,6 @@ pub struct Counters {
     pub stray_errors: u64,
     /// Packets whose direction could not be told.
     pub undirected: u64,
+    /// Things the kernel told.
+    pub kernel_events: u64,
 }

@@ -57,8 +57,8 @@ use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
 use crate::model::{
-    self, Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting,
-    Timestamp, Topology, Vantage, Way,
+    self, Application, Body, Change, Clocks, Direction, KernelEvent, NodeId, Packet, Part, Role, SECONDS,
+    Sighting, Timestamp, Topology, Vantage, Way,
 };
 
 /// Buckets of four in the index of packets that wait for their other side.
@@ -224,6 +224,11 @@ impl Correlator {
             Body::Neighbour(neighbour) => self.handle_neighbour(crossing, neighbour),
             Body::Other => {}
         }
+    }
+
+    /// Takes what a kernel told.
+    pub fn handle_event(&mut self, _event: &KernelEvent) {
+        self.counters.kernel_events += 1;
     }
 
     /// Emits the present state of every open trail that changed since the last tick, where the limits ask for it.

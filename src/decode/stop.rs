@@ -29,6 +29,10 @@ pub enum Layer {
     /// The packet that an ICMP error quotes.
     IcmpQuote,
     NeighbourDiscovery,
+    /// Messages of the kernel.
+    Netlink,
+    /// Those of connection tracking.
+    Conntrack,
 }
 
 impl Layer {
@@ -42,6 +46,8 @@ impl Layer {
             Layer::Icmp => "ICMP",
             Layer::IcmpQuote => "packet quoted by ICMP",
             Layer::NeighbourDiscovery => "neighbour discovery",
+            Layer::Netlink => "netlink",
+            Layer::Conntrack => "conntrack",
         }
     }
 }
@@ -59,8 +65,12 @@ pub enum Reason {
     EtherType(u16),
     /// This IP protocol (IANA) is not followed.
     Protocol(u8),
-    /// This message type is not followed: an ICMP type, or an ARP operation.
+    /// This message type is not followed: an ICMP type, an ARP operation, or one of conntrack's.
     Message(u8),
+    /// This netlink family (`linux/netlink.h`) is not followed.
+    Family(u16),
+    /// This netlink message type is not followed.
+    NetlinkType(u16),
 }
 
 impl fmt::Display for Stop {
@@ -75,6 +85,8 @@ impl fmt::Display for Stop {
                 Some(name) => write!(f, "{layer} protocol {number} ({name}) not followed"),
                 None => write!(f, "{layer} protocol {number} not followed"),
             },
+            Reason::Family(number) => write!(f, "{layer} family {number} not followed"),
+            Reason::NetlinkType(number) => write!(f, "{layer} message type {number:#06x} not followed"),
             Reason::Message(number) => write!(f, "{layer} message type {number} not followed"),
         }
     }

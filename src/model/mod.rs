@@ -23,6 +23,7 @@ mod flow;
 mod handoff;
 mod hook;
 mod journey;
+mod kernel;
 mod leg;
 mod packet;
 mod source;
@@ -43,6 +44,9 @@ pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks,
 pub use hook::{Action, ChainInfo, ChainName, Hook, HookEvent, RuleInfo, StepKind, TraceStep, TracedPacket};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
+};
+pub use kernel::{
+    Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
 pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Direction, Ip, Timestamp, Tuple, VantageId};
+use crate::model::{Direction, Ip, KernelEvent, Timestamp, Tuple, VantageId};
 
 /// A link-layer address.
 pub type Mac = [u8; 6];
@@ -177,6 +177,8 @@ pub struct Neighbour {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub packets: Vec<Packet>,
+    /// What the kernel told, each with the number of packets that came before it.
+    events: Vec<(usize, KernelEvent)>,
     /// Payloads of frames that come without a block.
     bytes: Vec<u8>,
     /// What the other payloads lie in.
@@ -186,8 +188,23 @@ pub struct Batch {
 impl Batch {
     pub fn clear(&mut self) {
         self.packets.clear();
+        self.events.clear();
         self.bytes.clear();
         self.blocks.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty() && self.events.is_empty()
+    }
+
+    /// Adds what the kernel told after the packets that are here.
+    pub fn tell(&mut self, event: KernelEvent) {
+        self.events.push((self.packets.len(), event));
+    }
+
+    /// What the kernel told, in order, each with the number of packets that came before it.
+    pub fn events(&self) -> &[(usize, KernelEvent)] {
+        &self.events
     }
 
     /// Keeps `payload`, a part of `frame`, up to `most` bytes of it.

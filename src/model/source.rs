@@ -13,6 +13,10 @@ pub struct SourceSummary {
     pub vantages: Vec<VantageId>,
     /// Packets read.
     pub packets: u64,
+    /// Records of kernel messages read (netlink).
+    pub messages: u64,
+    /// Kernel messages that were lost before they could be read, where the source says so.
+    pub messages_lost: Option<u64>,
     /// Packets that decoding could not follow, and why, most frequent first.
     pub not_understood: u64,
     pub reasons: Vec<(String, u64)>,

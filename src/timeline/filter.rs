@@ -8,6 +8,7 @@
 //! Text is compared without regard to case; a bare word is looked for in names, addresses, paths and hosts.
 
 mod eval;
+mod flows;
 mod parse;
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
+mod kernel;
 mod lab;
 mod net;
 mod screen;

@@ -8,6 +8,9 @@ pub(crate) const OUTSIDE: &str = "192.168.50.1:8080";
 /// On this port a server takes connections and says nothing.
 pub(crate) const MUTE: &str = "192.168.50.1:8081";
 
+/// A Service that [`Net::translate`] makes.
+pub(crate) const SERVICE: &str = "10.43.7.7:80";
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Answers every request, on one port with nothing at all.
@@ -98,6 +101,22 @@ impl Net {
         self.pods.push(pod);
     }
 
+    /// Has the node translate as kube-proxy does: the Service 10.43.7.7:80 to the machine outside, under the node's
+    /// address and a random port.
+    pub(crate) fn translate(&self) {
+        let rules = "table ip nat {
+            chain pre { type nat hook prerouting priority dstnat;
+                ip daddr 10.43.7.7 tcp dport 80 dnat to 192.168.50.1:8080; }
+            chain post { type nat hook postrouting priority srcnat;
+                ct status dnat masquerade random; }
+        }";
+        let mut nft = self.on_node("nft", &["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nftables");
+        let mut stdin = nft.stdin.take().expect("standard input");
+        std::io::Write::write_all(&mut stdin, rules.as_bytes()).expect("rules");
+        drop(stdin);
+        assert!(nft.wait().expect("an end").success(), "nft takes the rules");
+    }
+
     /// Takes the pod's interface away, as its runtime does.
     pub(crate) fn kill_pod(&self, last: u8) {
         ip(&format!("-n {}-node link del cali{last}", self.id));
@@ -121,7 +140,12 @@ impl Net {
 
     /// The same, until all is answered.
     pub(crate) fn ask_all(&self, last: u8, paths: &[&str]) {
-        let output = self.ask(last, OUTSIDE, paths).wait_with_output().expect("an end");
+        self.ask_all_of(last, OUTSIDE, paths);
+    }
+
+    /// The same of another server's address.
+    pub(crate) fn ask_all_of(&self, last: u8, server: &str, paths: &[&str]) {
+        let output = self.ask(last, server, paths).wait_with_output().expect("an end");
         let answers = String::from_utf8_lossy(&output.stdout).matches("yes").count();
         assert_eq!(answers, paths.len(), "the pod gets its answers");
     }

@@ -28,8 +28,8 @@ pub(in crate::capture) enum Kind {
     Restart,
 }
 
-/// Where a capturing thread puts runs.
-#[derive(Debug)]
+/// Where a capturing thread puts runs. Clones put them on the same way.
+#[derive(Clone, Debug)]
 pub(in crate::capture) struct Inlet {
     sender: Sender<Run>,
     shared: Arc<Shared>,

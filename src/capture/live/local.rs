@@ -117,10 +117,8 @@ impl Local {
         self.choice.shown()
     }
 
-    /// Captures until `stop` is set, and puts what it captures into `inlets`.
-    pub(super) fn run(mut self, inlets: Vec<Inlet>, stop: &AtomicBool) {
-        self.writing.inlets = inlets;
-        self.begin();
+    /// Captures until `stop` is set; [`Local::begin`] comes first.
+    pub(super) fn run(mut self, stop: &AtomicBool) {
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
@@ -144,13 +142,19 @@ impl Local {
         }
     }
 
-    /// Describes what is there before the first packet.
-    fn begin(&mut self) {
+    /// Describes what is there before the first packet; from now on all goes into `inlets`.
+    pub(super) fn begin(&mut self, inlets: Vec<Inlet>) {
+        self.writing.inlets = inlets;
         self.writing.begin();
         let indices: Vec<u32> = self.links.all().map(|(index, _)| index).collect();
         for index in indices {
             self.enter(index);
         }
+    }
+
+    /// The number of a subject of the kernel's, which is described here.
+    pub(super) fn describe_kernel(&mut self, subject: &str) -> u32 {
+        self.writing.describe_kernel(subject)
     }
 
     /// Until there are packets or news of interfaces.
@@ -326,6 +330,18 @@ impl Writing {
         let told = self.described(&link.name, &description);
         blocks::interface(&mut bytes, &Description { mac: link.mac, addresses, ..told });
         self.flush();
+        self.send_description(bytes);
+        number
+    }
+
+    fn describe_kernel(&mut self, subject: &str) -> u32 {
+        let number = self.numbers.len() as u32;
+        // No interface has a colon in its name (dev_valid_name in net/core/dev.c).
+        self.numbers.insert(format!("netlink:{subject}"), number);
+        let about = format!("node={}", self.node);
+        let told = Description { link: LinkType::NETLINK, snaplen: 0, ..self.described(subject, &about) };
+        let mut bytes = Vec::new();
+        blocks::interface(&mut bytes, &told);
         self.send_description(bytes);
         number
     }

@@ -3,14 +3,15 @@
 //!
 //! ```text
 //!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
-//!  rtnetlink        ─┘        └▶ feed ─▶ recorder ─▶ FILE
+//!  rtnetlink        ─┘   ┌────┴▶ feed ─▶ recorder ─▶ FILE
+//!  netfilter ─▶ kernel ──┘
 //! ```
 //! So a live run and a replay of its recording read the same bytes.
 
 mod choice;
-
 pub(super) mod feed;
 mod hooks;
+mod kernel;
 mod links;
 mod local;
 mod recorder;
@@ -25,6 +26,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
+use self::hooks::Tracer;
+use self::kernel::{Kernel, Subscription};
 use self::local::Local;
 use self::recorder::Recorder;
 use self::remote::Remote;
@@ -62,7 +65,9 @@ pub struct Settings {
     pub buffer: usize,
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
-    /// This very program, for the processes that run the other nodes' commands.
+    /// A process is kept ready that can trace connections in the kernel.
+    pub can_trace: bool,
+    /// This very program, for the processes that run the other nodes' commands and that trace.
     pub program: PathBuf,
 }
 
@@ -77,6 +82,11 @@ pub enum Notice {
         now: String,
     },
     Failed(String),
+    /// Something the kernel would tell is not heard.
+    Deaf {
+        what: &'static str,
+        cause: String,
+    },
     CannotWrite {
         path: String,
         cause: String,
@@ -90,6 +100,13 @@ pub enum Notice {
         node: String,
         state: State,
     },
+    /// Chosen connections are traced in the kernel from now on.
+    TraceOn,
+    TraceOff,
+    /// Why tracing is not possible.
+    NotTraced(String),
+    /// There were more trace messages than could be taken.
+    TraceLost,
     /// The disk was too slow for so many packets.
     NotWritten {
         packets: u64,
@@ -97,13 +114,16 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whether something is lost, rather than an interface come or gone.
+    /// Whether something is lost that was there before, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
         !matches!(
             self,
             Notice::Came(_)
                 | Notice::Gone(_)
+                | Notice::Deaf { .. }
                 | Notice::Renamed { .. }
+                | Notice::TraceOn
+                | Notice::TraceOff
                 | Notice::Node { state: State::Begun | State::Flowing, .. }
         )
     }
@@ -116,6 +136,13 @@ impl fmt::Display for Notice {
             Notice::Gone(name) => write!(f, "{name} is gone"),
             Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
             Notice::Failed(what) => f.write_str(what),
+            Notice::Deaf { what, cause } => {
+                write!(f, "{what} is not seen ({cause}); what it would show is told from packets alone")
+            }
+            Notice::TraceOn => f.write_str("the chosen connections are traced in the kernel"),
+            Notice::TraceOff => f.write_str("tracing is off again, and its table is removed"),
+            Notice::NotTraced(why) => write!(f, "tracing is not possible: {why}"),
+            Notice::TraceLost => f.write_str("some trace messages were lost; trace fewer connections"),
             Notice::CannotWrite { path, cause } => write!(
                 f,
                 "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
@@ -134,6 +161,9 @@ impl fmt::Display for Notice {
 /// A capture that was opened: from here on it needs no rights.
 pub struct Opened {
     local: Local,
+    kernel: Kernel,
+    tracer: Option<Tracer>,
+    clock: Clock,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -175,6 +205,12 @@ impl Opened {
             return Err(CaptureError::NodeTwice { node: twice.clone() });
         }
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
+        let mut kernel = Kernel::new(clock, Arc::clone(&tell));
+        kernel.add(Subscription::conntrack(), "connection tracking");
+        let tracer = match settings.can_trace {
+            true => Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?),
+            false => None,
+        };
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -183,7 +219,7 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, recorder, remotes, node: settings.node.clone(), tell })
+        Ok(Opened { local, kernel, tracer, clock, recorder, remotes, node: settings.node.clone(), tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -199,6 +235,11 @@ impl Opened {
     /// What interfaces are looked for, in words.
     pub fn globs(&self) -> String {
         self.local.globs()
+    }
+
+    /// What gives orders to trace, where the settings ask for it.
+    pub fn trace_control(&self) -> Option<TraceControl> {
+        self.tracer.as_ref().map(Tracer::control)
     }
 
     /// The recording's file, for its owner to be changed.
@@ -244,9 +285,22 @@ impl Opened {
             });
             threads.push(spawn("node", move || remote.run(&inlet))?);
         }
-        let local = self.local;
+        let (mut local, mut kernel) = (self.local, self.kernel);
+        local.begin(inlets.clone());
+        for (subject, number) in kernel.subjects() {
+            *number = local.describe_kernel(subject);
+        }
+        if let Some(tracer) = self.tracer {
+            let number = local.describe_kernel("nftables");
+            let (clock, inlets, stop) = (self.clock, inlets.clone(), Arc::clone(&stop));
+            threads.push(spawn("tracer", move || tracer.run(number, clock, &inlets, &stop))?);
+        }
+        if !kernel.is_deaf() {
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("kernel", move || kernel.run(&inlets, &stop))?);
+        }
         let capture = move || {
-            local.run(inlets, &stop);
+            local.run(&stop);
             // The commands end with this node's capture.
             drop(lifelines);
         };

@@ -8,7 +8,7 @@ use super::{Files, Seen, marks};
 use crate::capture::format::Order;
 use crate::capture::testing::{ETHERNET, PcapFile, PcapngFile, SLL2, ethernet, sll2};
 use crate::capture::{CaptureError, Progress, Reader};
-use crate::model::SourceSummary;
+use crate::model::{Record, SourceSummary};
 
 /// Forty packets.
 fn pcap() -> Vec<u8> {
@@ -50,13 +50,14 @@ fn packed(bytes: &[u8]) -> [Vec<u8>; 2] {
 fn survive(bytes: &[u8]) -> Result<(Vec<u8>, SourceSummary), CaptureError> {
     let mut reader = Files::with("a.pcap", bytes).open(&["a.pcap"])?;
     let mut marks = Vec::new();
-    let progress = reader.read(usize::MAX, &mut |frame| {
+    let progress = reader.read(usize::MAX, &mut |record| {
+        let Record::Frame(frame) = record else { return };
         assert!(frame.wire_len as usize >= frame.data.len());
         marks.push(frame.data.last().copied().unwrap_or_default());
     })?;
     assert_eq!(progress, Progress::End);
     let summary = reader.summaries().remove(0);
-    assert_eq!(summary.packets, marks.len() as u64);
+    assert_eq!(summary.packets, marks.len() as u64, "kernel messages are counted apart");
     assert_eq!(summary.damaged == 0, summary.damage.is_empty());
     Ok((marks, summary))
 }

@@ -3,9 +3,10 @@
 use std::io::Write;
 
 use super::{Files, marks};
+use crate::capture::Progress;
 use crate::capture::format::Order;
 use crate::capture::testing::{ETHERNET, NETLINK, PcapFile, PcapngFile, RAW, SLL, SLL2, ethernet, ip, sll2};
-use crate::model::{Direction, Ip};
+use crate::model::{Direction, Ip, Messages, NodeId, Record};
 
 const ORDERS: [Order; 2] = [Order::Little, Order::Big];
 
@@ -123,15 +124,41 @@ fn losses_and_names_are_told() {
 #[test]
 fn what_is_no_packet_is_counted_and_named() {
     let mut file = PcapngFile::new(Order::Little);
-    file.interface(NETLINK, &[(2, b"nflog")]).interface(147, &[]).interface(ETHERNET, &[(2, b"bond1")]);
-    file.enhanced(0, 1, &[0; 20], &[]).enhanced(1, 2, &[0; 20], &[]).enhanced(1, 3, &[0; 20], &[]);
-    file.block(0x0bad, &[0; 8]).enhanced(2, 4, &ethernet(1), &[]);
+    file.interface(147, &[]).interface(ETHERNET, &[(2, b"bond1")]);
+    file.enhanced(0, 2, &[0; 20], &[]).enhanced(0, 3, &[0; 20], &[]);
+    file.block(0x0bad, &[0; 8]).enhanced(1, 4, &ethernet(1), &[]);
     let (seen, reader) = Files::with("a.pcapng", &file.bytes).read(&["a.pcapng"]);
     let summary = &reader.summaries()[0];
     assert_eq!((marks(&seen), summary.packets, summary.damaged), (vec![1], 1, 0));
-    assert_eq!(summary.not_understood, 3);
-    assert_eq!(summary.reasons[0], ("link type 147, which is not followed".to_owned(), 2));
-    assert!(summary.reasons[1].0.contains("netlink"), "{:?}", summary.reasons);
+    assert_eq!(summary.reasons, [("link type 147, which is not followed".to_owned(), 2)]);
+}
+
+#[test]
+fn kernel_messages_come_among_the_packets_and_are_counted_apart() {
+    let cooked = |family: u8| [&[0, 4, 3, 56][..], &[0; 11], &[family], &[7; 9]].concat();
+    let mut file = PcapngFile::new(Order::Little);
+    file.interface(NETLINK, &[(2, b"conntrack")]).interface(ETHERNET, &[(2, b"bond1")]);
+    file.enhanced(1, 5, &ethernet(1), &[]).enhanced(0, 4, &cooked(12), &[]).enhanced(0, 6, &[0; 3], &[]);
+    file.statistics(0, &[(4, 99), (7, 8)]).statistics(1, &[(7, 2)]);
+    file.section(Order::Little).interface(NETLINK, &[(2, b"conntrack")]).statistics(0, &[(7, 100)]);
+    let files = Files::with("kappa1.pcapng", &file.bytes);
+    let mut reader = files.open(&["kappa1.pcapng"]).expect("a reader");
+    let mut order = Vec::new();
+    let progress = reader.read(100, &mut |record| {
+        order.push(match record {
+            Record::Frame(_) => None,
+            Record::Messages(Messages { node, family, data, .. }) => {
+                assert_eq!(*node, NodeId(0));
+                Some((*family, data.len()))
+            }
+        });
+    });
+    assert_eq!(progress.expect("records"), Progress::End);
+    assert_eq!(order, [Some((12, 9)), None, Some((0, 0))]);
+    let summary = &reader.summaries()[0];
+    assert_eq!((summary.packets, summary.messages, summary.not_understood), (1, 2, 0));
+    assert_eq!((summary.dropped, summary.messages_lost), (Some(2), Some(108)));
+    assert_eq!(reader.vantages().len(), 1, "the kernel is no capture point");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::capture::{CaptureError, Options, Progress, Reader, SourcePath, SourceSpec};
-use crate::model::{Direction, Frame};
+use crate::model::{Direction, Record};
 
 /// What tests look at of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,14 +90,14 @@ fn rest(reader: &mut Reader) -> Vec<Seen> {
 /// Up to `limit` frames.
 fn some(reader: &mut Reader, limit: usize) -> (Vec<Seen>, Progress) {
     let mut raw = Vec::new();
-    let progress = reader.read(limit, &mut |frame| raw.push(Raw::of(frame))).expect("packets");
+    let progress = reader.read(limit, &mut |record| raw.push(Raw::of(record))).expect("packets");
     (raw.into_iter().map(|raw| raw.resolve(reader)).collect(), progress)
 }
 
 /// The first frames of each source.
 fn preview(reader: &mut Reader, per_source: usize) -> Vec<Seen> {
     let mut raw = Vec::new();
-    reader.preview(per_source, &mut |frame| raw.push(Raw::of(frame))).expect("a preview");
+    reader.preview(per_source, &mut |record| raw.push(Raw::of(record))).expect("a preview");
     raw.into_iter().map(|raw| raw.resolve(reader)).collect()
 }
 
@@ -108,7 +108,8 @@ struct Raw {
 }
 
 impl Raw {
-    fn of(frame: &Frame<'_>) -> Raw {
+    fn of(record: &Record<'_>) -> Raw {
+        let Record::Frame(frame) = record else { panic!("{record:?}") };
         assert!(frame.wire_len as usize >= frame.data.len());
         let seen = Seen {
             time: frame.time.0,

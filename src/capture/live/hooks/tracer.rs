@@ -1,17 +1,25 @@
 //! hopline's side of hook tracing: it starts the process that traces, gives orders, and hears what is told.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::wire::{Hearing, MOST_FLOWS, Order, Told};
+use crate::capture::live::feed::Inlet;
+use crate::capture::live::kernel::Writing;
+use crate::capture::live::{Clock, Notice, Tell};
 use crate::model::{FlowPattern, Timestamp};
+
+/// The thread looks after this time whether it is to end, in milliseconds.
+const PATIENCE: u16 = 100;
 
 /// Gives orders, from any thread, and says how tracing stands.
 #[derive(Clone)]
@@ -20,6 +28,7 @@ pub struct TraceControl(Arc<Shared>);
 struct Shared {
     orders: Mutex<Option<ChildStdin>>,
     state: Mutex<TraceState>,
+    tell: Tell,
 }
 
 /// How tracing stands.
@@ -58,13 +67,31 @@ impl TraceControl {
 
     fn note(&self, told: &Told) {
         let mut state = locked(&self.0.state);
-        match told {
-            Told::On(until) => (state.until, state.trouble) = (Some(*until), None),
-            Told::Off => state.until = None,
-            Told::Failed(why) => state.trouble = Some(crate::capture::naming::printable(why)),
-            Told::Lost(count) => state.lost = *count,
-            Told::Message(..) => {}
-        }
+        let notice = match told {
+            Told::On(until) => {
+                (state.until, state.trouble) = (Some(*until), None);
+                Notice::TraceOn
+            }
+            Told::Off => {
+                state.until = None;
+                Notice::TraceOff
+            }
+            Told::Failed(why) => {
+                let why = crate::capture::naming::printable(why);
+                state.trouble = Some(why.clone());
+                Notice::NotTraced(why)
+            }
+            Told::Lost(count) => {
+                let is_first = std::mem::replace(&mut state.lost, *count) == 0;
+                if !is_first {
+                    return;
+                }
+                Notice::TraceLost
+            }
+            Told::Message(..) => return,
+        };
+        drop(state);
+        (self.0.tell)(notice);
     }
 }
 
@@ -83,14 +110,14 @@ pub(in crate::capture::live) struct Tracer {
 
 impl Tracer {
     /// Starts the process: this very program, while it still may.
-    pub(in crate::capture::live) fn start(program: &Path) -> io::Result<Tracer> {
+    pub(in crate::capture::live) fn start(program: &Path, tell: Tell) -> io::Result<Tracer> {
         let mut command = Command::new(program);
         // Of a process group of its own: a key that ends the program ends it in order.
         command.arg("tracer").process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(io::Error::from)?;
-        let shared = Shared { orders: Mutex::new(child.stdin.take()), state: Mutex::default() };
+        let shared = Shared { orders: Mutex::new(child.stdin.take()), state: Mutex::default(), tell };
         Ok(Tracer {
             child,
             output: Some(output),
@@ -104,7 +131,7 @@ impl Tracer {
     }
 
     /// Gives the netlink messages that have come to `take`.
-    pub(in crate::capture::live) fn hear(&mut self, take: &mut dyn FnMut(Timestamp, &[u8])) {
+    fn hear(&mut self, take: &mut dyn FnMut(Timestamp, &[u8])) {
         let Tracer { output, hearing, control, .. } = self;
         let Some(pipe) = output else { return };
         let goes_on = hearing.read(pipe, &mut |told| match &told {
@@ -117,9 +144,35 @@ impl Tracer {
         }
     }
 
-    /// Where there is news, as long as there can be some.
-    pub(in crate::capture::live) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.output.as_ref().map(AsFd::as_fd)
+    /// Hands on what is heard as messages of the subject `number`, until `stop` is set.
+    pub(in crate::capture::live) fn run(
+        mut self,
+        number: u32,
+        clock: Clock,
+        inlets: &[Inlet],
+        stop: &AtomicBool,
+    ) {
+        let mut writing = Writing::new(inlets);
+        let (mut received, mut counted) = (0, (0, 0));
+        while !stop.load(Ordering::Relaxed) && self.output.is_some() {
+            self.wait();
+            self.hear(&mut |time, bytes| {
+                received += 1;
+                writing.message(number, time, bytes);
+            });
+            let counts = (received, self.control.state().lost);
+            if counted != counts {
+                counted = counts;
+                writing.count(number, clock(), counts.0, counts.1);
+            }
+            writing.flush();
+        }
+    }
+
+    fn wait(&self) {
+        let Some(output) = &self.output else { return };
+        // Interrupted by a signal: the loop looks anew.
+        let _ = poll(&mut [PollFd::new(output.as_fd(), PollFlags::POLLIN)], PollTimeout::from(PATIENCE));
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::{FlowPattern, Timestamp};
 
 /// Connections traced at once, at most.
-pub const MOST_FLOWS: usize = 16;
+pub const MOST_FLOWS: usize = 32;
 /// A longer message is none: a datagram of netlink messages has 64 KiB.
 const LONGEST: usize = 1 << 18;
 const HEAD: usize = 13;

@@ -1,0 +1,109 @@
+//! A datagram from the kernel is a row of messages, each with a header of its own (`netlink(7)`).
+
+use super::{Layer, Reason, Stop, conntrack, nftables};
+use crate::model::{Batch, KernelBody, KernelEvent, Messages};
+
+/// `linux/netlink.h`.
+const NETFILTER: u16 = 12;
+const HEADER: usize = 16;
+/// Types below this are netlink's own: nothing, an error, the end of a list.
+const FIRST_OF_FAMILY: u16 = 16;
+/// The subsystem in a netfilter message's type (`linux/netfilter/nfnetlink.h`).
+const CONNTRACK: u8 = 1;
+const NFTABLES: u8 = 10;
+/// `struct nfgenmsg`, in front of the attributes.
+const GENERIC_HEADER: usize = 4;
+
+/// A netfilter message.
+pub(super) struct Message<'a> {
+    /// Within its subsystem.
+    pub(super) kind: u8,
+    pub(super) flags: u16,
+    pub(super) attributes: &'a [u8],
+}
+
+/// Decodes a record of messages; what they tell goes into `batch`, behind the packets that are there.
+///
+/// Returns why, if one of them is not followed.
+pub fn decode_messages(messages: &Messages<'_>, batch: &mut Batch) -> Option<Stop> {
+    if messages.family != NETFILTER {
+        return Some(Stop::new(Layer::Netlink, Reason::Family(messages.family)));
+    }
+    let mut rest = messages.data;
+    let mut stopped = None;
+    while !rest.is_empty() {
+        let Some((kind, flags, body, after)) = split(rest) else {
+            return Some(Stop::new(Layer::Netlink, Reason::Cut));
+        };
+        rest = after;
+        if kind < FIRST_OF_FAMILY {
+            continue;
+        }
+        match netfilter(kind, flags, body) {
+            Ok(body) => batch.tell(KernelEvent { time: messages.time, node: messages.node, body }),
+            Err(stop) => stopped = Some(stop),
+        }
+    }
+    stopped
+}
+
+fn netfilter(kind: u16, flags: u16, body: &[u8]) -> Result<KernelBody, Stop> {
+    let [subsystem, kind_there] = kind.to_be_bytes();
+    let cut = Stop::new(Layer::Netlink, Reason::Cut);
+    let family = *body.first().ok_or(cut)?;
+    let attributes = body.get(GENERIC_HEADER..).ok_or(cut)?;
+    let message = Message { kind: kind_there, flags, attributes };
+    match subsystem {
+        CONNTRACK => conntrack::read(&message).map(KernelBody::Conntrack),
+        NFTABLES => nftables::read(kind_there, family, attributes)
+            .map(|event| KernelBody::Hook(Box::new(event)))
+            .ok_or(Stop::new(Layer::Netlink, Reason::NetlinkType(kind))),
+        _ => Err(Stop::new(Layer::Netlink, Reason::NetlinkType(kind))),
+    }
+}
+
+/// The first message's type, flags and body, and what comes after it.
+fn split(bytes: &[u8]) -> Option<(u16, u16, &[u8], &[u8])> {
+    let [l0, l1, l2, l3, t0, t1, f0, f1, ..] = *bytes.first_chunk::<HEADER>()?;
+    let len = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
+    let body = bytes.get(HEADER..len)?;
+    let after = bytes.get(len.next_multiple_of(4)..).unwrap_or_default();
+    Some((u16::from_ne_bytes([t0, t1]), u16::from_ne_bytes([f0, f1]), body, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NodeId, Timestamp};
+
+    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+        let mut bytes = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&[0; 10]);
+        bytes.extend_from_slice(body);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn stop(family: u16, data: &[u8]) -> Option<Stop> {
+        let mut batch = Batch::default();
+        let messages = Messages { time: Timestamp(0), node: NodeId(0), family, data };
+        let stop = decode_messages(&messages, &mut batch);
+        assert!(batch.events().is_empty() && batch.packets.is_empty());
+        stop
+    }
+
+    #[test]
+    fn what_is_not_followed_is_said() {
+        let cut = Some(Stop::new(Layer::Netlink, Reason::Cut));
+        assert_eq!(stop(12, &[]), None);
+        assert_eq!(stop(0, &[]), Some(Stop::new(Layer::Netlink, Reason::Family(0))));
+        assert_eq!(stop(12, &[0; 15]), cut);
+        assert_eq!(stop(12, &[0; 16]), cut, "a length of nothing");
+        assert_eq!(stop(12, &message(3, &[0; 5])), None, "the end of a list");
+        assert_eq!(stop(12, &message(0x0100, &[0; 3])), cut);
+        let foreign = message(0x0900, &[0; 4]);
+        assert_eq!(stop(12, &foreign), Some(Stop::new(Layer::Netlink, Reason::NetlinkType(0x900))));
+        assert_eq!(stop(12, &[foreign.as_slice(), &[1]].concat()), cut);
+    }
+}
