@@ -123,6 +123,7 @@ impl Correlator {
             retransmissions: 0,
             resolution: None,
             notices: state.notices.clone(),
+            traced: Vec::new(),
             is_mid_stream: leg_state.is_mid_stream,
             is_first_of_leg: state.is_first_of_leg,
             request_seq: state.request_seq,

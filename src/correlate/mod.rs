@@ -39,6 +39,7 @@ mod survey;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::collections::VecDeque;
 

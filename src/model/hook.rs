@@ -1,10 +1,11 @@
 //! What nf_tables tells of packets that are traced: the hooks and rules they pass.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Tuple;
+use crate::model::{NodeId, Timestamp, Tuple, Way};
 
 /// A place in the node's network stack where rules look at packets (`enum nf_inet_hooks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,6 +112,7 @@ pub struct TraceStep {
 /// A packet as a hook saw it: what it is recognised by elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TracedPacket {
+    /// Of an echo, both ports are its identifier.
     pub tuple: Tuple,
     pub ttl: u8,
     /// IPv4 identification; 0 for IPv6.
@@ -150,4 +152,110 @@ pub enum HookEvent {
     Step(TraceStep),
     Chain(ChainInfo),
     Rule(RuleInfo),
+}
+
+/// A rule, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub chain: ChainName,
+    /// nf_tables' own number of it; `None` for a base chain's policy.
+    pub handle: Option<u64>,
+    /// Which of its chain's rules it is, from 1, as `iptables --line-numbers` counts.
+    pub number: Option<u32>,
+    /// Empty where the rule was gone before it could be read.
+    pub text: Box<str>,
+    pub comment: Option<Box<str>>,
+}
+
+impl Rule {
+    /// The Service and port that kube-proxy's comment names, such as `shop/stock:http`.
+    pub fn service(&self) -> Option<&str> {
+        let is_of_service = ["KUBE-SVC-", "KUBE-SEP-", "KUBE-SERVICES", "KUBE-EXT-", "KUBE-NODEPORTS"];
+        is_of_service.iter().any(|start| self.chain.chain.starts_with(start)).then_some(())?;
+        self.comment.as_deref()?.split(' ').next().filter(|name| name.contains('/'))
+    }
+
+    /// The Calico policy that the rule is of: a policy's own chain tells by its comment or its name.
+    pub fn policy(&self) -> Option<&str> {
+        let named = |comment: &'_ str| -> Option<(usize, usize)> {
+            let start = comment.find("Policy ")? + "Policy ".len();
+            let len = comment[start..].find(' ').unwrap_or(comment.len() - start);
+            Some((start, start + len))
+        };
+        let comment = self.comment.as_deref().unwrap_or_default();
+        if let Some((start, end)) = named(comment) {
+            return comment.get(start..end);
+        }
+        let chain = &*self.chain.chain;
+        let own = ["cali-pi-", "cali-po-", "cali-pri-", "cali-pro-"];
+        let name = own.iter().find_map(|start| chain.strip_prefix(start))?;
+        // Long names are cut to a hash that begins with an underscore.
+        Some(name).filter(|name| !name.starts_with('_'))
+    }
+
+    /// The pod's interface whose chain it is, and whether it looks at what comes from the pod: Calico's `cali-fw-` and
+    /// `cali-tw-`.
+    pub fn workload(&self) -> Option<(&str, bool)> {
+        let chain = &*self.chain.chain;
+        let from = chain.strip_prefix("cali-fw-").map(|interface| (interface, true));
+        from.or_else(|| chain.strip_prefix("cali-tw-").map(|interface| (interface, false)))
+    }
+}
+
+/// A rule that a packet matched, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStep {
+    pub rule: Arc<Rule>,
+    pub action: Action,
+}
+
+/// A packet's way through one base chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// When it was heard of, on the node's clock: a little after it happened.
+    pub time: Timestamp,
+    pub hook: Hook,
+    pub chain: ChainName,
+    /// As it was when it came there.
+    pub packet: TracedPacket,
+    /// Rules that it matched, in order; of hopline's own table none.
+    pub steps: Vec<RuleStep>,
+    /// What became of it there.
+    pub action: Action,
+}
+
+/// A packet's way through one node's hooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    pub node: NodeId,
+    /// Index into [`crate::model::Trail::legs`]; `None` for a packet that no leg is known of, which a process of the
+    /// node sent while the trail waited for it.
+    pub leg: Option<u8>,
+    pub way: Way,
+    /// In order.
+    pub passes: Vec<Pass>,
+}
+
+impl Traced {
+    /// The pass that dropped it, if one did.
+    pub fn dropped(&self) -> Option<&Pass> {
+        self.passes.last().filter(|pass| pass.action == Action::Drop)
+    }
+
+    pub fn pass(&self, hook: Hook) -> Option<&Pass> {
+        self.passes.iter().find(|pass| pass.hook == hook)
+    }
+
+    /// The rule that dropped it; of a policy its chain.
+    pub fn dropping_rule(&self) -> Option<Arc<Rule>> {
+        let pass = self.dropped()?;
+        let by_rule = pass.steps.last().filter(|step| step.action == Action::Drop);
+        Some(by_rule.map_or_else(
+            || {
+                let text = "policy drop".into();
+                Arc::new(Rule { chain: pass.chain.clone(), handle: None, number: None, text, comment: None })
+            },
+            |step| Arc::clone(&step.rule),
+        ))
+    }
 }

@@ -41,7 +41,10 @@ pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use flow::{FlowEnd, FlowPattern};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
-pub use hook::{Action, ChainInfo, ChainName, Hook, HookEvent, RuleInfo, StepKind, TraceStep, TracedPacket};
+pub use hook::{
+    Action, ChainInfo, ChainName, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind, TraceStep,
+    Traced, TracedPacket,
+};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
 };

@@ -86,6 +86,11 @@ fn packet(attributes: Attributes<'_>) -> Option<TracedPacket> {
         return None;
     }
     let packet = batch.packets.first()?;
+    let mut tuple = packet.tuple;
+    if let Body::Echo(echo) = packet.body {
+        // What tells it from others, as a port does.
+        (tuple.src.port, tuple.dst.port) = (echo.id, echo.id);
+    }
     let (seq, flags, len) = match packet.body {
         Body::Tcp(segment) => (segment.seq, segment.flags, segment.len),
         Body::Udp(datagram) => (0, 0, u32::from(datagram.len)),
@@ -93,7 +98,7 @@ fn packet(attributes: Attributes<'_>) -> Option<TracedPacket> {
         Body::IcmpError(_) | Body::Neighbour(_) | Body::Other => return None,
     };
     Some(TracedPacket {
-        tuple: packet.tuple,
+        tuple,
         ttl: packet.ttl,
         ip_id: packet.ip_id,
         seq,

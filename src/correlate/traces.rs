@@ -1,0 +1,331 @@
+//! Packets that were traced through a node's hooks, kept until the trail they are of asks for them.
+//!
+//! A trace message tells one step. The packet's headers come with the first of each base chain, and rules are told of
+//! right after the first packet that passes their chain; so steps are put together as they come, and rules are named
+//! when a trail is handed on. By its tuples, before and after translations, a packet finds its leg; by its bytes its
+//! exchange.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use super::leg::{Key, LegState, key_of};
+use super::stream::before;
+use crate::model::{
+    Action, ChainInfo, ChainName, Hook, HookEvent, NodeId, Part, Pass, Protocol, Rule, RuleInfo, RuleStep,
+    SECONDS, Sighting, StepKind, TcpSegment, Timestamp, TraceStep, Traced, TracedPacket, Way,
+};
+
+/// Packets kept, and for how long: an unanswered exchange is given up after a minute.
+const MOST_PACKETS: usize = 8192;
+const KEPT: i64 = 90 * SECONDS;
+/// Base chains that a packet passes on one node, and rules that match in one.
+const MOST_PASSES: usize = 24;
+const MOST_STEPS: usize = 48;
+/// Chains and rules that are known by name.
+const MOST_CHAINS: usize = 8192;
+const MOST_RULES: usize = 1 << 18;
+/// A packet's next hook comes within this time, unless a queue held it up.
+const NEXT_HOOK: i64 = 2 * SECONDS;
+/// Packets of one trail.
+const MOST_OF_TRAIL: usize = 32;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Traces {
+    chains: HashMap<(NodeId, ChainName), Chain>,
+    rules: usize,
+    /// In the order they came; the number of the first is `first`.
+    packets: VecDeque<Held>,
+    first: u64,
+    by_key: HashMap<Key, SmallVec<[u64; 2]>>,
+    /// The newest packet of each of the kernel's ids.
+    newest: HashMap<(NodeId, u32), u64>,
+}
+
+/// A chain that was told of.
+#[derive(Debug, Default)]
+struct Chain {
+    base: Option<(Hook, i32)>,
+    rules: HashMap<u64, Arc<Rule>>,
+}
+
+/// A packet that was traced.
+#[derive(Debug)]
+struct Held {
+    node: NodeId,
+    id: u32,
+    /// Core time of its first step.
+    at: Timestamp,
+    keys: SmallVec<[Key; 2]>,
+    passes: Vec<HeldPass>,
+}
+
+#[derive(Debug)]
+struct HeldPass {
+    time: Timestamp,
+    chain: ChainName,
+    packet: TracedPacket,
+    steps: Vec<(ChainName, u64, Action)>,
+    action: Action,
+}
+
+impl Traces {
+    /// Whether nothing was traced yet: then nothing here costs anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Takes what nf_tables told at `time`; `now` is core time.
+    pub(super) fn take(&mut self, node: NodeId, time: Timestamp, event: &HookEvent, now: Timestamp) {
+        match event {
+            HookEvent::Step(step) => self.step(node, time, step, now),
+            HookEvent::Chain(chain) => self.describe(node, chain),
+            HookEvent::Rule(rule) => self.name(node, rule),
+        }
+    }
+
+    /// A chain is told of anew: its rules follow.
+    fn describe(&mut self, node: NodeId, told: &ChainInfo) {
+        if self.chains.len() >= MOST_CHAINS || self.rules >= MOST_RULES {
+            self.chains.clear();
+            self.rules = 0;
+        }
+        let chain = Chain { base: told.base, rules: HashMap::new() };
+        if let Some(before) = self.chains.insert((node, told.name.clone()), chain) {
+            self.rules -= before.rules.len();
+        }
+    }
+
+    fn name(&mut self, node: NodeId, told: &RuleInfo) {
+        if self.rules >= MOST_RULES {
+            return;
+        }
+        let Some(chain) = self.chains.get_mut(&(node, told.chain.clone())) else { return };
+        let rule = Rule {
+            chain: told.chain.clone(),
+            handle: Some(told.handle),
+            number: Some(chain.rules.len() as u32 + 1),
+            text: told.text.clone(),
+            comment: told.comment.clone(),
+        };
+        self.rules += usize::from(chain.rules.insert(told.handle, Arc::new(rule)).is_none());
+    }
+
+    fn step(&mut self, node: NodeId, time: Timestamp, step: &TraceStep, now: Timestamp) {
+        if let Some(packet) = step.packet {
+            self.begin_pass(node, time, step, packet, now);
+        }
+        let Some(held) = self.newest.get(&(node, step.id)).copied().and_then(|serial| self.held_mut(serial))
+        else {
+            return;
+        };
+        let Some(pass) = held.passes.last_mut() else { return };
+        if let StepKind::Rule(handle) = step.kind
+            && pass.steps.len() < MOST_STEPS
+            && !step.chain.is_own()
+        {
+            pass.steps.push((step.chain.clone(), handle, step.action.clone()));
+        }
+        if matches!(step.action, Action::Accept | Action::Drop | Action::Taken) {
+            pass.action = step.action.clone();
+        }
+    }
+
+    /// A packet comes to a base chain: the next one on its way, or the first.
+    fn begin_pass(
+        &mut self,
+        node: NodeId,
+        time: Timestamp,
+        step: &TraceStep,
+        packet: TracedPacket,
+        now: Timestamp,
+    ) {
+        let known = self.newest.get(&(node, step.id)).copied();
+        let known = known.filter(|&serial| {
+            self.held(serial).is_some_and(|held| self.goes_on(held, time, &step.chain, &packet))
+        });
+        let serial = known.unwrap_or_else(|| self.begin(node, step.id, now));
+        let (key, _) = key_of(&packet.tuple, node);
+        let Some(held) = self.held_mut(serial) else { return };
+        if held.passes.len() >= MOST_PASSES {
+            return;
+        }
+        let chain = step.chain.clone();
+        held.passes.push(HeldPass { time, chain, packet, steps: Vec::new(), action: Action::Continue });
+        if !held.keys.contains(&key) {
+            held.keys.push(key);
+            self.by_key.entry(key).or_default().push(serial);
+        }
+    }
+
+    fn begin(&mut self, node: NodeId, id: u32, now: Timestamp) -> u64 {
+        let is_old = |held: &Held| now.since(held.at) > KEPT;
+        while self.packets.len() >= MOST_PACKETS || self.packets.front().is_some_and(is_old) {
+            self.forget_first();
+        }
+        let serial = self.first + self.packets.len() as u64;
+        self.packets.push_back(Held { node, id, at: now, keys: SmallVec::new(), passes: Vec::new() });
+        self.newest.insert((node, id), serial);
+        serial
+    }
+
+    fn forget_first(&mut self) {
+        let Some(held) = self.packets.pop_front() else { return };
+        let serial = self.first;
+        self.first += 1;
+        for key in &held.keys {
+            if let Some(serials) = self.by_key.get_mut(key) {
+                serials.retain(|other| *other != serial);
+                if serials.is_empty() {
+                    self.by_key.remove(key);
+                }
+            }
+        }
+        if self.newest.get(&(held.node, held.id)) == Some(&serial) {
+            self.newest.remove(&(held.node, held.id));
+        }
+    }
+
+    fn held(&self, serial: u64) -> Option<&Held> {
+        self.packets.get(serial.checked_sub(self.first)? as usize)
+    }
+
+    fn held_mut(&mut self, serial: u64) -> Option<&mut Held> {
+        self.packets.get_mut(serial.checked_sub(self.first)? as usize)
+    }
+
+    /// Whether a packet that comes to `chain` is `held` on its way, rather than a later one with the same id.
+    fn goes_on(&self, held: &Held, time: Timestamp, chain: &ChainName, packet: &TracedPacket) -> bool {
+        let Some(last) = held.passes.last() else { return true };
+        let is_same = |a: &TracedPacket, b: &TracedPacket| {
+            (a.tuple.protocol, a.ip_id, a.seq, a.flags, a.len)
+                == (b.tuple.protocol, b.ip_id, b.seq, b.flags, b.len)
+        };
+        let is_onward = match (self.hook(held.node, &last.chain), self.hook(held.node, chain)) {
+            (Some(before), Some(here)) => rank(before) <= rank(here),
+            _ => true,
+        };
+        is_onward
+            && is_same(&last.packet, packet)
+            && last.action != Action::Drop
+            && time.since(last.time) < NEXT_HOOK
+            && !held.passes.iter().any(|pass| pass.chain == *chain)
+    }
+
+    /// Where a base chain is: as it was described, else by its name.
+    fn hook(&self, node: NodeId, chain: &ChainName) -> Option<Hook> {
+        let told = self.chains.get(&(node, chain.clone())).and_then(|chain| chain.base);
+        told.map(|(hook, _)| hook).or_else(|| Hook::from_name(&chain.chain))
+    }
+
+    fn rule(&self, node: NodeId, chain: &ChainName, handle: u64) -> Arc<Rule> {
+        let known = self.chains.get(&(node, chain.clone())).and_then(|chain| chain.rules.get(&handle));
+        known.map_or_else(
+            || {
+                let chain = chain.clone();
+                Arc::new(Rule { chain, handle: Some(handle), number: None, text: "".into(), comment: None })
+            },
+            Arc::clone,
+        )
+    }
+
+    /// The traced packets of a trail: those that are its first bytes, and those that were dropped.
+    pub(super) fn of(&self, leg: &LegState, log: &[Sighting]) -> Vec<Traced> {
+        let mut found: Vec<(u64, Way)> = Vec::new();
+        for face in &leg.faces {
+            for &serial in self.by_key.get(&face.key).into_iter().flatten() {
+                let Some(held) = self.held(serial) else { continue };
+                let way = held.passes.iter().find_map(|pass| match pass.packet.tuple {
+                    tuple if tuple == face.tuple => Some(Way::Request),
+                    tuple if tuple.reversed() == face.tuple => Some(Way::Reply),
+                    _ => None,
+                });
+                if let Some(way) = way.filter(|&way| is_of_trail(held, way, log))
+                    && !found.iter().any(|(other, _)| *other == serial)
+                {
+                    found.push((serial, way));
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(serial, _)| *serial);
+        let named = |(serial, way)| Some(self.traced(self.held(serial)?, Some(0), way));
+        found.into_iter().filter_map(named).filter(|it| !it.passes.is_empty()).take(MOST_OF_TRAIL).collect()
+    }
+
+    /// Packets that processes of `node` sent from `from` to `to` by its clock, that were dropped before anything saw
+    /// them: no leg is known of them, as `is_known` tells.
+    pub(super) fn unseen(
+        &self,
+        node: NodeId,
+        (from, to): (Timestamp, Timestamp),
+        is_known: &dyn Fn(&Key) -> bool,
+    ) -> Vec<Traced> {
+        let is_meant = |held: &&Held| {
+            let (Some(first), Some(last)) = (held.passes.first(), held.passes.last()) else { return false };
+            held.node == node
+                && (from..=to).contains(&first.time)
+                && last.action == Action::Drop
+                && self.hook(node, &first.chain) == Some(Hook::Output)
+                && !held.keys.iter().any(is_known)
+        };
+        let found = self.packets.iter().filter(is_meant).take(MOST_OF_TRAIL);
+        found.map(|held| self.traced(held, None, Way::Request)).collect()
+    }
+
+    fn traced(&self, held: &Held, leg: Option<u8>, way: Way) -> Traced {
+        let step = |(chain, handle, action): &(ChainName, u64, Action)| RuleStep {
+            rule: self.rule(held.node, chain, *handle),
+            action: action.clone(),
+        };
+        let pass = |pass: &HeldPass| {
+            Some(Pass {
+                time: pass.time,
+                hook: self.hook(held.node, &pass.chain)?,
+                chain: pass.chain.clone(),
+                packet: pass.packet,
+                steps: pass.steps.iter().map(step).collect(),
+                action: pass.action.clone(),
+            })
+        };
+        Traced { node: held.node, leg, way, passes: held.passes.iter().filter_map(pass).collect() }
+    }
+}
+
+/// In what order a packet comes to hooks.
+const fn rank(hook: Hook) -> u8 {
+    match hook {
+        Hook::Prerouting | Hook::Output => 0,
+        Hook::Input | Hook::Forward => 1,
+        Hook::Postrouting => 2,
+    }
+}
+
+fn is_of_trail(held: &Held, way: Way, log: &[Sighting]) -> bool {
+    let (Some(first), Some(last)) = (held.passes.first(), held.passes.last()) else { return false };
+    let is_dropped = last.action == Action::Drop;
+    let counts = |sighting: &Sighting| {
+        is_dropped || matches!(sighting.part, Part::Handshake | Part::Head | Part::Reset | Part::IcmpError)
+    };
+    log.iter().any(|it| it.way == way && counts(it) && is_same_packet(&first.packet, it))
+}
+
+/// Whether a traced packet is what was seen, by what a node does not rewrite. Offloads cut segments differently, so
+/// bytes are compared where there are some.
+pub(super) fn is_same_packet(traced: &TracedPacket, seen: &Sighting) -> bool {
+    match traced.tuple.protocol {
+        Protocol::Tcp => {
+            const KIND: u8 = TcpSegment::SYN | TcpSegment::RST;
+            let is_kind = traced.flags & KIND == seen.flags & KIND;
+            let (a, b) = (traced.seq, seen.seq);
+            let starts = a == b && (traced.len == 0) == (seen.len == 0);
+            let a_holds_b = !before(b, a) && before(b, a.wrapping_add(traced.len)) && seen.len > 0;
+            let b_holds_a = !before(a, b) && before(a, b.wrapping_add(seen.len)) && traced.len > 0;
+            is_kind && (starts || a_holds_b || b_holds_a)
+        }
+        Protocol::Udp => traced.ip_id == seen.ip_id && traced.len == seen.len,
+        _ => traced.seq == seen.seq,
+    }
+}
