@@ -45,6 +45,7 @@ impl Correlator {
         }
         state.revision += 1;
         let mut trail = self.trail(slot);
+        self.add_traces(slot, &mut trail);
         if trail.is_first_of_leg {
             trail.resolution = self.resolution(&trail).map(Box::new);
         }

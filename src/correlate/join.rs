@@ -3,7 +3,7 @@
 use super::fingerprint::{Waiting, digest};
 use super::leg::{Key, LegState, MAX_FACES, key_of, keyed_tuple};
 use super::{Correlator, Crossing, Due, REVIEW, Slot};
-use crate::model::{Body, Direction, Ip, Packet, Timestamp, Tuple, Way};
+use crate::model::{Body, Direction, Ip, NodeId, Packet, Timestamp, Tuple, Way};
 
 /// A packet's place: its leg, the face it carried and the way it goes.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,10 @@ impl Correlator {
             self.legs[leg as usize].note_edge(crossing.node, crossing.direction, way);
             return located;
         }
+        if let Some(located) = self.join_by_entry(crossing, tuple) {
+            self.wait(crossing, located);
+            return located;
+        }
         let (key, _) = key_of(&tuple, crossing.node);
         if let Some(located) = self.join_new_face(crossing, key, tuple) {
             return located;
@@ -55,7 +59,7 @@ impl Correlator {
         Located { leg, face: 0, way }
     }
 
-    fn open_leg(&mut self, key: Key, client_to_server: Tuple) -> u32 {
+    pub(super) fn open_leg(&mut self, key: Key, client_to_server: Tuple) -> u32 {
         self.evict_legs();
         let serial = self.next_serial;
         self.next_serial += 1;
@@ -65,7 +69,7 @@ impl Correlator {
         leg
     }
 
-    fn register(&mut self, key: Key, leg: u32, face: u8) {
+    pub(super) fn register(&mut self, key: Key, leg: u32, face: u8) {
         let older = self.table.get(&key).map(|slot| (slot.leg, slot.face));
         self.table.insert(key, Slot { leg, face, older });
     }
@@ -96,7 +100,12 @@ impl Correlator {
             self.wait(crossing, located);
             return located;
         };
-        let located = if partner.leg == located.leg { located } else { self.merge(located, partner) };
+        let located = if partner.leg == located.leg {
+            located
+        } else {
+            let way = self.legs[partner.leg as usize].way_of(partner.face, partner.tuple.src);
+            self.merge(located, Located { leg: partner.leg, face: partner.face, way })
+        };
         let partner = self
             .legs
             .get(located.leg as usize)
@@ -132,6 +141,7 @@ impl Correlator {
         let tuple = keyed_tuple(crossing.packet);
         let mut best: Option<(Fit, Waiting)> = None;
         let mut rivals = 0;
+        let is_settled = own.is_some_and(|own| self.legs[own.leg as usize].is_tracked(crossing.node));
         for waiting in self.index.candidates(digest) {
             let is_alive =
                 self.legs.get(waiting.leg as usize).is_some_and(|leg| leg.serial == waiting.serial);
@@ -140,6 +150,11 @@ impl Correlator {
                 crossing.direction != waiting.direction || crossing.direction == Direction::Unknown;
             let is_near = in_transit(crossing.packet.time, waiting.time, self.limits.transit);
             if !is_alive || is_own_face || waiting.tuple == tuple || !is_other_side || !is_near {
+                continue;
+            }
+            // What connection tracking says of either leaves no room for another.
+            let is_own_leg = own.is_some_and(|own| own.leg == waiting.leg);
+            if !is_own_leg && (is_settled || self.legs[waiting.leg as usize].is_tracked(crossing.node)) {
                 continue;
             }
             let fit = fit(crossing, tuple, waiting);
@@ -175,27 +190,29 @@ impl Correlator {
         let (from, to) = if here_is_first { (here.face, partner.face) } else { (partner.face, here.face) };
         leg.note_link(crossing.node, from, to, rivals);
         let (from, to) = (leg.faces[from as usize].tuple, leg.faces[to as usize].tuple);
+        self.learn_translation(crossing.node, from, to);
+    }
+
+    /// What a translation says about places.
+    pub(super) fn learn_translation(&mut self, node: NodeId, from: Tuple, to: Tuple) {
         if from.src.ip != to.src.ip {
-            self.places.add_node_address(to.src.ip, crossing.node);
+            self.places.add_node_address(to.src.ip, node);
         }
         if from.dst.ip != to.dst.ip {
             self.places.add_service(from.dst.ip);
         }
     }
 
-    /// Two legs turn out to be one; the older one stays.
-    fn merge(&mut self, here: Located, partner: Waiting) -> Located {
-        let (kept, gone) = if self.legs[here.leg as usize].serial < partner.serial {
-            (here.leg, partner.leg)
-        } else {
-            (partner.leg, here.leg)
-        };
+    /// Two legs turn out to be one, by a packet that was seen of both; the older one stays.
+    pub(super) fn merge(&mut self, here: Located, there: Located) -> Located {
+        let serial = |it: Located| self.legs[it.leg as usize].serial;
+        let (kept, gone) =
+            if serial(here) < serial(there) { (here.leg, there.leg) } else { (there.leg, here.leg) };
         if self.legs[kept as usize].faces.len() + self.legs[gone as usize].faces.len() > MAX_FACES {
             return here;
         }
         // Both packets are one, so both legs must take it as going the same way.
-        let way_there = self.legs[partner.leg as usize].way_of(partner.face, partner.tuple.src);
-        let gone_is_turned = way_there != here.way;
+        let gone_is_turned = there.way != here.way;
         let old = self.legs.remove(gone as usize);
         let shift = self.legs[kept as usize].faces.len() as u8;
         for (face, old_face) in (0_u8..).zip(&old.faces) {
@@ -208,7 +225,7 @@ impl Correlator {
         let trails = self.legs[kept as usize].absorb(old, shift, gone_is_turned);
         self.merge_trails(kept, &trails, shift, gone_is_turned);
         let face = if here.leg == kept { here.face } else { here.face + shift };
-        let way = if here.leg == kept { here.way } else { way_there };
+        let way = if here.leg == kept { here.way } else { there.way };
         Located { leg: kept, face, way }
     }
 }

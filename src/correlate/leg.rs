@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::found::Carries;
 use super::stream::{Stream, before, later};
 use crate::model::{
-    Body, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Translation,
-    TranslationEvidence, Tuple, VantageId, Way,
+    Body, Conntrack, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Tracked,
+    Translation, TranslationEvidence, Tuple, VantageId, Way,
 };
 
 /// Packets of an unsettled face that are compared with others, at each node.
@@ -63,6 +63,25 @@ pub(super) struct Link {
     pub rivals: u32,
 }
 
+/// One translation, from face to face.
+struct Step {
+    node: NodeId,
+    from: u8,
+    to: u8,
+    evidence: SmallVec<[TranslationEvidence; 2]>,
+    is_contradicted: bool,
+}
+
+/// What a node's connection tracking says.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    /// Tells the entry from others.
+    entry: u64,
+    from: u8,
+    to: u8,
+    tracked: Tracked,
+}
+
 /// One capture point the leg was seen at, one way.
 #[derive(Clone, Copy, Debug)]
 struct Point {
@@ -81,6 +100,7 @@ pub(super) struct LegState {
     pub protocol: Protocol,
     pub faces: SmallVec<[Face; 2]>,
     pub links: SmallVec<[Link; 2]>,
+    tracks: Vec<Track>,
     points: SmallVec<[Point; 8]>,
     /// Nodes where the leg was seen going in, and coming out, by way. A packet that goes in and an answer that
     /// comes out are no sign of how either goes on.
@@ -98,6 +118,8 @@ pub(super) struct LegState {
     pub exchanges: u32,
     pub is_mid_stream: bool,
     pub is_reset: bool,
+    /// Core time of the first packet.
+    pub began: Timestamp,
     /// Core time of the latest packet.
     pub last: Timestamp,
 }
@@ -110,6 +132,7 @@ impl LegState {
             protocol: tuple.protocol,
             faces: smallvec::smallvec![face],
             links: SmallVec::new(),
+            tracks: Vec::new(),
             points: SmallVec::new(),
             entered: [0; 2],
             left: [0; 2],
@@ -121,6 +144,7 @@ impl LegState {
             exchanges: 0,
             is_mid_stream: false,
             is_reset: false,
+            began: now,
             last: now,
         }
     }
@@ -171,6 +195,55 @@ impl LegState {
         }
     }
 
+    /// Notes what connection tracking says in `entry`; gives whether that is a translation, or an end, not known
+    /// before.
+    pub(super) fn track(
+        &mut self,
+        entry: u64,
+        node: NodeId,
+        (from, to): (u8, u8),
+        told: &Conntrack,
+        destroyed: Option<Timestamp>,
+    ) -> bool {
+        let &Conntrack { status, tcp_state, mark, zone, .. } = told;
+        let tracked = Tracked { node, status, tcp_state, mark, zone, destroyed };
+        let track = Track { entry, from, to, tracked };
+        if let Some(known) = self.tracks.iter_mut().find(|known| known.entry == entry) {
+            let is_news = (known.from, known.to, known.tracked.destroyed) != (from, to, destroyed);
+            *known = track;
+            return is_news;
+        }
+        // A flow of datagrams may outlive its entry, and go elsewhere under the next one.
+        let is_before = |it: &Track| it.tracked.node == node && (it.from == from || it.to == to);
+        if let Some(before) = self.tracks.iter().find(|it| is_before(it)).map(|it| (it.from, it.to)) {
+            self.tracks.retain(|it| !is_before(it));
+            self.links.retain(|link| link.node != node || (link.from, link.to) != before);
+        }
+        if self.tracks.len() < MAX_FACES {
+            self.tracks.push(track);
+        }
+        true
+    }
+
+    /// Whether packets at `node` show one side of a translation together with another face than its other side.
+    pub(super) fn is_shown_otherwise(&self, node: NodeId, (from, to): (Tuple, Tuple)) -> bool {
+        let is_a_side = |face: u8| {
+            let tuple = self.faces[face as usize].tuple;
+            [from, to, from.reversed(), to.reversed()].contains(&tuple)
+        };
+        self.links.iter().any(|link| link.node == node && is_a_side(link.from) != is_a_side(link.to))
+    }
+
+    /// Whether `node`'s connection tracking told of the leg.
+    pub(super) fn is_tracked(&self, node: NodeId) -> bool {
+        self.tracks.iter().any(|track| track.tracked.node == node)
+    }
+
+    /// Whether it told of the leg under another entry.
+    pub(super) fn is_tracked_by_other(&self, node: NodeId, entry: u64) -> bool {
+        self.tracks.iter().any(|track| track.tracked.node == node && track.entry != entry)
+    }
+
     /// Notes a segment at a capture point; whether its sequence range had been seen there before.
     pub(super) fn note_point(&mut self, crossing: Crossing, seq: u32, span: u32) -> bool {
         let Crossing { vantage, direction, way, ttl } = crossing;
@@ -206,6 +279,13 @@ impl LegState {
             let (from, to) = if is_turned { (to, from) } else { (from, to) };
             self.note_link(link.node, from, to, link.rivals);
         }
+        for track in other.tracks {
+            let (from, to) = (track.from + shift, track.to + shift);
+            let (from, to) = if is_turned { (to, from) } else { (from, to) };
+            if self.tracks.len() < MAX_FACES {
+                self.tracks.push(Track { from, to, ..track });
+            }
+        }
         for mut point in other.points {
             if is_turned {
                 point.way = point.way.opposite();
@@ -233,25 +313,53 @@ impl LegState {
         self.exchanges += other.exchanges;
         self.is_mid_stream &= other.is_mid_stream;
         self.is_reset |= other.is_reset;
+        self.began = self.began.min(other.began);
         self.last = self.last.max(other.last);
         other.live
     }
 
+    /// Every translation with what shows it; those that connection tracking tells of come first.
+    fn translations(&self) -> SmallVec<[Step; 2]> {
+        let mut steps: SmallVec<[Step; 2]> = SmallVec::new();
+        for &Track { from, to, tracked, .. } in self.tracks.iter().filter(|track| track.from != track.to) {
+            let evidence = smallvec::smallvec![TranslationEvidence::Conntrack];
+            steps.push(Step { node: tracked.node, from, to, evidence, is_contradicted: false });
+        }
+        for &Link { node, from, to, packets, rivals } in &self.links {
+            let evidence = TranslationEvidence::PacketMatch { packets, rivals };
+            if let Some(step) =
+                steps.iter_mut().find(|step| (step.node, step.from, step.to) == (node, from, to))
+            {
+                step.evidence.insert(0, evidence);
+                continue;
+            }
+            // A packet goes into a node once and comes out of it once.
+            let is_contradicted = self
+                .tracks
+                .iter()
+                .any(|track| track.tracked.node == node && (track.from == from || track.to == to));
+            steps.push(Step { node, from, to, evidence: smallvec::smallvec![evidence], is_contradicted });
+        }
+        steps
+    }
+
     /// Faces in the order the request takes, beginning with the one no translation leads to.
-    fn face_order(&self) -> SmallVec<[u8; 4]> {
-        let is_first = |face: &u8| !self.links.iter().any(|link| link.to == *face);
+    fn face_order(&self, steps: &[Step]) -> SmallVec<[u8; 4]> {
+        let sure = || steps.iter().filter(|step| !step.is_contradicted);
+        let is_first = |face: &u8| !sure().any(|step| step.to == *face);
         let mut order: SmallVec<[u8; 4]> = (0..self.faces.len() as u8).find(is_first).into_iter().collect();
-        while let Some(link) =
-            self.links.iter().find(|link| order.last() == Some(&link.from) && !order.contains(&link.to))
+        while let Some(step) =
+            sure().find(|step| order.last() == Some(&step.from) && !order.contains(&step.to))
         {
-            order.push(link.to);
+            order.push(step.to);
         }
         order
     }
 
     /// The leg as other rooms see it.
     pub(super) fn leg(&self) -> Leg {
-        let order = self.face_order();
+        let mut steps = self.translations();
+        let order = self.face_order(&steps);
         let first = self.faces[order.first().copied().unwrap_or(0) as usize].tuple;
         let last = self.faces[order.last().copied().unwrap_or(0) as usize].tuple;
         let portless = |mut endpoint: Endpoint| {
@@ -261,23 +369,25 @@ impl LegState {
             endpoint
         };
         let shown = |tuple: Tuple| Tuple { src: portless(tuple.src), dst: portless(tuple.dst), ..tuple };
-        let mut links = self.links.clone();
-        links.sort_by_key(|link| order.iter().position(|face| *face == link.from));
+        steps.sort_by_key(|step| (order.iter().position(|face| *face == step.from), step.is_contradicted));
         Leg {
             protocol: self.protocol,
             client: portless(first.src),
             target: Some(portless(first.dst)),
             server: Some(portless(last.dst)),
             client_seen_by_server: Some(portless(last.src)),
-            translations: links
-                .iter()
-                .map(|link| Translation {
-                    node: link.node,
-                    from: shown(self.faces[link.from as usize].tuple),
-                    to: shown(self.faces[link.to as usize].tuple),
-                    evidence: TranslationEvidence::PacketMatch { packets: link.packets, rivals: link.rivals },
+            translations: steps
+                .into_iter()
+                .map(|step| Translation {
+                    node: step.node,
+                    from: shown(self.faces[step.from as usize].tuple),
+                    to: shown(self.faces[step.to as usize].tuple),
+                    evidence: step.evidence,
+                    is_contradicted: step.is_contradicted,
+                    rule: None,
                 })
                 .collect(),
+            tracked: self.tracks.iter().map(|track| track.tracked).collect(),
             crossings: self
                 .points
                 .iter()

@@ -7,6 +7,8 @@ use crate::model::{MILLIS, SECONDS};
 pub struct Limits {
     /// Legs kept at once.
     pub legs: usize,
+    /// Entries of connection tracking kept at once.
+    pub entries: usize,
     /// Sightings kept per trail, whatever they are.
     pub sightings: usize,
     /// Of those, how many may be plain data and bare acknowledgements.
@@ -30,6 +32,7 @@ impl Limits {
     /// For a report: only what stages need.
     pub const REPORT: Limits = Limits {
         legs: 131_072,
+        entries: 131_072,
         sightings: 96,
         bulk_sightings: 12,
         linger: 500 * MILLIS,
@@ -57,4 +60,6 @@ pub struct Counters {
     pub undirected: u64,
     /// Things the kernel told.
     pub kernel_events: u64,
+    /// Entries of connection tracking that gave way to keep the cap on them.
+    pub forgotten_entries: u64,
 }

@@ -1,14 +1,15 @@
 //! The sans-IO core: packets in, changes out. It owns every rule that joins things.
 //!
 //! Calling order: [`Correlator::extend_vantages`] whenever the source found capture points,
-//! [`Correlator::handle_packet`] for each packet in roughly the order of their times, then drain
-//! [`Correlator::poll_change`]; [`Correlator::handle_tick`] when a screen wants open trails too;
+//! [`Correlator::handle_packet`] for each packet and [`Correlator::handle_event`] for what a kernel told, in roughly
+//! the order of their times, then drain [`Correlator::poll_change`]; [`Correlator::handle_tick`] when a screen wants open trails too;
 //! [`Correlator::finish`] at the end of the input, and drain again.
 //!
 //! How a packet finds its trail:
 //! 1. *Places* tell its direction and learn which address lives where.
 //! 2. Its 5-tuple is a *face* of a *leg*: one hash lookup. A face that is new is compared with packets that
-//!    went into the same node under other addresses ([`fingerprint`]): that is a translation.
+//!    went into the same node under other addresses ([`fingerprint`]): that is a translation. Where the node's
+//!    connection tracking told of it, that is known without comparing ([`tracking`]).
 //! 3. The leg's *streams* read requests and answers from the first sighting of each byte.
 //! 4. The packet is noted as a sighting of the exchange whose bytes it carries.
 //! 5. An exchange that ends at a proxy is joined to the one the proxy opened for it ([`handoffs`]).
@@ -40,6 +41,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod tracking;
 
 use std::collections::VecDeque;
 
@@ -57,9 +59,11 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::traces::Traces;
+use self::tracking::Tracking;
 use crate::model::{
-    self, Application, Body, Change, Clocks, Direction, KernelEvent, NodeId, Packet, Part, Role, SECONDS,
-    Sighting, Timestamp, Topology, Vantage, Way,
+    self, Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting,
+    Timestamp, Topology, Vantage, Way,
 };
 
 /// Buckets of four in the index of packets that wait for their other side.
@@ -116,6 +120,8 @@ pub struct Correlator {
     legs: Slab<LegState>,
     table: HashMap<Key, Slot>,
     index: Index,
+    tracking: Tracking,
+    traces: Traces,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
     reviews: VecDeque<Due>,
@@ -143,6 +149,8 @@ impl Correlator {
             legs: Slab::new(),
             table: HashMap::new(),
             index: Index::new(INDEX_BUCKETS),
+            tracking: Tracking::default(),
+            traces: Traces::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),
             reviews: VecDeque::new(),
@@ -227,11 +235,6 @@ impl Correlator {
         }
     }
 
-    /// Takes what a kernel told.
-    pub fn handle_event(&mut self, _event: &KernelEvent) {
-        self.counters.kernel_events += 1;
-    }
-
     /// Emits the present state of every open trail that changed since the last tick, where the limits ask for it.
     pub fn handle_tick(&mut self) {
         for slot in std::mem::take(&mut self.dirty) {
@@ -260,6 +263,7 @@ impl Correlator {
     }
 
     fn run_timers(&mut self) {
+        self.tracking.expire(self.now);
         while let Some(due) = self.lingering.front().copied().filter(|due| due.at <= self.now) {
             self.lingering.pop_front();
             if self.trails.get(due.slot as usize).is_some_and(|trail| trail.id == due.id) {
@@ -334,6 +338,20 @@ impl Correlator {
         if is_kept && self.limits.follow_open && !trail.is_dirty {
             trail.is_dirty = true;
             self.dirty.push(slot);
+        }
+    }
+
+    /// Emits the leg's open trails with the next tick, where the limits ask for it.
+    fn touch(&mut self, leg: u32) {
+        if !self.limits.follow_open {
+            return;
+        }
+        for &slot in &self.legs[leg as usize].live {
+            let trail = &mut self.trails[slot as usize];
+            if !trail.is_dirty {
+                trail.is_dirty = true;
+                self.dirty.push(slot);
+            }
         }
     }
 

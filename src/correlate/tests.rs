@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod http2;
+mod tracking;
 
 use super::*;
 use crate::model::{

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::Correlator;
 use super::leg::{Key, LegState, key_of};
-use super::stream::before;
 use crate::model::{
-    Action, ChainInfo, ChainName, Hook, HookEvent, NodeId, Part, Pass, Protocol, Rule, RuleInfo, RuleStep,
-    SECONDS, Sighting, StepKind, TcpSegment, Timestamp, TraceStep, Traced, TracedPacket, Way,
+    Action, ChainInfo, ChainName, Hook, HookEvent, Leg, NodeId, Part, Pass, Protocol, Rule, RuleInfo,
+    RuleStep, SECONDS, Sighting, StepKind, Timestamp, TraceStep, Traced, TracedPacket, Trail, Translation,
+    TranslationEvidence, Tuple, Way,
 };
 
 /// Packets kept, and for how long: an unanswered exchange is given up after a minute.
@@ -233,7 +234,7 @@ impl Traces {
     }
 
     /// The traced packets of a trail: those that are its first bytes, and those that were dropped.
-    pub(super) fn of(&self, leg: &LegState, log: &[Sighting]) -> Vec<Traced> {
+    fn of(&self, leg: &LegState, log: &[Sighting]) -> Vec<Traced> {
         let mut found: Vec<(u64, Way)> = Vec::new();
         for face in &leg.faces {
             for &serial in self.by_key.get(&face.key).into_iter().flatten() {
@@ -255,21 +256,15 @@ impl Traces {
         found.into_iter().filter_map(named).filter(|it| !it.passes.is_empty()).take(MOST_OF_TRAIL).collect()
     }
 
-    /// Packets that processes of `node` sent from `from` to `to` by its clock, that were dropped before anything saw
-    /// them: no leg is known of them, as `is_known` tells.
-    pub(super) fn unseen(
-        &self,
-        node: NodeId,
-        (from, to): (Timestamp, Timestamp),
-        is_known: &dyn Fn(&Key) -> bool,
-    ) -> Vec<Traced> {
+    /// Packets that processes of `node` sent between two times on its clock and that were dropped before any capture
+    /// point could show them: that is behind OUTPUT.
+    fn unseen(&self, node: NodeId, (from, to): (Timestamp, Timestamp)) -> Vec<Traced> {
         let is_meant = |held: &&Held| {
             let (Some(first), Some(last)) = (held.passes.first(), held.passes.last()) else { return false };
             held.node == node
                 && (from..=to).contains(&first.time)
                 && last.action == Action::Drop
                 && self.hook(node, &first.chain) == Some(Hook::Output)
-                && !held.keys.iter().any(is_known)
         };
         let found = self.packets.iter().filter(is_meant).take(MOST_OF_TRAIL);
         found.map(|held| self.traced(held, None, Way::Request)).collect()
@@ -309,23 +304,93 @@ fn is_of_trail(held: &Held, way: Way, log: &[Sighting]) -> bool {
     let counts = |sighting: &Sighting| {
         is_dropped || matches!(sighting.part, Part::Handshake | Part::Head | Part::Reset | Part::IcmpError)
     };
-    log.iter().any(|it| it.way == way && counts(it) && is_same_packet(&first.packet, it))
+    log.iter().any(|it| it.way == way && counts(it) && first.packet.is_seen_as(it))
 }
 
-/// Whether a traced packet is what was seen, by what a node does not rewrite. Offloads cut segments differently, so
-/// bytes are compared where there are some.
-pub(super) fn is_same_packet(traced: &TracedPacket, seen: &Sighting) -> bool {
-    match traced.tuple.protocol {
-        Protocol::Tcp => {
-            const KIND: u8 = TcpSegment::SYN | TcpSegment::RST;
-            let is_kind = traced.flags & KIND == seen.flags & KIND;
-            let (a, b) = (traced.seq, seen.seq);
-            let starts = a == b && (traced.len == 0) == (seen.len == 0);
-            let a_holds_b = !before(b, a) && before(b, a.wrapping_add(traced.len)) && seen.len > 0;
-            let b_holds_a = !before(a, b) && before(a, b.wrapping_add(seen.len)) && traced.len > 0;
-            is_kind && (starts || a_holds_b || b_holds_a)
+impl Correlator {
+    /// Adds to a trail what was traced of it, and what that says of translations.
+    pub(super) fn add_traces(&self, slot: u32, trail: &mut Trail) {
+        if self.traces.is_empty() {
+            return;
         }
-        Protocol::Udp => traced.ip_id == seen.ip_id && traced.len == seen.len,
-        _ => traced.seq == seen.seq,
+        let state = &self.trails[slot as usize];
+        let leg_state = &self.legs[state.leg as usize];
+        trail.traced = self.traces.of(leg_state, &trail.sightings);
+        let Some(leg) = trail.legs.first_mut() else { return };
+        for traced in trail.traced.iter().filter(|traced| traced.way == Way::Request) {
+            add_translation(leg, traced);
+        }
+        let unseen = self.unseen_beyond(trail);
+        trail.traced.extend(unseen);
     }
+
+    /// What a proxy at the end of an unanswered trail sent meanwhile and nothing saw.
+    fn unseen_beyond(&self, trail: &Trail) -> Vec<Traced> {
+        let server = trail.legs.first().and_then(|leg| leg.server.or(leg.target));
+        let topology = self.places.topology();
+        let node = server.and_then(|server| topology.node_addresses.get(&server.ip).copied());
+        let of_node = |it: &&Sighting| Some(self.places.node_of(it.vantage)) == node;
+        let came = trail
+            .sightings
+            .iter()
+            .filter(of_node)
+            .filter(|it| it.way == Way::Request)
+            .map(|it| it.time)
+            .min();
+        let Some((node, came)) = node.zip(came) else { return Vec::new() };
+        let answered =
+            trail.sightings.iter().filter(of_node).filter(|it| it.way == Way::Reply && it.part == Part::Head);
+        let until = answered.map(|it| it.time).min().unwrap_or_else(|| came.plus(self.limits.patience));
+        self.traces.unseen(node, (came, until))
+    }
+}
+
+/// What a traced request says of its node's translation.
+fn add_translation(leg: &mut Leg, traced: &Traced) {
+    let (Some(first), Some(last)) = (traced.passes.first(), traced.passes.last()) else { return };
+    let portless = |mut tuple: Tuple| {
+        if matches!(tuple.protocol, Protocol::Icmp | Protocol::Icmp6) {
+            (tuple.src.port, tuple.dst.port) = (0, 0);
+        }
+        tuple
+    };
+    let (from, to) = (portless(first.packet.tuple), portless(last.packet.tuple));
+    if from == to {
+        return;
+    }
+    let rule = translating_rule(traced, from.dst != to.dst);
+    // A packet that was dropped may have had a part of its translation before it.
+    let is_it =
+        |it: &Translation| it.node == traced.node && it.from == from && (it.to == to || it.to.dst == to.dst);
+    if let Some(known) = leg.translations.iter_mut().find(|it| is_it(it)) {
+        if !known.evidence.contains(&TranslationEvidence::HookTrace) {
+            known.evidence.push(TranslationEvidence::HookTrace);
+            known.rule = rule;
+        }
+        return;
+    }
+    if leg.translations.iter().any(|it| it.node == traced.node) {
+        return;
+    }
+    let evidence = smallvec::smallvec![TranslationEvidence::HookTrace];
+    leg.translations.push(Translation {
+        node: traced.node,
+        from,
+        to,
+        evidence,
+        is_contradicted: false,
+        rule,
+    });
+    if leg.server.is_none_or(|server| server == from.dst) {
+        leg.server = Some(to.dst);
+        leg.client_seen_by_server = Some(to.src).filter(|_| traced.dropped().is_none());
+    }
+}
+
+/// The rule that rewrote the destination, or else the source.
+fn translating_rule(traced: &Traced, is_destination: bool) -> Option<Arc<Rule>> {
+    let words: &[&str] = if is_destination { &["dnat to", "redirect"] } else { &["masquerade", "snat to"] };
+    let steps = traced.passes.iter().flat_map(|pass| &pass.steps);
+    let mut rules = steps.map(|step| &step.rule);
+    rules.find(|rule| words.iter().any(|word| rule.text.contains(word))).map(Arc::clone)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Timestamp, Tuple, Way};
+use crate::model::{NodeId, Protocol, Sighting, TcpSegment, Timestamp, Tuple, Way};
 
 /// A place in the node's network stack where rules look at packets (`enum nf_inet_hooks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,18 +57,29 @@ impl ChainName {
     }
 }
 
-impl fmt::Display for ChainName {
-    /// `ip nat KUBE-SERVICES`, as nft(8) writes it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
+impl ChainName {
+    /// The family as nft(8) writes it.
+    pub const fn family(&self) -> &'static str {
+        match self.family {
             1 => "inet",
             2 => "ip",
             5 => "netdev",
             7 => "bridge",
             10 => "ip6",
             _ => "?",
-        };
-        write!(f, "{family} {} {}", self.table, self.chain)
+        }
+    }
+
+    /// `ip nat`: the table with its family.
+    pub fn shown_table(&self) -> String {
+        format!("{} {}", self.family(), self.table)
+    }
+}
+
+impl fmt::Display for ChainName {
+    /// `ip nat KUBE-SERVICES`, as nft(8) writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.family(), self.table, self.chain)
     }
 }
 
@@ -125,6 +136,30 @@ pub struct TracedPacket {
     pub len: u32,
     /// conntrack's own number of the connection, where the kernel tells it (since 6.17).
     pub connection: Option<u32>,
+}
+
+impl TracedPacket {
+    /// Whether it is the packet of a sighting, by what a node does not rewrite. Offloads cut segments differently, so
+    /// bytes are compared where there are some.
+    pub fn is_seen_as(&self, seen: &Sighting) -> bool {
+        const KIND: u8 = TcpSegment::SYN | TcpSegment::RST;
+        let is_before = |a: u32, b: u32| (a.wrapping_sub(b) as i32) < 0;
+        let holds = |start: u32, len: u32, seq: u32| {
+            !is_before(seq, start) && is_before(seq, start.wrapping_add(len))
+        };
+        match self.tuple.protocol {
+            Protocol::Tcp => {
+                let is_kind = self.flags & KIND == seen.flags & KIND;
+                let is_start = self.seq == seen.seq && (self.len == 0) == (seen.len == 0);
+                let shares_bytes = self.len > 0
+                    && seen.len > 0
+                    && (holds(self.seq, self.len, seen.seq) || holds(seen.seq, seen.len, self.seq));
+                is_kind && (is_start || shares_bytes)
+            }
+            Protocol::Udp => self.ip_id == seen.ip_id && self.len == seen.len,
+            _ => self.seq == seen.seq,
+        }
+    }
 }
 
 /// A chain as the kernel describes it.
@@ -257,5 +292,49 @@ impl Traced {
             },
             |step| Arc::clone(&step.rule),
         ))
+    }
+}
+
+/// What dropped a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedBy {
+    pub node: NodeId,
+    pub hook: Hook,
+    pub rule: Arc<Rule>,
+}
+
+impl DroppedBy {
+    /// The last rule that dropped one of `traced`.
+    pub fn of<'a>(traced: impl Iterator<Item = &'a Traced>) -> Option<DroppedBy> {
+        let last = traced.filter(|traced| traced.dropped().is_some()).last()?;
+        Some(DroppedBy { node: last.node, hook: last.dropped()?.hook, rule: last.dropping_rule()? })
+    }
+
+    /// Whether it sent an answer back that says no, as iptables' REJECT does.
+    pub fn is_reject(&self) -> bool {
+        self.rule.text.split(' ').any(|word| word == "reject")
+    }
+}
+
+impl fmt::Display for DroppedBy {
+    /// `dropped in FORWARD by rule 3 of cali-tw-cali1f0 in ip filter: drop (policy shop/deny)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rule { chain, number, text, comment, .. } = &*self.rule;
+        let done = if self.is_reject() { "rejected" } else { "dropped" };
+        write!(f, "{done} in {} by ", self.hook.name())?;
+        match (number, self.rule.handle) {
+            (Some(number), _) => write!(f, "rule {number} of {}", chain.chain)?,
+            (None, Some(handle)) => write!(f, "the rule with handle {handle} of {}", chain.chain)?,
+            (None, None) => write!(f, "the policy of {}", chain.chain)?,
+        }
+        write!(f, " in {}", chain.shown_table())?;
+        if !text.is_empty() && self.rule.handle.is_some() {
+            write!(f, ": {text}")?;
+        }
+        match (self.rule.policy(), comment) {
+            (Some(policy), _) => write!(f, " (policy {policy})"),
+            (None, Some(comment)) => write!(f, " ({comment})"),
+            (None, None) => Ok(()),
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! A leg: one transport conversation from end to end, through every translation of its addresses.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::model::{Direction, Endpoint, NodeId, Protocol, Tuple, VantageId, Way};
+use crate::model::{
+    ConntrackStatus, Direction, Endpoint, NodeId, Protocol, Rule, TcpState, Timestamp, Tuple, VantageId, Way,
+};
 
 /// One conversation between a client and the endpoint that served it, both ways. A proxy ends one leg and
 /// opens another.
@@ -20,6 +24,8 @@ pub struct Leg {
     pub client_seen_by_server: Option<Endpoint>,
     /// In the order the request walks through them.
     pub translations: SmallVec<[Translation; 2]>,
+    /// What connection tracking says of it, an entry a node.
+    pub tracked: SmallVec<[Tracked; 1]>,
     /// Every capture point the leg was seen at, by any of its packets.
     pub crossings: SmallVec<[Crossing; 4]>,
     /// The 5-tuples the leg was seen under, client to server; [`crate::model::Sighting::face`] points here.
@@ -42,7 +48,31 @@ pub struct Translation {
     pub node: NodeId,
     pub from: Tuple,
     pub to: Tuple,
-    pub evidence: TranslationEvidence,
+    /// What shows it; several kinds may agree.
+    pub evidence: SmallVec<[TranslationEvidence; 2]>,
+    /// Packets alone show it, and the node's connection tracking says otherwise.
+    pub is_contradicted: bool,
+    /// The rule that made it, where a packet of it was traced.
+    pub rule: Option<Arc<Rule>>,
+}
+
+/// A node's entry for a leg in its connection tracking table, as it was last told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracked {
+    pub node: NodeId,
+    pub status: ConntrackStatus,
+    pub tcp_state: Option<TcpState>,
+    pub mark: u32,
+    pub zone: u16,
+    /// When it was taken out of the table, on the node's clock.
+    pub destroyed: Option<Timestamp>,
+}
+
+impl Tracked {
+    /// It was taken out of the table although neither side had closed the connection.
+    pub fn was_cut_short(&self) -> bool {
+        self.destroyed.is_some() && self.tcp_state.is_some_and(|state| !state.is_over())
+    }
 }
 
 impl Translation {
@@ -74,4 +104,8 @@ pub enum TranslationEvidence {
         /// How many other conversations fitted as well when it was decided; 0 means it is unambiguous.
         rivals: u32,
     },
+    /// The node's connection tracking says so.
+    Conntrack,
+    /// A packet was traced through the node's hooks, and had other addresses behind them.
+    HookTrace,
 }

@@ -42,8 +42,8 @@ pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use flow::{FlowEnd, FlowPattern};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
 pub use hook::{
-    Action, ChainInfo, ChainName, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind, TraceStep,
-    Traced, TracedPacket,
+    Action, ChainInfo, ChainName, DroppedBy, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind,
+    TraceStep, Traced, TracedPacket,
 };
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
@@ -51,7 +51,7 @@ pub use journey::{
 pub use kernel::{
     Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
-pub use leg::{Crossing, Leg, Translation, TranslationEvidence, TranslationKind};
+pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
     Payload, TcpSegment,

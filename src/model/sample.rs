@@ -18,6 +18,7 @@ pub fn leg(client: Endpoint, target: Endpoint, server: Option<Endpoint>) -> Leg 
         translations: SmallVec::new(),
         crossings: SmallVec::new(),
         faces: SmallVec::new(),
+        tracked: SmallVec::new(),
     }
 }
 

@@ -8,9 +8,9 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Rival, Role,
-    SourceSummary, StagePlace, State, Timestamp, Trail, Translation, TranslationEvidence, TranslationKind,
-    Verdict, Visit, Way,
+    Direction, Endpoint, Exchange, Hook, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Rival,
+    Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail, Translation,
+    TranslationEvidence, TranslationKind, Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -225,6 +225,36 @@ struct LegRow<'a> {
     /// TCP sequence number of the request's first byte: which request of its connection this is.
     request_seq: Option<u32>,
     translations: Vec<TranslationRow<'a>>,
+    /// What the nodes' connection tracking says of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracked: Vec<TrackedRow<'a>>,
+}
+
+/// A node's entry in its connection tracking table.
+#[derive(serde::Serialize)]
+struct TrackedRow<'a> {
+    node: &'a str,
+    tcp_state: Option<Shown<TcpState>>,
+    replied: bool,
+    assured: bool,
+    mark: u32,
+    zone: u16,
+    destroyed_ns: Option<i64>,
+}
+
+impl<'a> TrackedRow<'a> {
+    fn new(tracked: &Tracked, context: &Context<'a>) -> TrackedRow<'a> {
+        let &Tracked { node, status, tcp_state, mark, zone, destroyed } = tracked;
+        TrackedRow {
+            node: context.node(node),
+            tcp_state: tcp_state.map(Shown),
+            replied: status.has_seen_reply(),
+            assured: status.is_assured(),
+            mark,
+            zone,
+            destroyed_ns: destroyed.map(|time| context.clocks.align(node, time).0),
+        }
+    }
 }
 
 impl<'a> LegRow<'a> {
@@ -244,6 +274,7 @@ impl<'a> LegRow<'a> {
             client_seen_by_server: leg.client_seen_by_server.map(Shown),
             request_seq,
             translations: leg.translations.iter().map(|done| TranslationRow::new(done, context)).collect(),
+            tracked: leg.tracked.iter().map(|tracked| TrackedRow::new(tracked, context)).collect(),
         }
     }
 }
@@ -313,8 +344,43 @@ struct TranslationRow<'a> {
     kind: &'static str,
     from: Shown<Rewritten>,
     to: Shown<Rewritten>,
-    evidence: [&'static str; 1],
-    rule: Option<()>,
+    evidence: Vec<&'static str>,
+    rule: Option<RuleRow<'a>>,
+    /// Packets alone show it, and the node's connection tracking says otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    contradicted: bool,
+}
+
+/// A rule of the node's, as far as it is known.
+#[derive(serde::Serialize)]
+struct RuleRow<'a> {
+    family: &'static str,
+    table: &'a str,
+    chain: &'a str,
+    number: Option<u32>,
+    handle: Option<u64>,
+    text: &'a str,
+    comment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+}
+
+impl<'a> RuleRow<'a> {
+    fn new(rule: &'a Rule) -> RuleRow<'a> {
+        RuleRow {
+            family: rule.chain.family(),
+            table: &rule.chain.table,
+            chain: &rule.chain.chain,
+            number: rule.number,
+            handle: rule.handle,
+            text: &rule.text,
+            comment: rule.comment.as_deref(),
+            service: rule.service(),
+            policy: rule.policy(),
+        }
+    }
 }
 
 /// The part of a 5-tuple that a translation changed.
@@ -333,22 +399,25 @@ impl Display for Rewritten {
 }
 
 impl<'a> TranslationRow<'a> {
-    fn new(done: &Translation, context: &Context<'a>) -> TranslationRow<'a> {
+    fn new(done: &'a Translation, context: &Context<'a>) -> TranslationRow<'a> {
         let (kind, from, to) = match done.kind() {
             TranslationKind::Dnat => ("dnat", Rewritten::End(done.from.dst), Rewritten::End(done.to.dst)),
             TranslationKind::Snat => ("snat", Rewritten::End(done.from.src), Rewritten::End(done.to.src)),
             TranslationKind::Both => ("both", Rewritten::Both(done.from), Rewritten::Both(done.to)),
         };
-        let evidence = match done.evidence {
+        let word = |evidence: &TranslationEvidence| match evidence {
             TranslationEvidence::PacketMatch { .. } => "packet-match",
+            TranslationEvidence::Conntrack => "conntrack",
+            TranslationEvidence::HookTrace => "hook-trace",
         };
         TranslationRow {
             node: context.node(done.node),
             kind,
             from: Shown(from),
             to: Shown(to),
-            evidence: [evidence],
-            rule: None,
+            evidence: done.evidence.iter().map(word).collect(),
+            rule: done.rule.as_deref().map(RuleRow::new),
+            contradicted: done.is_contradicted,
         }
     }
 }
@@ -362,6 +431,9 @@ struct VisitRow<'a> {
     state: &'static str,
     #[serde(flatten)]
     when: When,
+    /// The hook that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<&'static str>,
     label: String,
 }
 
@@ -392,6 +464,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
+            hook: visit.hook.map(Hook::name),
             label: fill_label(visit, journey, context).into_owned(),
         }
     }
@@ -406,6 +479,16 @@ struct VerdictRow<'a> {
     #[serde(rename = "where")]
     place: Option<PlaceRow<'a>>,
     detail: &'a str,
+    /// What dropped the packet, where it was traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped_by: Option<DropRow<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct DropRow<'a> {
+    node: &'a str,
+    hook: &'static str,
+    rule: RuleRow<'a>,
 }
 
 #[derive(serde::Serialize)]
@@ -435,6 +518,11 @@ impl<'a> VerdictRow<'a> {
             before: verdict.before.map(stage_place),
             place: verdict.place.map(|place| PlaceRow { kind: place.kind, node: name(place.node) }),
             detail: &verdict.detail,
+            dropped_by: verdict.dropped_by.as_ref().map(|by| DropRow {
+                node: context.node(by.node),
+                hook: by.hook.name(),
+                rule: RuleRow::new(&by.rule),
+            }),
         }
     }
 }
@@ -541,15 +629,20 @@ mod tests {
                 r#""kind":"both","from":"10.0.0.1:1000 > 10.0.0.2:80","to":"10.0.0.9:2000 > 10.0.0.3:8080""#,
             ),
         ] {
-            let evidence = TranslationEvidence::PacketMatch { packets: 2, rivals: 0 };
-            let done = Translation { node: Node(0), from, to, evidence };
+            let evidence =
+                [TranslationEvidence::PacketMatch { packets: 2, rivals: 0 }, TranslationEvidence::Conntrack];
+            let evidence = evidence.into_iter().collect();
+            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false };
             let mut out = Vec::new();
             sample::with_context(Manner::default(), |context| {
                 value(&mut out, &TranslationRow::new(&done, context));
             });
             let written = String::from_utf8(out).expect("text");
             assert!(written.contains(expected), "{written}");
-            assert!(written.ends_with(r#""evidence":["packet-match"],"rule":null}"#), "{written}");
+            assert!(
+                written.ends_with(r#""evidence":["packet-match","conntrack"],"rule":null}"#),
+                "{written}"
+            );
         }
     }
 }

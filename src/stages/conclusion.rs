@@ -6,7 +6,9 @@
 
 use smallvec::SmallVec;
 
-use crate::model::{Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, State, Trail, Verdict, Way};
+use crate::model::{
+    DroppedBy, Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, State, Trail, Verdict, Way,
+};
 use crate::stages::course::Course;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
@@ -97,7 +99,9 @@ impl Conclusion<'_, '_> {
                 let why = reason(status).map(|why| format!(" ({why})")).unwrap_or_default();
                 let detail =
                     format!("{proxy} answered {status} by itself{why}; nothing was seen going to a server");
-                at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail)
+                let mut verdict = at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail);
+                self.name_unseen_drop(&mut verdict, node);
+                verdict
             }
             300..400 => plain(
                 Outcome::Complete,
@@ -196,7 +200,20 @@ impl Conclusion<'_, '_> {
         self.name_stages(leg, &mut verdict);
         verdict.direction = Some(direction);
         verdict.detail = format!("{proxy} took the request, and {rest}{}", self.consequence());
+        self.name_unseen_drop(&mut verdict, node);
         Some(verdict)
+    }
+
+    /// What the proxy sent meanwhile, and a rule of its own node dropped before any capture point.
+    fn name_unseen_drop(&self, verdict: &mut Verdict, node: Option<NodeId>) {
+        let unseen = self.course.trail.traced.iter().filter(|it| it.leg.is_none() && Some(it.node) == node);
+        let Some(by) = DroppedBy::of(unseen.clone()) else { return };
+        let mut to: Vec<String> =
+            unseen.filter_map(|it| Some(it.passes.first()?.packet.tuple.dst.to_string())).collect();
+        to.sort_unstable();
+        to.dedup();
+        verdict.detail += &format!("; meanwhile what the node sent to {} was {by}", to.join(", "));
+        verdict.dropped_by = Some(Box::new(by));
     }
 
     /// The answer came to the proxy at the end of the leg at `cause`, and went no further.

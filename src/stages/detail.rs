@@ -72,6 +72,12 @@ impl<'a, 't> Teller<'a, 't> {
         if count > 1 { format!("{name} ×{count}") } else { name.to_owned() }
     }
 
+    /// The packet came to a hook of the node, and no further.
+    pub(super) fn stopped(&self, seen: usize) -> String {
+        let placed = &self.walk.placed[seen];
+        format!("{} stopped inside {}", self.packet(placed), self.node(placed))
+    }
+
     fn node(&self, placed: &Placed<'_>) -> &str {
         placed.node.map_or("a node", |node| self.case.world.topology.node_name(node))
     }

@@ -1,9 +1,12 @@
 //! What a journey's rows rest on: translations, the lookup, ICMP errors, clocks, and the intervals of what no
 //! capture point shows.
 
+mod hooks;
+mod translations;
+
 use crate::model::{
     ClockFit, EvidenceKind, Grade, Hop, IcmpNotice, IcmpReason, Journey, NodeId, Resolution, Rival, State,
-    Translation, TranslationEvidence, TranslationKind, Visit,
+    Visit,
 };
 use crate::timeline::headline::exchange_summary;
 use crate::timeline::points::with_points;
@@ -22,6 +25,8 @@ pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line
     let mut sheet = Sheet { context, lines: Vec::new() };
     sheet.handoffs(journey);
     sheet.translations(journey);
+    sheet.tracked(journey);
+    sheet.hooks(journey);
     sheet.resolution(journey);
     sheet.notices(journey);
     sheet.bounds(journey);
@@ -152,59 +157,6 @@ impl Sheet<'_> {
                 kept(hop.reply_delay_ns)
             );
             self.fact(&[(Tone::Dim, "   "), (Tone::Own, &times)]);
-        }
-    }
-
-    fn translations(&mut self, journey: &Journey) {
-        if journey.trail.legs.iter().all(|leg| leg.translations.is_empty()) {
-            return;
-        }
-        self.section(Word::Translations);
-        for leg in &journey.trail.legs {
-            for translation in &leg.translations {
-                self.translation(translation);
-            }
-            if let Some(seen) = leg.client_seen_by_server.filter(|&seen| seen != leg.client) {
-                self.fact(&[
-                    (Tone::Dim, self.word(Word::SeenByServer)),
-                    (Tone::Strong, &self.context.long(seen)),
-                ]);
-            }
-        }
-    }
-
-    fn translation(&mut self, translation: &Translation) {
-        let context = self.context;
-        let kind = self.word(match translation.kind() {
-            TranslationKind::Dnat => Word::Dnat,
-            TranslationKind::Snat => Word::Snat,
-            TranslationKind::Both => Word::BothNat,
-        });
-        self.fact(&[
-            (Tone::Strong, kind),
-            (Tone::Dim, context.node(translation.node)),
-            (Tone::Plain, &translation.from.to_string()),
-            (Tone::Dim, context.manner.served()),
-            (Tone::Plain, &translation.to.to_string()),
-        ]);
-        match translation.evidence {
-            TranslationEvidence::PacketMatch { packets, rivals } => {
-                let rivals = match rivals {
-                    0 => self.word(Word::NoRivals).to_owned(),
-                    count => format!("{} {count}", self.word(Word::Rivals)),
-                };
-                let tone = if rivals == self.word(Word::NoRivals) { Tone::Dim } else { Tone::Bad };
-                let agree = format!("{} {packets}", self.word(Word::PacketsAgree));
-                let dot = context.manner.dot();
-                self.fact(&[
-                    (Tone::Dim, " "),
-                    (Tone::Dim, self.word(Word::ByPacketMatch)),
-                    (Tone::Dim, dot),
-                    (Tone::Dim, &agree),
-                    (Tone::Dim, dot),
-                    (tone, &rivals),
-                ]);
-            }
         }
     }
 

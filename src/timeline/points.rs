@@ -149,6 +149,7 @@ fn point(
         direction: Some(sighting.direction),
         state: State::Seen { time },
         label,
+        hook: None,
         sighting: Some(index),
         proxy: None,
     }

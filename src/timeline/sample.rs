@@ -278,14 +278,22 @@ impl Builder {
 }
 
 pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
-    Verdict { outcome, direction: None, after: None, before: None, place: None, detail: detail.into() }
+    Verdict {
+        outcome,
+        direction: None,
+        after: None,
+        before: None,
+        place: None,
+        detail: detail.into(),
+        dropped_by: None,
+    }
 }
 
 pub fn leg(protocol: Protocol, client: Endpoint, target: Endpoint, server: Endpoint) -> Leg {
     let from = Tuple { protocol, src: client, dst: target };
     let to = Tuple { protocol, src: client, dst: server };
     let is_translated = from != to;
-    let evidence = TranslationEvidence::PacketMatch { packets: 6, rivals: 0 };
+    let evidence = smallvec![TranslationEvidence::PacketMatch { packets: 6, rivals: 0 }];
     Leg {
         protocol,
         client,
@@ -293,8 +301,9 @@ pub fn leg(protocol: Protocol, client: Endpoint, target: Endpoint, server: Endpo
         server: Some(server),
         client_seen_by_server: None,
         crossings: smallvec::SmallVec::new(),
+        tracked: smallvec::SmallVec::new(),
         translations: if is_translated {
-            smallvec![Translation { node: A, from, to, evidence }]
+            smallvec![Translation { node: A, from, to, evidence, is_contradicted: false, rule: None }]
         } else {
             smallvec![]
         },

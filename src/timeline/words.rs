@@ -94,6 +94,18 @@ words! {
     PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
+    ByConntrack: "by connection tracking", "由连接跟踪得出";
+    ByHookTrace: "by tracing", "由跟踪得出";
+    Asking: "request", "请求";
+    Answering: "reply", "应答";
+    Hooks: "kernel hooks", "内核钩子";
+    PolicyDrop: "policy drop", "默认策略丢弃";
+    Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
+    Conntrack: "connection tracking", "连接跟踪";
+    SeenReply: "answered", "已见应答";
+    Unreplied: "UNREPLIED", "未见应答";
+    Assured: "assured", "已确认";
+    EntryDestroyed: "entry destroyed after", "条目删除于";
     Resolution: "name lookup", "域名解析";
     Tries: "tries", "次尝试";
     Notices: "ICMP errors", "ICMP 错误";
