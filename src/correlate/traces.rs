@@ -256,6 +256,18 @@ impl Traces {
         found.into_iter().filter_map(named).filter(|it| !it.passes.is_empty()).take(MOST_OF_TRAIL).collect()
     }
 
+    /// The rule by which `node` rewrites a leg's destination, or else its source. Only a connection's first packet
+    /// comes to such rules, which may be of another exchange.
+    fn translating_rule(&self, leg: &LegState, node: NodeId, is_destination: bool) -> Option<Arc<Rule>> {
+        let words: &[&str] =
+            if is_destination { &["dnat to", "redirect"] } else { &["masquerade", "snat to"] };
+        let serials = leg.faces.iter().flat_map(|face| self.by_key.get(&face.key).into_iter().flatten());
+        let held = serials.filter_map(|&serial| self.held(serial)).filter(|held| held.node == node);
+        let steps = held.flat_map(|held| &held.passes).flat_map(|pass| &pass.steps);
+        let mut rules = steps.map(|(chain, handle, _)| self.rule(node, chain, *handle));
+        rules.find(|rule| words.iter().any(|word| rule.text.contains(word)))
+    }
+
     /// Packets that processes of `node` sent between two times on its clock and that were dropped before any capture
     /// point could show them: that is behind OUTPUT.
     fn unseen(&self, node: NodeId, (from, to): (Timestamp, Timestamp)) -> Vec<Traced> {
@@ -318,7 +330,8 @@ impl Correlator {
         trail.traced = self.traces.of(leg_state, &trail.sightings);
         let Some(leg) = trail.legs.first_mut() else { return };
         for traced in trail.traced.iter().filter(|traced| traced.way == Way::Request) {
-            add_translation(leg, traced);
+            let rule = |is_destination| self.traces.translating_rule(leg_state, traced.node, is_destination);
+            add_translation(leg, traced, &rule);
         }
         let unseen = self.unseen_beyond(trail);
         trail.traced.extend(unseen);
@@ -346,7 +359,7 @@ impl Correlator {
 }
 
 /// What a traced request says of its node's translation.
-fn add_translation(leg: &mut Leg, traced: &Traced) {
+fn add_translation(leg: &mut Leg, traced: &Traced, rule: &dyn Fn(bool) -> Option<Arc<Rule>>) {
     let (Some(first), Some(last)) = (traced.passes.first(), traced.passes.last()) else { return };
     let portless = |mut tuple: Tuple| {
         if matches!(tuple.protocol, Protocol::Icmp | Protocol::Icmp6) {
@@ -358,14 +371,14 @@ fn add_translation(leg: &mut Leg, traced: &Traced) {
     if from == to {
         return;
     }
-    let rule = translating_rule(traced, from.dst != to.dst);
+    let rule = || rule(from.dst != to.dst);
     // A packet that was dropped may have had a part of its translation before it.
     let is_it =
         |it: &Translation| it.node == traced.node && it.from == from && (it.to == to || it.to.dst == to.dst);
     if let Some(known) = leg.translations.iter_mut().find(|it| is_it(it)) {
         if !known.evidence.contains(&TranslationEvidence::HookTrace) {
             known.evidence.push(TranslationEvidence::HookTrace);
-            known.rule = rule;
+            known.rule = rule();
         }
         return;
     }
@@ -379,18 +392,10 @@ fn add_translation(leg: &mut Leg, traced: &Traced) {
         to,
         evidence,
         is_contradicted: false,
-        rule,
+        rule: rule(),
     });
     if leg.server.is_none_or(|server| server == from.dst) {
         leg.server = Some(to.dst);
         leg.client_seen_by_server = Some(to.src).filter(|_| traced.dropped().is_none());
     }
-}
-
-/// The rule that rewrote the destination, or else the source.
-fn translating_rule(traced: &Traced, is_destination: bool) -> Option<Arc<Rule>> {
-    let words: &[&str] = if is_destination { &["dnat to", "redirect"] } else { &["masquerade", "snat to"] };
-    let steps = traced.passes.iter().flat_map(|pass| &pass.steps);
-    let mut rules = steps.map(|step| &step.rule);
-    rules.find(|rule| words.iter().any(|word| rule.text.contains(word))).map(Arc::clone)
 }

@@ -16,11 +16,19 @@ const fn hooks(spot: Spot) -> &'static [Hook] {
         Spot::Forward => &[Hook::Forward],
         Spot::Postrouting => &[Hook::Postrouting],
         Spot::Output => &[Hook::Output],
-        Spot::Translation => &[Hook::Prerouting, Hook::Output],
         // A process takes what came through INPUT.
         Spot::Input | Spot::Process | Spot::Proxy => &[Hook::Input],
         _ => &[],
     }
+}
+
+/// Where a packet got other addresses; one that kept them came by where it could have.
+fn translation(traced: &Traced) -> Option<&Pass> {
+    let mut pairs = traced.passes.windows(2);
+    let changed = pairs.find(|pair| pair[0].packet.tuple != pair[1].packet.tuple);
+    changed
+        .map(|pair| &pair[0])
+        .or_else(|| [Hook::Prerouting, Hook::Output].iter().find_map(|&hook| traced.pass(hook)))
 }
 
 /// The ways of the followed packet, and of its copies, through one node.
@@ -47,8 +55,11 @@ pub(super) fn show(placed: &mut [Placed<'_>], case: &Case<'_>) {
         let step = &placed[index];
         let Some(node) = step.node.filter(|_| step.point.is_none() && !step.is_passed_over) else { continue };
         let at = |traced: &'_ Traced| -> Option<(Hook, Timestamp)> {
-            let pass: &Pass = hooks(step.step.spot).iter().find_map(|&hook| traced.pass(hook))?;
-            Some((pass.hook, pass.time))
+            let pass = match step.step.spot {
+                Spot::Translation => translation(traced),
+                spot => hooks(spot).iter().find_map(|&hook| traced.pass(hook)),
+            };
+            pass.map(|pass| (pass.hook, pass.time))
         };
         let Some((hook, heard)) = ways(case, node, step.way).find_map(at) else { continue };
         let time = within(placed, index, node, case.world.clocks.align(node, heard));
