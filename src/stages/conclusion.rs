@@ -24,7 +24,7 @@ impl Conclusion<'_, '_> {
         let bad = self.verdicts.iter().rposition(|verdict| verdict.outcome != Outcome::Complete);
         let verdict = match bad {
             None => self.of_answers(),
-            Some(leg) => self.of_cause(leg),
+            Some(leg) => self.dropped_behind(self.last()).or_else(|| self.of_cause(leg)),
         };
         let mut verdict = verdict.unwrap_or_else(|| self.verdicts.swap_remove(0));
         verdict.detail.extend(self.given_up());
@@ -200,8 +200,23 @@ impl Conclusion<'_, '_> {
         self.name_stages(leg, &mut verdict);
         verdict.direction = Some(direction);
         verdict.detail = format!("{proxy} took the request, and {rest}{}", self.consequence());
-        self.name_unseen_drop(&mut verdict, node);
         Some(verdict)
+    }
+
+    /// What the last proxy sent on was dropped on its own node, before any capture point: only tracing shows it.
+    fn dropped_behind(&self, leg: usize) -> Option<Verdict> {
+        let node = self.node_after(leg).filter(|_| self.is_at_end(leg))?;
+        let placed = self.course.walks[leg].request();
+        let end = placed.iter().position(|placed| placed.step.spot.is_end())?;
+        let detail = format!("{} took the request", self.proxy_after(leg));
+        let mut verdict = at(Outcome::Lost, Way::Request, PlaceKind::Host, Some(node), detail);
+        verdict.after = placed[..=end].iter().rev().find_map(Placed::stage_place);
+        verdict.before = placed[end + 1..].iter().find_map(Placed::stage_place);
+        self.name_unseen_drop(&mut verdict, Some(node));
+        verdict.dropped_by.is_some().then(|| {
+            verdict.detail += &self.consequence();
+            verdict
+        })
     }
 
     /// What the proxy sent meanwhile, and a rule of its own node dropped before any capture point.
@@ -212,7 +227,7 @@ impl Conclusion<'_, '_> {
             unseen.filter_map(|it| Some(it.passes.first()?.packet.tuple.dst.to_string())).collect();
         to.sort_unstable();
         to.dedup();
-        verdict.detail += &format!("; meanwhile what the node sent to {} was {by}", to.join(", "));
+        verdict.detail += &format!("; what the node sent to {} meanwhile was {by}", to.join(", "));
         verdict.dropped_by = Some(Box::new(by));
     }
 

@@ -16,9 +16,20 @@ const fn hooks(spot: Spot) -> &'static [Hook] {
         Spot::Forward => &[Hook::Forward],
         Spot::Postrouting => &[Hook::Postrouting],
         Spot::Output => &[Hook::Output],
-        // A process takes what came through INPUT.
-        Spot::Input | Spot::Process | Spot::Proxy => &[Hook::Input],
+        Spot::Input => &[Hook::Input],
         _ => &[],
+    }
+}
+
+/// The hooks that show the step at `index`. A process takes what came through INPUT, and where its step stands for both,
+/// the hook shows it; what a proxy does then has no hook.
+fn hooks_of(placed: &[Placed<'_>], index: usize) -> &'static [Hook] {
+    let step = &placed[index];
+    let is_input = |before: &Placed<'_>| before.step.spot == Spot::Input && before.node == step.node;
+    match step.step.spot {
+        Spot::Proxy if step.way == Way::Reply || placed[..index].iter().any(is_input) => &[],
+        Spot::Process | Spot::Proxy => &[Hook::Input],
+        spot => hooks(spot),
     }
 }
 
@@ -54,15 +65,13 @@ pub(super) fn show(placed: &mut [Placed<'_>], case: &Case<'_>) {
     for index in 0..placed.len() {
         let step = &placed[index];
         let Some(node) = step.node.filter(|_| step.point.is_none() && !step.is_passed_over) else { continue };
-        let at = |traced: &'_ Traced| -> Option<(Hook, Timestamp)> {
-            let pass = match step.step.spot {
-                Spot::Translation => translation(traced),
-                spot => hooks(spot).iter().find_map(|&hook| traced.pass(hook)),
-            };
-            pass.map(|pass| (pass.hook, pass.time))
+        let ways = || ways(case, node, step.way);
+        let pass = match step.step.spot {
+            Spot::Translation => ways().find_map(translation),
+            _ => hooks_of(placed, index).iter().find_map(|&hook| ways().find_map(|traced| traced.pass(hook))),
         };
-        let Some((hook, heard)) = ways(case, node, step.way).find_map(at) else { continue };
-        let time = within(placed, index, node, case.world.clocks.align(node, heard));
+        let Some(&Pass { hook, time, .. }) = pass else { continue };
+        let time = within(placed, index, node, case.world.clocks.align(node, time));
         (placed[index].hook, placed[index].state) = (Some(hook), State::Seen { time });
     }
 }
