@@ -632,7 +632,7 @@ mod tests {
             let evidence =
                 [TranslationEvidence::PacketMatch { packets: 2, rivals: 0 }, TranslationEvidence::Conntrack];
             let evidence = evidence.into_iter().collect();
-            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false };
+            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false, rule: None };
             let mut out = Vec::new();
             sample::with_context(Manner::default(), |context| {
                 value(&mut out, &TranslationRow::new(&done, context));

@@ -1,7 +1,7 @@
 //! Kernel stages that tracing shows: the hook that a packet was heard of at makes the step *seen*.
 //!
-//! A hook is heard of a little after the packet was there. So its time is taken to lie between the capture points
-//! beside it, where a capture point of the same node says more exactly when.
+//! A hook is heard of a little after the packet was there, and how much later differs. So its time is told from the
+//! capture point of the node that the packet came in or went out by, and what was heard says only how far from it.
 
 use crate::model::{Hook, NodeId, Pass, State, Timestamp, Traced, Way};
 use crate::stages::template::Spot;
@@ -66,25 +66,57 @@ pub(super) fn show(placed: &mut [Placed<'_>], case: &Case<'_>) {
         let step = &placed[index];
         let Some(node) = step.node.filter(|_| step.point.is_none() && !step.is_passed_over) else { continue };
         let ways = || ways(case, node, step.way);
-        let pass = match step.step.spot {
-            Spot::Translation => ways().find_map(translation),
-            _ => hooks_of(placed, index).iter().find_map(|&hook| ways().find_map(|traced| traced.pass(hook))),
+        let found = match step.step.spot {
+            Spot::Translation => ways().find_map(|traced| Some((traced, translation(traced)?))),
+            _ => hooks_of(placed, index)
+                .iter()
+                .find_map(|&hook| ways().find_map(|traced| Some((traced, traced.pass(hook)?)))),
         };
-        let Some(&Pass { hook, time, .. }) = pass else { continue };
-        let time = within(placed, index, node, case.world.clocks.align(node, time));
-        (placed[index].hook, placed[index].state) = (Some(hook), State::Seen { time });
+        let Some((traced, pass)) = found else { continue };
+        let around = Around::of(placed, index, node);
+        let time = around.time(traced, pass, |time| case.world.clocks.align(node, time));
+        (placed[index].hook, placed[index].state) = (Some(pass.hook), State::Seen { time });
     }
 }
 
-/// `heard`, or the nearest time to it that lies between the capture points of the node.
-fn within(placed: &[Placed<'_>], index: usize, node: NodeId, heard: Timestamp) -> Timestamp {
-    let time = |placed: &Placed<'_>| match placed.state {
-        State::Seen { time } if placed.node == Some(node) => Some(time),
-        _ => None,
-    };
-    let before = placed[..index].iter().rev().find_map(time);
-    let points = placed[index + 1..].iter().filter(|placed| placed.point.is_some());
-    let after = points.take_while(|placed| placed.node == Some(node)).find_map(time);
-    let heard = after.map_or(heard, |after| heard.min(after));
-    before.map_or(heard, |before| heard.max(before))
+/// What is known of a node's own times around a step.
+struct Around {
+    /// The capture point before it.
+    entered: Option<Timestamp>,
+    /// The latest time before it, a hook's or a capture point's.
+    before: Option<Timestamp>,
+    /// The capture point behind it.
+    left: Option<Timestamp>,
+}
+
+impl Around {
+    fn of(placed: &[Placed<'_>], index: usize, node: NodeId) -> Around {
+        let time = |placed: &Placed<'_>| match placed.state {
+            State::Seen { time } if placed.node == Some(node) => Some(time),
+            _ => None,
+        };
+        let is_end = |placed: &&Placed<'_>| !placed.step.spot.is_end() && placed.node == Some(node);
+        let behind = placed[..index].iter().rev();
+        let mut ahead = placed[index + 1..].iter().take_while(is_end);
+        Around {
+            entered: behind.clone().take_while(is_end).find(|placed| placed.point.is_some()).and_then(time),
+            before: behind.clone().find_map(time),
+            left: ahead.find(|placed| placed.point.is_some()).and_then(time),
+        }
+    }
+
+    /// When the packet was at a hook. What was heard says how far apart hooks are; a capture point next to them says
+    /// when that was. Without one it is when it was heard.
+    fn time(&self, traced: &Traced, pass: &Pass, align: impl Fn(Timestamp) -> Timestamp) -> Timestamp {
+        let is_sent_here = traced.passes.first().is_some_and(|first| first.hook == Hook::Output);
+        let since_first = traced.passes.first().map_or(0, |first| pass.time.since(first.time));
+        let until_last = traced.passes.last().map_or(0, |last| last.time.since(pass.time));
+        let time = match (self.entered, self.left) {
+            (Some(entered), _) if !is_sent_here => entered.plus(since_first),
+            (_, Some(left)) if is_sent_here => left.plus(-until_last),
+            _ => align(pass.time),
+        };
+        let time = self.left.map_or(time, |left| time.min(left));
+        self.before.map_or(time, |before| time.max(before))
+    }
 }

@@ -153,6 +153,7 @@ impl Builder {
     fn visit(&mut self, way: Way, number: u8, node: Option<NodeId>, state: State, label: &str) -> &mut Visit {
         let (en, zh) = label.split_once('|').unwrap_or((label, label));
         let visit = Visit {
+            hook: None,
             stage: Stage { way, number },
             node,
             vantage: None,
