@@ -14,6 +14,8 @@ fn hopline(arguments: &[&str]) -> Output {
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
     command.args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    // Not this user's configuration.
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("XDG_CONFIG_DIRS", "/nonexistent");
     command
 }
 
@@ -183,6 +185,65 @@ fn one_journey_and_those_that_fit() {
 }
 
 #[test]
+fn every_format_tells_the_same_journeys() {
+    let files = nodes("mixed-paths");
+    let report = |more: &[&str]| {
+        let output = hopline(&[&["report", &files[0], &files[1], &files[2]], more].concat());
+        assert!(output.status.success() && output.stderr.is_empty(), "{more:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    for (more, filtered) in
+        [(&[][..], false), (&["--where", "path == pod-to-pod"], true), (&["--journey", "3"], true)]
+    {
+        let with = |format: &'static str| report(&[&["--format", format], more].concat());
+        let expected: serde_json::Value = serde_json::from_str(&with("json")).expect("JSON");
+        let journeys = expected["journeys"].as_array().expect("journeys");
+        assert!(!journeys.is_empty() && (journeys.len() < 20) == filtered, "{}", journeys.len());
+
+        let csv = with("csv");
+        let records: Vec<&str> = csv.split_terminator("\r\n").collect();
+        assert_eq!(records.len(), journeys.len() + 1);
+        for (record, journey) in records[1..].iter().zip(journeys) {
+            let fields: Vec<&str> = record.split(',').collect();
+            assert_eq!(fields[0], journey["id"].to_string());
+            assert_eq!(fields[2], journey["started_ns"].to_string());
+            assert_eq!(Some(fields[5]), journey["path"].as_str());
+        }
+
+        let options =
+            || roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+        let html = with("html");
+        let page = roxmltree::Document::parse_with_options(&html, options()).expect("markup");
+        let folded = page.descendants().filter(|node| node.tag_name().name() == "details");
+        let ids: Vec<String> = folded.filter_map(|node| node.attribute("id").map(str::to_owned)).collect();
+        assert!(
+            ids.iter().eq(journeys
+                .iter()
+                .map(|journey| format!("j{}", journey["id"]))
+                .collect::<Vec<_>>()
+                .iter())
+        );
+
+        let svg = with("svg");
+        let picture = roxmltree::Document::parse_with_options(&svg, options()).expect("XML");
+        let numbers = picture.descendants().filter(|node| {
+            node.attribute("class") == Some("head") && node.text().is_some_and(|text| text.starts_with('#'))
+        });
+        let numbers: Vec<&str> = numbers.filter_map(|node| node.text()).collect();
+        assert!(
+            numbers.iter().eq(journeys
+                .iter()
+                .map(|journey| format!("#{}", journey["id"]))
+                .collect::<Vec<_>>()
+                .iter())
+        );
+        for format in ["csv", "html", "svg"] {
+            assert_eq!(with(format), with(format), "the same input gives the same bytes");
+        }
+    }
+}
+
+#[test]
 fn wrong_arguments_and_files_are_said_in_one_line() {
     let a = capture("pod-to-service-dns", "kappa1.pcapng");
     let no_capture = capture("pod-to-service-dns", "README.md");
@@ -203,6 +264,37 @@ fn wrong_arguments_and_files_are_said_in_one_line() {
         assert!(line.contains(said), "{arguments:?}: {line}");
         assert_eq!(line.lines().count(), 1, "{line}");
     }
+}
+
+#[test]
+fn a_configuration_is_found_told_and_checked() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("hopline/config.toml");
+    fs::create_dir(path.parent().expect("a directory")).expect("a directory");
+    let run = |arguments: &[&str], text: &str| {
+        fs::write(&path, text).expect("written");
+        command(arguments).env("XDG_CONFIG_HOME", home.path()).output().expect("the program runs")
+    };
+    let [a, ..] = nodes("pod-to-service-dns");
+    assert!(text(&run(&["report", &a], "lang = \"zh\"\n").stdout).contains("来源"));
+    assert!(text(&run(&["report", &a, "--lang", "en"], "lang = \"zh\"\n").stdout).contains("sources"));
+    assert!(text(&run(&["doctor"], "").stdout).contains(&format!("{} is read", path.display())));
+    for (wrong, said) in [
+        ("speed = 3\n", "config.toml: line 1: unknown field `speed`"),
+        ("\n[keys]\nfly = \"F\"\n", "config.toml: line 3: `fly` is no action; there are up, down"),
+        ("[colours]\nbad = \"reddish\"\n", "config.toml: line 2: `reddish` is no colour"),
+    ] {
+        for arguments in [&["report", &a][..], &["demo"], &["paths"]] {
+            let output = run(arguments, wrong);
+            assert_eq!(output.status.code(), UNUSABLE, "{arguments:?}");
+            assert!(text(&output.stderr).contains(said), "{}", text(&output.stderr));
+            assert_eq!(text(&output.stderr).lines().count(), 1);
+        }
+        let doctor = run(&["doctor"], wrong);
+        assert!(doctor.status.success() && text(&doctor.stdout).contains(said), "{}", text(&doctor.stdout));
+        assert!(run(&["report", &a, "--config", "/dev/null"], wrong).status.success());
+    }
+    assert!(refused(&["report", &a, "--config", "/nowhere.toml"]).contains("/nowhere.toml: no such file"));
 }
 
 #[test]
@@ -351,4 +443,12 @@ fn the_readme_lists_the_keys() {
         "put this into README.md:\n{}",
         hopline::tui::keys::markdown()
     );
+}
+
+/// The README names the columns of the CSV report.
+#[test]
+fn the_readme_lists_the_columns() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README");
+    let flat = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains(&format!("`{}`", hopline::report::csv::COLUMNS.join(" "))));
 }

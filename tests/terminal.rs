@@ -17,6 +17,8 @@ struct Session {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// All that the program wrote.
+    written: Arc<Mutex<Vec<u8>>>,
     /// How the terminal was set before the program came.
     before: String,
 }
@@ -34,23 +36,35 @@ impl Session {
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
         let mut output = pair.master.try_clone_reader().expect("its output");
-        let shown = Arc::clone(&screen);
+        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (shown, kept) = (Arc::clone(&screen), Arc::clone(&written));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 shown.lock().expect("no reader panics").process(&bytes[..count]);
+                kept.lock().expect("no reader panics").extend_from_slice(&bytes[..count]);
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
-        Session { master: pair.master, keys, child, screen, before }
+        Session { master: pair.master, keys, child, screen, written, before }
     }
 
     fn hopline(arguments: &[&str], rows: u16, columns: u16) -> Session {
+        Session::start(Session::command(arguments), rows, columns)
+    }
+
+    fn command(arguments: &[&str]) -> CommandBuilder {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
         command.args(arguments);
         command.env("LC_ALL", "C.UTF-8");
         command.env("TERM", "xterm-256color");
-        Session::start(command, rows, columns)
+        // Neither this user's configuration nor this terminal's colours.
+        for name in ["XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"] {
+            command.env(name, "/nonexistent");
+        }
+        command.env_remove("COLORFGBG");
+        command.env_remove("NO_COLOR");
+        command
     }
 
     fn press(&mut self, keys: &str) {
@@ -59,6 +73,22 @@ impl Session {
 
     fn contents(&self) -> String {
         self.screen.lock().expect("no reader panics").screen().contents()
+    }
+
+    /// The colour of the first cell that shows `text`.
+    fn colour(&self, text: &str) -> Option<vt100::Color> {
+        let parser = self.screen.lock().expect("no reader panics");
+        let (rows, columns) = parser.screen().size();
+        let (rows, columns) = (rows.get(), columns.get());
+        let mut cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let place = cells.find(|&(row, column)| {
+            parser.screen().cell(row, column).is_some_and(|cell| cell.contents() == text)
+        });
+        place.and_then(|(row, column)| parser.screen().cell(row, column)).map(vt100::Cell::fgcolor)
+    }
+
+    fn mouse(&self) -> vt100::MouseProtocolMode {
+        self.screen.lock().expect("no reader panics").screen().mouse_protocol_mode()
     }
 
     fn is_alternate(&self) -> bool {
@@ -120,9 +150,143 @@ fn a_recording_is_shown_and_keys_move_in_it() {
     session.wait("the evidence", |screen| screen.contains("╭─ evidence"));
     session.press("s");
     session.wait("the statistics", |screen| screen.contains("╭─ statistics") && screen.contains("p99"));
-    session.press("l");
+    session.press("L");
     session.wait("Chinese", |screen| screen.contains("统计"));
-    session.press("lq");
+    session.press("Lq");
+    assert_eq!(session.end(), 0);
+}
+
+/// Presses and releases the left button at a cell, both from 1 (xterm's mode 1006).
+fn click(column: u16, row: u16) -> String {
+    format!("\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m")
+}
+
+#[test]
+fn the_mouse_chooses_and_can_be_left_to_the_terminal() {
+    let mut session = Session::hopline(&["replay", RECORDING], 50, 160);
+    session.wait("the recording", |screen| screen.contains(" 1/9 ") && screen.contains("100 %"));
+    assert_eq!(session.mouse(), vt100::MouseProtocolMode::PressRelease);
+    session.press(&click(20, 8));
+    session.wait("the fifth row", |screen| screen.contains(" 5/9 "));
+    session.press("\x1b[<64;20;8M");
+    session.wait("the wheel over the list", |screen| screen.contains(" 2/9 "));
+    let title = session.contents().lines().position(|line| line.contains("╭─ timeline")).expect("a timeline");
+    session.press(&click(20, title as u16 + 1));
+    session.wait("the ladder", |screen| screen.contains("╭─ ladder"));
+    let foot = session.contents();
+    let help = foot.lines().last().and_then(|line| line.find("? help")).expect("the keys");
+    let column = foot.lines().last().map_or(0, |line| line[..help].chars().count());
+    session.press(&click(column as u16 + 1, 50));
+    session.wait("what was clicked in the foot line", |screen| screen.contains("╭─ keys"));
+    session.press("?m");
+    session.wait("the mouse is the terminal's", |screen| screen.contains("the mouse selects text"));
+    for _ in 0..PATIENCE {
+        if session.mouse() == vt100::MouseProtocolMode::None {
+            break;
+        }
+        pause();
+    }
+    assert_eq!(session.mouse(), vt100::MouseProtocolMode::None);
+    session.press("mq");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_journey_is_copied_and_written_to_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = Session::command(&["replay", RECORDING]);
+    command.cwd(directory.path());
+    let mut session = Session::start(command, 24, 80);
+    session.wait("the recording", |screen| screen.contains("100 %") && screen.contains(" 1/9 "));
+    session.press("Y");
+    session.wait("where it is", |screen| screen.contains("hopline-1.svg hopline-1.txt"));
+    let text = std::fs::read_to_string(directory.path().join("hopline-1.txt")).expect("a text");
+    assert!(text.contains("dns-lookup") && text.contains('①') && text.contains("✓ complete"), "{text}");
+    let svg = std::fs::read_to_string(directory.path().join("hopline-1.svg")).expect("a picture");
+    let picture = roxmltree::Document::parse(&svg).expect("XML");
+    assert!(picture.descendants().any(|node| node.text() == Some("①")));
+    session.press("\ty");
+    session.wait("that it is copied", |screen| screen.contains("OSC 52"));
+    let written = session.written.lock().expect("no reader panics").clone();
+    let start = b"\x1b]52;c;";
+    let at = written.windows(start.len()).position(|window| window == start).expect("OSC 52") + start.len();
+    let encoded: Vec<u8> =
+        written[at..].iter().copied().take_while(|byte| !byte.is_ascii_control()).collect();
+    let ladder = String::from_utf8(base64(&encoded)).expect("text");
+    assert!(ladder.contains("─►") && ladder.contains("✓ complete"), "the view that is shown: {ladder}");
+    session.press("Yq");
+    assert_eq!(session.end(), 0);
+    assert!(directory.path().join("hopline-2.txt").exists(), "no file is written over");
+}
+
+/// RFC 4648 §4.
+fn base64(text: &[u8]) -> Vec<u8> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = text.iter().filter(|&&byte| byte != b'=').map(|&byte| value(byte)).collect();
+    let bytes = digits.chunks(4).flat_map(|chunk| {
+        let bits =
+            chunk.iter().fold(0_u32, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - chunk.len()));
+        bits.to_be_bytes()[1..chunk.len()].to_vec()
+    });
+    bytes.collect()
+}
+
+#[test]
+fn the_terminal_says_whether_it_is_dark_or_light() {
+    let tick = |arguments: &[&str], answer: &str| {
+        let mut session = Session::hopline(&[&["replay", RECORDING], arguments].concat(), 24, 80);
+        session.press(answer);
+        session.wait("the recording", |screen| screen.contains("100 %") && screen.contains(" 1/9 "));
+        let colour = session.colour("✓");
+        session.press("q");
+        assert_eq!(session.end(), 0);
+        colour
+    };
+    let (light, dark) =
+        ("\x1b]11;rgb:ffff/ffff/eeee\x1b\\\x1b[?62c", "\x1b]11;rgb:0000/1111/0000\x07\x1b[?62c");
+    let indexed = |number| Some(vt100::Color::Idx(number));
+    assert_eq!(tick(&[], light), indexed(28));
+    assert_eq!(tick(&[], dark), indexed(2));
+    assert_eq!(tick(&[], "\x1b[?62c"), indexed(2), "it does not say");
+    assert_eq!(tick(&[], ""), indexed(2), "it never answers");
+    assert_eq!(tick(&["--theme", "light"], ""), indexed(28));
+    assert_eq!(tick(&["--theme", "dark"], ""), indexed(2));
+    assert_eq!(tick(&["--theme", "colour-blind"], light), indexed(24));
+}
+
+#[test]
+fn an_answer_that_comes_late_is_no_typing() {
+    let mut session = Session::hopline(&["replay", RECORDING], 24, 80);
+    session.wait("the recording", |screen| screen.contains("100 %") && screen.contains(" 1/9 "));
+    session.press("\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b[?62c");
+    session.press("j");
+    session.wait("one row further", |screen| screen.contains(" 2/9 "));
+    assert!(session.contents().contains("╭─ journeys"), "no key of the answer did anything");
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_configuration_changes_keys_colours_and_language() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("config.toml");
+    let text = "lang = \"zh\"\ntheme = \"light\"\nmouse = false\n[keys]\nquit = \"Q\"\ndown = [\"q\"]\n[colours]\ngood = \"201\"\n";
+    std::fs::write(&path, text).expect("written");
+    let file = path.to_str().expect("a name");
+    let mut session = Session::hopline(&["replay", RECORDING, "--config", file], 24, 80);
+    session.wait("Chinese", |screen| screen.contains("旅程") && screen.contains(" 1/9 "));
+    session.wait("the new key in the foot line", |screen| screen.contains("Q 退出"));
+    assert_eq!(session.colour("✓"), Some(vt100::Color::Idx(201)));
+    assert_eq!(session.mouse(), vt100::MouseProtocolMode::None);
+    session.press("q");
+    session.wait("a row further", |screen| screen.contains(" 2/9 "));
+    session.press("Q");
     assert_eq!(session.end(), 0);
 }
 

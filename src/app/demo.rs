@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::app::{layout, report};
 use crate::capture::{SourcePath, SourceSpec};
-use crate::config::{Input, Look, Picture, Report, Speed};
+use crate::config::{Format, Input, Look, Picture, Report, Speed};
 
 macro_rules! recording {
     ($case:literal, $file:literal) => {
@@ -33,7 +33,7 @@ pub(super) fn run(look: Look, picture: Option<&Picture>) -> anyhow::Result<ExitC
     if picture.is_some() || io::stdout().is_terminal() {
         return super::replay(&input, Speed::Max, &look, picture);
     }
-    let report = Report { input, is_json: false, journey: None, filter: None, look };
+    let report = Report { input, format: Format::Text, journey: None, filter: None, look };
     let mut out = BufWriter::new(io::stdout().lock());
     report::run(&report, layout(false), &mut out)?;
     Ok(ExitCode::SUCCESS)

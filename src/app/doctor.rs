@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use crate::app::{clock, rights};
+use crate::app::{clock, look, rights};
 use crate::capture::live::{Opened, Settings};
 use crate::capture::{CaptureError, Options};
+use crate::config::{ConfigError, Look};
+use crate::tui::theme::Ground;
 
 /// The ring that is asked for in trying; the default's.
 const BUFFER: usize = 64_000_000;
@@ -21,21 +23,22 @@ struct Finding {
 }
 
 /// The findings, a line each.
-pub(super) fn text() -> String {
+pub(super) fn text(look: Result<Look, ConfigError>) -> String {
     let mut out = String::new();
-    for finding in findings() {
+    for finding in findings(look) {
         let answer = if finding.works { "yes" } else { "no" };
         let _ = writeln!(out, "{:<14} {answer:<3}  {}", finding.ability, finding.why);
     }
     out
 }
 
-fn findings() -> Vec<Finding> {
+fn findings(look: Result<Look, ConfigError>) -> Vec<Finding> {
     let (capture, interfaces) = capture();
     let mut found = vec![capture];
     found.extend(interfaces);
     found.push(sandbox());
     found.push(screen());
+    found.push(configuration(look));
     for ability in ["conntrack", "hook tracing", "names"] {
         let why = "not a part of this version: translations and names come from packets alone".to_owned();
         found.push(Finding { ability, works: false, why });
@@ -98,4 +101,19 @@ fn screen() -> Finding {
         "standard output is no terminal; use --headless"
     };
     Finding { ability: "screen", works, why: why.to_owned() }
+}
+
+/// Which file is read for what the user likes, and whether it can be.
+fn configuration(look: Result<Look, ConfigError>) -> Finding {
+    let read = look.and_then(|read| look::screen(&read, Ground::default()).map(|_| read.file));
+    let (works, why) = match read {
+        Ok(Some(file)) => (true, format!("{} is read", file.display())),
+        Ok(None) => {
+            let places: Vec<String> =
+                look::surroundings().places.iter().map(|place| place.display().to_string()).collect();
+            (true, format!("there is no file; one may be at {}", places.join(" or ")))
+        }
+        Err(error) => (false, error.to_string()),
+    };
+    Finding { ability: "configuration", works, why }
 }

@@ -66,7 +66,7 @@ pub(super) fn run_headless(
 ///
 /// # Errors
 /// When it cannot capture here, or there is no terminal.
-pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
+pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     // The screen is not to be written over: what there was to say is said behind it.
     let (notices, said) = crossbeam_channel::unbounded();
@@ -83,7 +83,7 @@ pub(super) fn run_screen(live: &Live, is_coloured: bool) -> anyhow::Result<()> {
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, is_coloured);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

@@ -6,7 +6,9 @@ mod check;
 pub mod clock;
 mod demo;
 mod doctor;
+mod ground;
 mod live;
+mod look;
 mod node;
 mod paths;
 pub mod pipeline;
@@ -28,6 +30,7 @@ pub use check::check_directory;
 use crate::config::{Config, ConfigError, Input, Live, Look, Picture, Speed};
 use crate::report::text::Layout;
 use crate::stages::Templates;
+use crate::tui::theme::Ground;
 
 /// The check or the run found a failure.
 const FAILURE: u8 = 1;
@@ -36,7 +39,7 @@ const UNUSABLE: u8 = 2;
 
 /// Runs the program with `arguments`, its name first, and says how it ended.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = match Config::from_arguments(arguments, &locale()) {
+    let done = match Config::from_arguments(arguments, &look::surroundings()) {
         Ok(config) => dispatch(config),
         Err(ConfigError::Asked(text)) => write_out(text.as_bytes()),
         Err(error) => Err(error.into()),
@@ -53,6 +56,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
+    if let Some(look) = config.look() {
+        // A wrong entry of the configuration is told by every command, not only where it would be drawn.
+        look::screen(look, Ground::default())?;
+    }
     match config {
         Config::Report(report) => {
             let stdout = io::stdout();
@@ -76,7 +83,7 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
             node::run(&command)?;
             Ok(ExitCode::SUCCESS)
         }
-        Config::Doctor => write_out(doctor::text().as_bytes()),
+        Config::Doctor { look } => write_out(doctor::text(look).as_bytes()),
         Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
     }
 }
@@ -84,7 +91,7 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
 /// Follows this node's packets, on the screen or in lines.
 fn run_live(settings: &Live) -> anyhow::Result<ExitCode> {
     let Some(lines) = settings.headless else {
-        live::run_screen(settings, is_colour_wanted())?;
+        live::run_screen(settings)?;
         return Ok(ExitCode::SUCCESS);
     };
     let stdout = io::stdout();
@@ -94,13 +101,8 @@ fn run_live(settings: &Live) -> anyhow::Result<ExitCode> {
 
 /// Replays on the screen, or into a picture of it.
 fn replay(input: &Input, speed: Speed, look: &Look, picture: Option<&Picture>) -> anyhow::Result<ExitCode> {
-    replay::run(input, speed, look, is_colour_wanted(), picture)?;
+    replay::run(input, speed, look, picture)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// NO_COLOR counts when it is set and not empty (no-color.org).
-fn is_colour_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Text is as wide as the terminal and coloured only there.
@@ -110,7 +112,7 @@ fn layout(is_whole: bool) -> Layout {
         return usual;
     }
     let width = crossterm::terminal::size().map_or(usual.width, |(columns, _)| usize::from(columns));
-    Layout { width, is_coloured: is_colour_wanted(), ..usual }
+    Layout { width, is_coloured: look::is_colour_wanted(), ..usual }
 }
 
 /// The templates of `directory`, or the built-in ones.
@@ -126,12 +128,6 @@ fn write_out(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     out.write_all(bytes)?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The user's locale, by POSIX's order of the variables.
-fn locale() -> String {
-    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
-    set.into_iter().find(|value| !value.is_empty()).unwrap_or_default()
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

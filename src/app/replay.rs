@@ -10,11 +10,12 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::{templates, terminal};
+use crate::app::{ground, look, templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
+use crate::tui::theme::Ground;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
 /// Batches of news on their way to the screen.
@@ -30,7 +31,6 @@ pub(super) fn run(
     input: &Input,
     speed: config::Speed,
     look: &Look,
-    is_coloured: bool,
     picture: Option<&Picture>,
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
@@ -38,9 +38,9 @@ pub(super) fn run(
     let pipeline = Pipeline::open(input, Limits::SCREEN)?;
     match picture {
         Some(picture) => {
-            terminal::paint(settings(speed, look, is_coloured), &start(pipeline, templates), picture)
+            terminal::paint(settings(speed, look, Ground::default())?, &start(pipeline, templates), picture)
         }
-        None => show(pipeline, templates, speed, look, is_coloured),
+        None => show(pipeline, templates, speed, look),
     }
 }
 
@@ -53,17 +53,17 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
-    is_coloured: bool,
 ) -> anyhow::Result<()> {
-    terminal::show(settings(speed, look, is_coloured), &start(pipeline, templates))
+    let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
+    terminal::show(settings(speed, look, ground.unwrap_or_default())?, &start(pipeline, templates))
 }
 
-fn settings(speed: config::Speed, look: &Look, is_coloured: bool) -> Settings {
+fn settings(speed: config::Speed, look: &Look, ground: Ground) -> anyhow::Result<Settings> {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Settings { manner: look.manner, is_coloured, speed }
+    Ok(Settings { manner: look.manner, speed, look: look::screen(look, ground)? })
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

@@ -1,6 +1,7 @@
 //! `hopline report`: every recording followed to its end, then every journey written by its start.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, Write};
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, bail};
@@ -99,7 +100,7 @@ fn name_damage(sources: &[SourceSummary]) {
 pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) -> anyhow::Result<()> {
     let templates = templates(report.look.templates.as_deref())?;
     let Followed { finished, trails } = follow(&report.input)?;
-    let format = if report.is_json { Format::Json } else { Format::Text(layout) };
+    let format = format(report, layout);
     let context =
         Context { topology: &finished.topology, clocks: &finished.clocks, manner: report.look.manner };
     let is_wanted = |id: u64, journey: &Journey| {
@@ -115,12 +116,22 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     if let Some(missing) = report.journey.filter(|&id| id > count) {
         bail!("--journey {missing}: there are {count} journeys; leave it out to see all");
     }
+    let journeys = |whole: &mut Part, out: &mut dyn Write| {
+        place_all(trails, &templates, &finished.world(), &write, &mut |part: Part| {
+            out.write_all(&format.join(whole, &part))?;
+            out.write_all(&part.bytes)
+        })
+    };
     let mut whole = Part::default();
-    out.write_all(&format.head(&finished.sources, &context))?;
-    place_all(trails, &templates, &finished.world(), &write, &mut |part: Part| {
-        out.write_all(format.join(&mut whole, &part))?;
-        out.write_all(&part.bytes)
-    })?;
+    if format.is_headed_last() {
+        let mut aside = Aside::new()?;
+        journeys(&mut whole, &mut aside.file)?;
+        out.write_all(&format.head(&whole, &finished.sources, &context))?;
+        aside.give(out)?;
+    } else {
+        out.write_all(&format.head(&whole, &finished.sources, &context))?;
+        journeys(&mut whole, out)?;
+    }
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
     let evicted = finished.counters.evicted;
@@ -130,9 +141,39 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
             "hopline: {evicted} journeys were closed before their end, as more were open than are kept in memory"
         );
     }
-    // Text names it itself.
-    if report.is_json {
+    if !format.tells_damage() {
         name_damage(&finished.sources);
     }
     Ok(())
+}
+
+fn format(report: &config::Report, layout: Layout) -> Format {
+    let is_whole = layout.is_whole;
+    match report.format {
+        config::Format::Text => Format::Text(layout),
+        config::Format::Json => Format::Json,
+        config::Format::Html => Format::Html { is_whole },
+        config::Format::Svg => Format::Svg { is_whole },
+        config::Format::Csv => Format::Csv,
+    }
+}
+
+/// Journeys that are written while what stands before them is not known yet, so that memory need not hold them.
+struct Aside {
+    file: BufWriter<File>,
+}
+
+impl Aside {
+    fn new() -> anyhow::Result<Aside> {
+        let file = tempfile::tempfile()
+            .context("no temporary file can be made; set TMPDIR to where there is room")?;
+        Ok(Aside { file: BufWriter::new(file) })
+    }
+
+    fn give(self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        io::copy(&mut file, out)?;
+        Ok(())
+    }
 }

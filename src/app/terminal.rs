@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
@@ -17,6 +18,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
+use crate::app::ground::Late;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
@@ -27,6 +29,8 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
+/// Bytes that terminals take into their clipboard at once: 100,000 in base64.
+const CLIPBOARD: usize = 74_000;
 /// After a signal the loop has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -34,19 +38,46 @@ const GRACE: Duration = Duration::from_secs(1);
 /// reported.
 pub struct Guard {
     terminal: DefaultTerminal,
+    has_mouse: bool,
 }
+
+/// Buttons and wheel, not every move (xterm's modes 1000 and 1006): a terminal far away sends a byte for each.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
 impl Guard {
     /// # Errors
     /// When there is no terminal to take.
     pub fn take() -> io::Result<Guard> {
-        Ok(Guard { terminal: ratatui::try_init()? })
+        let told = std::panic::take_hook();
+        // Ratatui's own hook comes before, and gives back the rest.
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = write_out(MOUSE_OFF);
+            told(panic);
+        }));
+        Ok(Guard { terminal: ratatui::try_init()?, has_mouse: false })
     }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    fn set_mouse(&mut self, has_mouse: bool) -> io::Result<()> {
+        if self.has_mouse != has_mouse {
+            self.has_mouse = has_mouse;
+            write_out(if has_mouse { MOUSE_ON } else { MOUSE_OFF })?;
+        }
+        Ok(())
+    }
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // There is nothing to be done where even this fails.
+        let _ = self.set_mouse(false);
         let _ = ratatui::try_restore();
     }
 }
@@ -63,17 +94,25 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
     let watch = Stopwatch::start();
     let mut screen = Screen::new(settings);
     let mut is_open = true;
+    let mut late = Late::default();
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         let size = guard.terminal.size()?;
+        guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
         guard.terminal.draw(|frame| draw(&screen, frame))?;
         let mut patience = if screen.is_moving() { FRAME } else { REST };
         while event::poll(patience)? {
             patience = Duration::ZERO;
-            match screen.handle(&event::read()?) {
+            let event = event::read()?;
+            if late.takes(&event) {
+                continue;
+            }
+            match screen.handle(&event) {
                 Some(Effect::Quit) => return Ok(()),
                 Some(Effect::Picture) => write_picture(&mut screen),
+                Some(Effect::Copy) => copy(&mut screen),
+                Some(Effect::Draw) => write_journey(&mut screen),
                 // Later keys act on what the earlier ones changed.
                 None => screen.refresh(watch.elapsed(), size.width, size.height),
             }
@@ -91,6 +130,7 @@ fn watch_signals(is_told_to_end: Arc<AtomicBool>) -> io::Result<Sender<()>> {
         for _ in signals.forever() {
             is_told_to_end.store(true, Ordering::Relaxed);
             if is_over.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+                let _ = write_out(MOUSE_OFF);
                 let _ = ratatui::try_restore();
                 std::process::exit(1);
             }
@@ -146,27 +186,58 @@ const fn code(character: char) -> KeyCode {
 fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     render(screen, buffer.area, &mut buffer);
-    picture::svg(&buffer)
+    picture::svg(screen, &buffer)
+}
+
+/// Puts the chosen journey into the clipboard.
+fn copy(screen: &mut Screen) {
+    let Some(copied) = screen.copied() else { return };
+    let text = copied.text();
+    if text.len() > CLIPBOARD {
+        return screen.tell_too_long();
+    }
+    match crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)) {
+        Ok(()) => screen.tell_copied(),
+        Err(error) => screen.tell(error.to_string()),
+    }
 }
 
 /// Writes the screen as it is beside where the program was started, and says where or why not.
 fn write_picture(screen: &mut Screen) {
     let svg = drawn(screen, screen.size());
-    match new_file().and_then(|(path, mut file)| file.write_all(svg.as_bytes()).map(|()| path)) {
-        Ok(path) => screen.tell_picture(&path.display().to_string()),
-        Err(error) => screen.tell(format!("{error}")),
+    let written = write_files(&[("svg", &svg)]);
+    tell_written(screen, written);
+}
+
+/// The same for the chosen journey alone, as a picture and as text.
+fn write_journey(screen: &mut Screen) {
+    let Some(copied) = screen.copied() else { return };
+    let written = write_files(&[("svg", &copied.svg()), ("txt", &copied.text())]);
+    tell_written(screen, written);
+}
+
+fn tell_written(screen: &mut Screen, written: io::Result<String>) {
+    match written {
+        Ok(paths) => screen.tell_picture(&paths),
+        Err(error) => screen.tell(error.to_string()),
     }
 }
 
-/// The first of `hopline-1.svg`, `hopline-2.svg`, … that does not exist yet.
-fn new_file() -> io::Result<(PathBuf, File)> {
+/// Writes a file for each ending and what is in it, under the first number of which there is none; says where.
+fn write_files(contents: &[(&str, &str)]) -> io::Result<String> {
     for number in 1..1000 {
-        let path = PathBuf::from(format!("hopline-{number}.svg"));
-        match File::create_new(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        let paths: Vec<PathBuf> =
+            contents.iter().map(|(ending, _)| PathBuf::from(format!("hopline-{number}.{ending}"))).collect();
+        if paths.iter().any(|path| path.exists()) {
+            continue;
         }
+        for (path, (_, text)) in paths.iter().zip(contents) {
+            let named =
+                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)?;
+        }
+        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Ok(shown.join(" "));
     }
-    Err(io::Error::other("there are pictures hopline-1.svg to hopline-999.svg already"))
+    Err(io::Error::other("there are files hopline-1 to hopline-999 already"))
 }

@@ -4,14 +4,27 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+/// The entries of the configuration file.
+const FILE_HELP: &str = "\
+Configuration file (TOML; every entry may be left out, the command line wins):
+  lang = \"en\" or \"zh\"        theme = as --theme        mouse = true or false
+  [interfaces]  capture, uplink, workload = \"GLOB\" or [\"GLOB\", …], as -i, --uplink, --workload
+  [keys]        an action's name = \"KEY\" or [\"KEY\", …]; README.md lists the actions
+  [colours]     a tone's name = \"NAME\", \"#rrggbb\" or \"0\" to \"255\"
+`hopline doctor` says which file is read.";
 
 /// Follows packets through Calico and kube-proxy nodes: numbered stages from captures of the uplink and every
 /// pod interface.
 #[derive(Debug, Parser)]
-#[command(name = "hopline", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "hopline", version, max_term_width = 100, disable_help_subcommand = true, after_long_help = FILE_HELP)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Subcommands>,
+    /// The configuration file, in place of hopline/config.toml in $XDG_CONFIG_HOME (~/.config) or /etc/xdg
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,7 +75,7 @@ pub(super) struct LiveArguments {
     pub(super) headless: bool,
     /// What the lines are: `text` for people, `json` for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", requires = "headless")]
-    pub(super) format: FormatArgument,
+    pub(super) format: LinesArgument,
     #[command(flatten)]
     pub(super) look: LookArguments,
 }
@@ -141,7 +154,8 @@ pub(super) struct ReplayArguments {
 pub(super) struct ReportArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
-    /// What to write: `text` is what the screen draws, `json` is for programs
+    /// What to write: `text` is what the screen draws, `json` is for programs, `csv` for spreadsheets, `svg` a picture,
+    /// `html` a page that needs nothing else
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: FormatArgument,
     /// Only the journey with this number, whole
@@ -242,11 +256,15 @@ pub(super) struct PictureArguments {
 }
 
 /// How it looks.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct LookArguments {
     /// Language of the words; without it the locale decides
     #[arg(long, value_name = "LANG")]
     pub(super) lang: Option<LanguageArgument>,
+    /// Colours; `auto` asks the terminal whether it is dark or light, and so do `high-contrast` and `colour-blind`
+    /// [default: auto]
+    #[arg(long, value_name = "THEME")]
+    pub(super) theme: Option<ThemeArgument>,
     /// Only ASCII characters, with English words
     #[arg(long)]
     pub(super) ascii: bool,
@@ -259,9 +277,31 @@ pub(super) struct LookArguments {
 pub(super) enum FormatArgument {
     Text,
     Json,
+    Html,
+    Svg,
+    Csv,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LinesArgument {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ThemeArgument {
+    Auto,
+    Dark,
+    Light,
+    HighContrast,
+    #[value(alias = "color-blind")]
+    #[serde(alias = "color-blind")]
+    ColourBlind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum LanguageArgument {
     En,
     Zh,

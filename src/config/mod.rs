@@ -4,10 +4,11 @@
 //! This room never knows rules about packets.
 
 mod arguments;
+mod file;
 mod values;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -18,12 +19,15 @@ use crate::capture::live::{Recording, RemoteSpec};
 use crate::model::{FlowPattern, ProxyAddress};
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
+pub use file::Entry;
 pub use values::source;
 
 use arguments::{
     Arguments, CaptureArguments, FormatArgument, InputArguments, KnownArguments, LanguageArgument,
-    LiveArguments, LookArguments, PictureArguments, ReportArguments, RingArguments, Subcommands,
+    LinesArgument, LiveArguments, LookArguments, PictureArguments, ReportArguments, RingArguments,
+    Subcommands, ThemeArgument,
 };
+use file::Preferences;
 
 /// What the program is to do, checked.
 #[derive(Debug)]
@@ -49,10 +53,13 @@ pub enum Config {
         capture: Capture,
         recording: Recording,
     },
-    Doctor,
-    /// Runs another node's command.
+    /// With the look that would be taken, or why there is none.
+    Doctor {
+        look: Result<Look, ConfigError>,
+    },
     /// The process that traces.
     Tracer,
+    /// Runs another node's command.
     Node {
         command: String,
     },
@@ -120,11 +127,45 @@ pub enum Speed {
 }
 
 /// How it looks, and the paths it is drawn by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Look {
     pub manner: Manner,
     /// A directory of path templates; the built-in ones where there is none.
     pub templates: Option<PathBuf>,
+    pub theme: Theme,
+    pub has_mouse: bool,
+    /// The configuration file that was read.
+    pub file: Option<PathBuf>,
+    /// Of the file: actions with their keys, and tones with their colour.
+    pub keys: Vec<Entry>,
+    pub colours: Vec<Entry>,
+}
+
+impl Look {
+    /// What is wrong with an entry of the file, in one line.
+    pub fn wrong(&self, entry: &Entry, what: &str) -> ConfigError {
+        file::wrong(self.file.as_deref().unwrap_or(Path::new("")), entry.line, what)
+    }
+}
+
+/// Which colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    /// As the terminal's background is.
+    Auto,
+    Dark,
+    Light,
+    HighContrast,
+    ColourBlind,
+}
+
+/// What is around the program, as far as it decides something.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The user's, such as `zh_CN.UTF-8`.
+    pub locale: String,
+    /// Where a configuration file may be, the most wanted first.
+    pub places: Vec<PathBuf>,
 }
 
 /// The screen drawn into a file, after some keys.
@@ -139,11 +180,21 @@ pub struct Picture {
 #[derive(Debug)]
 pub struct Report {
     pub input: Input,
-    pub is_json: bool,
+    pub format: Format,
     /// Only the journey that has this number.
     pub journey: Option<u64>,
     pub filter: Option<Expr>,
     pub look: Look,
+}
+
+/// What a report is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+    Html,
+    Svg,
+    Csv,
 }
 
 #[derive(Debug)]
@@ -170,78 +221,211 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads `arguments`, the program's name first. `locale` is the user's, such as `zh_CN.UTF-8`.
+    /// How it looks, for what looks like something.
+    pub fn look(&self) -> Option<&Look> {
+        match self {
+            Config::Replay { look, .. } | Config::Demo { look, .. } | Config::Paths { look, .. } => {
+                Some(look)
+            }
+            Config::Live(Live { look, .. }) | Config::Report(Report { look, .. }) => Some(look),
+            Config::Check(_) | Config::Record { .. } | Config::Doctor { .. } => None,
+            Config::Tracer | Config::Node { .. } => None,
+        }
+    }
+
+    /// Reads `arguments`, the program's name first, and the configuration file.
     pub fn from_arguments(
         arguments: impl IntoIterator<Item = OsString>,
-        locale: &str,
+        around: &Surroundings,
     ) -> Result<Config, ConfigError> {
         let raw = Arguments::try_parse_from(arguments).map_err(|error| usage_error(&error))?;
-        let look = |raw| look(raw, locale);
-        Ok(match raw.command {
-            None => return Config::from_arguments(["hopline", "live"].map(OsString::from), locale),
-            Some(Subcommands::Live(raw)) => Config::Live(live(raw, locale)?),
-            Some(Subcommands::Record(raw)) => Config::Record {
-                capture: captured(raw.capture)?,
+        let command = match raw.command {
+            Some(command) => command,
+            None => usual_command()?,
+        };
+        let preferences = Preferences::find(raw.config.as_deref(), &around.places);
+        let user = User { locale: &around.locale, preferences: &Preferences::default() };
+        match (command, preferences) {
+            (Subcommands::Doctor, preferences) => {
+                let look = preferences.and_then(|preferences| {
+                    User { preferences: &preferences, ..user }.look(LookArguments::default())
+                });
+                Ok(Config::Doctor { look })
+            }
+            // These look like nothing, and must work whatever is in a file.
+            (command @ (Subcommands::Node { .. } | Subcommands::Check(_)), _) => user.config(command),
+            (command, preferences) => User { preferences: &preferences?, ..user }.config(command),
+        }
+    }
+}
+
+/// What is done without a command.
+fn usual_command() -> Result<Subcommands, ConfigError> {
+    let raw = Arguments::try_parse_from(["hopline", "live"]).map_err(|error| usage_error(&error))?;
+    raw.command.ok_or_else(|| ConfigError::Unusable("name a command; try `hopline --help`".to_owned()))
+}
+
+/// Whose arguments are read.
+#[derive(Clone, Copy)]
+struct User<'a> {
+    locale: &'a str,
+    preferences: &'a Preferences,
+}
+
+impl User<'_> {
+    fn config(&self, command: Subcommands) -> Result<Config, ConfigError> {
+        let look = |raw| self.look(raw);
+        Ok(match command {
+            Subcommands::Live(raw) => Config::Live(self.live(raw)?),
+            Subcommands::Record(raw) => Config::Record {
+                capture: self.captured(raw.capture)?,
                 recording: recording(raw.write, &raw.ring)?,
             },
-            Some(Subcommands::Doctor) => Config::Doctor,
-            Some(Subcommands::Tracer) => Config::Tracer,
-            Some(Subcommands::Node { command }) => Config::Node { command },
-            Some(Subcommands::Replay(raw)) => {
-                let input = input(raw.input, raw.follow)?;
+            Subcommands::Doctor => Config::Doctor { look: look(LookArguments::default()) },
+            Subcommands::Tracer => Config::Tracer,
+            Subcommands::Node { command } => Config::Node { command },
+            Subcommands::Replay(raw) => {
+                let input = self.input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
                 Config::Replay { input, speed, look: look(raw.look)?, picture }
             }
-            Some(Subcommands::Report(raw)) => Config::Report(report(raw, locale)?),
-            Some(Subcommands::Check(raw)) => Config::Check(Check {
+            Subcommands::Report(raw) => Config::Report(self.report(raw)?),
+            Subcommands::Check(raw) => Config::Check(Check {
                 paths: raw.paths,
                 is_blessing: raw.bless,
                 junit: raw.junit,
                 templates: raw.templates,
             }),
-            Some(Subcommands::Demo(raw)) => {
-                Config::Demo { look: look(raw.look)?, picture: picture(raw.picture)? }
-            }
-            Some(Subcommands::Paths(raw)) => Config::Paths { name: raw.name, look: look(raw.look)? },
+            Subcommands::Demo(raw) => Config::Demo { look: look(raw.look)?, picture: picture(raw.picture)? },
+            Subcommands::Paths(raw) => Config::Paths { name: raw.name, look: look(raw.look)? },
         })
     }
-}
 
-fn live(raw: LiveArguments, locale: &str) -> Result<Live, ConfigError> {
-    let recording = match raw.write {
-        Some(path) => Some(recording(path, &raw.ring)?),
-        None => None,
-    };
-    if recording.as_ref().is_some_and(Recording::is_stdout) {
-        return Err(ConfigError::Unusable(
-            "--write -: standard output is for journeys here; use `hopline record --write -`".to_owned(),
-        ));
+    fn live(&self, raw: LiveArguments) -> Result<Live, ConfigError> {
+        let recording = match raw.write {
+            Some(path) => Some(recording(path, &raw.ring)?),
+            None => None,
+        };
+        if recording.as_ref().is_some_and(Recording::is_stdout) {
+            return Err(ConfigError::Unusable(
+                "--write -: standard output is for journeys here; use `hopline record --write -`".to_owned(),
+            ));
+        }
+        let lines = match raw.format {
+            LinesArgument::Text => Lines::Text,
+            LinesArgument::Json => Lines::Json,
+        };
+        Ok(Live {
+            capture: self.captured(raw.capture)?,
+            remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
+            recording,
+            headless: raw.headless.then_some(lines),
+            look: self.look(raw.look)?,
+        })
     }
-    let lines = match raw.format {
-        FormatArgument::Text => Lines::Text,
-        FormatArgument::Json => Lines::Json,
-    };
-    Ok(Live {
-        capture: captured(raw.capture)?,
-        remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
-        recording,
-        headless: raw.headless.then_some(lines),
-        look: look(raw.look, locale)?,
-    })
-}
 
-fn captured(raw: CaptureArguments) -> Result<Capture, ConfigError> {
-    Ok(Capture {
-        name: raw.name.map(values::node).transpose()?,
-        globs: raw.interface,
-        filter: raw.filter,
-        snaplen: raw.snaplen,
-        buffer: values::buffer(&raw.buffer)?,
-        trace: raw.trace.map(traced).transpose()?.unwrap_or_default(),
-        trace_time: values::span("--trace-for", &raw.trace_for)?,
-        duration: raw.duration.as_deref().map(|text| values::span("--duration", text)).transpose()?,
-        input: known(Vec::new(), raw.known, true)?,
-    })
+    fn captured(&self, raw: CaptureArguments) -> Result<Capture, ConfigError> {
+        Ok(Capture {
+            name: raw.name.map(values::node).transpose()?,
+            globs: values::globs(raw.interface, self.preferences.capture.clone()),
+            filter: raw.filter,
+            snaplen: raw.snaplen,
+            buffer: values::buffer(&raw.buffer)?,
+            trace: raw.trace.map(traced).transpose()?.unwrap_or_default(),
+            trace_time: values::span("--trace-for", &raw.trace_for)?,
+            duration: raw.duration.as_deref().map(|text| values::span("--duration", text)).transpose()?,
+            input: self.known(Vec::new(), raw.known, true)?,
+        })
+    }
+
+    fn report(&self, raw: ReportArguments) -> Result<Report, ConfigError> {
+        let filter = match raw.filter {
+            Some(text) => Some(Expr::parse(&text).map_err(|error| ConfigError::Where { text, error })?),
+            None => None,
+        };
+        Ok(Report {
+            input: self.input(raw.input, false)?,
+            format: match raw.format {
+                FormatArgument::Text => Format::Text,
+                FormatArgument::Json => Format::Json,
+                FormatArgument::Html => Format::Html,
+                FormatArgument::Svg => Format::Svg,
+                FormatArgument::Csv => Format::Csv,
+            },
+            journey: raw.journey,
+            filter,
+            look: self.look(raw.look)?,
+        })
+    }
+
+    fn input(&self, raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
+        let mut sources = Vec::new();
+        for source in raw.sources {
+            sources.push(values::source(source)?);
+        }
+        self.known(sources, raw.known, follow)
+    }
+
+    fn known(
+        &self,
+        sources: Vec<capture::SourceSpec>,
+        raw: KnownArguments,
+        follow: bool,
+    ) -> Result<Input, ConfigError> {
+        let file = self.preferences;
+        let input = Input::new(sources, &raw.ifmap, &raw.clock)?;
+        Ok(Input {
+            options: capture::Options {
+                uplinks: values::globs(
+                    raw.uplink,
+                    values::globs(file.uplinks.clone(), input.options.uplinks),
+                ),
+                workloads: values::globs(
+                    raw.workload,
+                    values::globs(file.workloads.clone(), input.options.workloads),
+                ),
+                follow,
+                ..input.options
+            },
+            pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
+            service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
+            proxies: values::proxies(&raw.proxy)?,
+            is_unjoined: raw.no_joins,
+            ..input
+        })
+    }
+
+    /// What was asked for, else what the file says, else what is usual.
+    fn look(&self, raw: LookArguments) -> Result<Look, ConfigError> {
+        let file = self.preferences;
+        let manner = match (raw.ascii, raw.lang, raw.lang.or(file.lang)) {
+            (true, Some(LanguageArgument::Zh), _) => {
+                return Err(ConfigError::Unusable(
+                    "--ascii has English words only; leave `--lang zh` out".to_owned(),
+                ));
+            }
+            (true, ..) => Manner::ascii(),
+            (false, _, Some(LanguageArgument::Zh)) => Manner::new(Language::Zh),
+            (false, _, None) if self.locale.starts_with("zh") => Manner::new(Language::Zh),
+            (false, ..) => Manner::new(Language::En),
+        };
+        let theme = match raw.theme.or(file.theme).unwrap_or(ThemeArgument::Auto) {
+            ThemeArgument::Auto => Theme::Auto,
+            ThemeArgument::Dark => Theme::Dark,
+            ThemeArgument::Light => Theme::Light,
+            ThemeArgument::HighContrast => Theme::HighContrast,
+            ThemeArgument::ColourBlind => Theme::ColourBlind,
+        };
+        Ok(Look {
+            manner,
+            templates: raw.templates,
+            theme,
+            has_mouse: file.mouse.unwrap_or(true),
+            file: file.path.clone(),
+            keys: file.keys.clone(),
+            colours: file.colours.clone(),
+        })
+    }
 }
 
 fn traced(text: String) -> Result<Vec<FlowPattern>, ConfigError> {
@@ -280,45 +464,6 @@ fn usage_error(error: &clap::Error) -> ConfigError {
     ConfigError::Unusable(format!("{said}; try `hopline --help`"))
 }
 
-fn report(raw: ReportArguments, locale: &str) -> Result<Report, ConfigError> {
-    let filter = match raw.filter {
-        Some(text) => Some(Expr::parse(&text).map_err(|error| ConfigError::Where { text, error })?),
-        None => None,
-    };
-    Ok(Report {
-        input: input(raw.input, false)?,
-        is_json: matches!(raw.format, FormatArgument::Json),
-        journey: raw.journey,
-        filter,
-        look: look(raw.look, locale)?,
-    })
-}
-
-fn input(raw: InputArguments, follow: bool) -> Result<Input, ConfigError> {
-    let mut sources = Vec::new();
-    for source in raw.sources {
-        sources.push(values::source(source)?);
-    }
-    known(sources, raw.known, follow)
-}
-
-fn known(sources: Vec<capture::SourceSpec>, raw: KnownArguments, follow: bool) -> Result<Input, ConfigError> {
-    let input = Input::new(sources, &raw.ifmap, &raw.clock)?;
-    Ok(Input {
-        options: capture::Options {
-            uplinks: values::globs(raw.uplink, input.options.uplinks),
-            workloads: values::globs(raw.workload, input.options.workloads),
-            follow,
-            ..input.options
-        },
-        pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
-        service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
-        proxies: values::proxies(&raw.proxy)?,
-        is_unjoined: raw.no_joins,
-        ..input
-    })
-}
-
 impl Input {
     /// Input of `sources`, with interface names as `--ifmap` takes them and clock offsets as `--clock` does.
     pub fn new(
@@ -331,28 +476,17 @@ impl Input {
     }
 }
 
-fn look(raw: LookArguments, locale: &str) -> Result<Look, ConfigError> {
-    let manner = match (raw.ascii, raw.lang) {
-        (true, Some(LanguageArgument::Zh)) => {
-            return Err(ConfigError::Unusable(
-                "--ascii has English words only; leave `--lang zh` out".to_owned(),
-            ));
-        }
-        (true, _) => Manner::ascii(),
-        (false, Some(LanguageArgument::Zh)) => Manner::new(Language::Zh),
-        (false, None) if locale.starts_with("zh") => Manner::new(Language::Zh),
-        (false, _) => Manner::new(Language::En),
-    };
-    Ok(Look { manner, templates: raw.templates })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn around(locale: &str, places: &[PathBuf]) -> Surroundings {
+        Surroundings { locale: locale.to_owned(), places: places.to_vec() }
+    }
+
     fn parse(line: &str) -> Result<Config, ConfigError> {
         let words = std::iter::once("hopline").chain(line.split('|').filter(|word| !word.is_empty()));
-        Config::from_arguments(words.map(OsString::from), "C.UTF-8")
+        Config::from_arguments(words.map(OsString::from), &around("C.UTF-8", &[]))
     }
 
     fn refused(line: &str) -> String {
@@ -378,7 +512,8 @@ mod tests {
             ("record", "--write"),
             ("record|--write|x.pcapng|--rotate|100", "100MB"),
             ("report", "[NODE=]FILE"),
-            ("report|x.pcap|--format|pdf", "text, json"),
+            ("report|x.pcap|--format|pdf", "text, json, html, svg, csv"),
+            ("live|--headless|--format|csv", "text, json"),
             ("report|=x.pcap", "node"),
             ("report|x.pcap|--clock|kappa2", "kappa2=+3.7s"),
             ("report|x.pcap|--clock|kappa2=3", "unit"),
@@ -419,7 +554,7 @@ mod tests {
             [("kappa2".to_owned(), -900_000_000), ("k3".to_owned(), 3_700_000_000)]
         );
         assert_eq!(report.input.options.ifmap.len(), 3);
-        assert_eq!((report.is_json, report.journey), (true, Some(7)));
+        assert_eq!((report.format, report.journey), (Format::Json, Some(7)));
         assert_eq!(report.filter, Some(Expr::Word("shop".into())));
     }
 
@@ -427,7 +562,7 @@ mod tests {
     fn the_locale_chooses_the_language_unless_told() {
         let language = |line: &str, locale: &str| {
             let words = std::iter::once("hopline").chain(line.split(' '));
-            match Config::from_arguments(words.map(OsString::from), locale) {
+            match Config::from_arguments(words.map(OsString::from), &around(locale, &[])) {
                 Ok(Config::Demo { look, .. }) => look.manner.language(),
                 other => panic!("{other:?}"),
             }
@@ -436,6 +571,35 @@ mod tests {
         assert_eq!(language("demo", "de_DE.UTF-8"), Language::En);
         assert_eq!(language("demo --lang en", "zh_CN.UTF-8"), Language::En);
         assert_eq!(language("demo --ascii", "zh_CN.UTF-8"), Language::En);
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("config.toml");
+        let text =
+            "lang = \"zh\"\ntheme = \"light\"\n[interfaces]\ncapture = [\"eth0\"]\nuplink = \"eth*\"\n";
+        std::fs::write(&path, text).expect("written");
+        let live = |line: &str| {
+            let words = std::iter::once("hopline").chain(line.split(' ').filter(|word| !word.is_empty()));
+            match Config::from_arguments(words.map(OsString::from), &around("C", std::slice::from_ref(&path)))
+            {
+                Ok(Config::Live(live)) => live,
+                other => panic!("{other:?}"),
+            }
+        };
+        let told = |live: &Live| {
+            let uplinks = live.capture.input.options.uplinks.join(" ");
+            (live.look.manner.language(), live.look.theme, live.capture.globs.join(" "), uplinks)
+        };
+        let of_file = (Language::Zh, Theme::Light, "eth0".to_owned(), "eth*".to_owned());
+        assert_eq!(told(&live("")), of_file);
+        assert_eq!(live("").look.file.as_deref(), Some(&*path));
+        let given = live("live --lang en --theme dark -i eth1 --uplink bond*");
+        assert_eq!(told(&given), (Language::En, Theme::Dark, "eth1".to_owned(), "bond*".to_owned()));
+        assert_eq!(live("live --ascii").look.manner, Manner::ascii());
+        let empty = live("live --config /dev/null");
+        assert_eq!((empty.look.manner.language(), empty.look.theme), (Language::En, Theme::Auto));
     }
 
     #[test]

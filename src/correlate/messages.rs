@@ -144,6 +144,9 @@ impl Correlator {
     /// yet, belong to the one that begins there.
     fn claim(&mut self, leg_slot: u32, slot: u32, way: Way, seq: u32) {
         self.end_earlier(leg_slot, slot, way, seq);
+        if !self.legs[leg_slot as usize].stream(way).is_noted_beyond(seq) {
+            return;
+        }
         let is_claimed =
             |old: &Sighting| old.way == way && old.len > 0 && before(seq, old.seq.wrapping_add(old.len));
         let live = self.legs[leg_slot as usize].live.clone();

@@ -334,6 +334,10 @@ impl Correlator {
         {
             observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
         }
+        if sighting.len > 0 {
+            let end = sighting.seq.wrapping_add(sighting.len);
+            self.legs[trail.leg as usize].stream(sighting.way).note_up_to(end);
+        }
         let is_kept = trail.note(sighting, &self.limits);
         if is_kept && self.limits.follow_open && !trail.is_dirty {
             trail.is_dirty = true;

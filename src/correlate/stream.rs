@@ -32,6 +32,8 @@ pub(super) struct Stream {
     pub acked: Option<u32>,
     /// The sequence number of the FIN.
     pub fin: Option<u32>,
+    /// One past the last byte whose sighting was noted on an exchange.
+    noted: Option<u32>,
     reader: Reader,
     pending: Vec<(u32, u32, Vec<u8>)>,
 }
@@ -51,6 +53,16 @@ impl Stream {
 
     pub(super) fn note_ack(&mut self, ack: u32) {
         self.acked = Some(self.acked.map_or(ack, |old| later(old, ack)));
+    }
+
+    /// A sighting of the bytes up to `end` was noted on an exchange.
+    pub(super) fn note_up_to(&mut self, end: u32) {
+        self.noted = Some(self.noted.map_or(end, |old| later(old, end)));
+    }
+
+    /// Whether a sighting of the byte `seq`, or of one behind it, may have been noted.
+    pub(super) fn is_noted_beyond(&self, seq: u32) -> bool {
+        self.noted.is_some_and(|end| before(seq, end))
     }
 
     /// Where the other side has acknowledged bytes that no capture point showed: the first of them.
@@ -75,6 +87,9 @@ impl Stream {
         self.fin = self.fin.or(other.fin);
         if let Some(acked) = other.acked {
             self.note_ack(acked);
+        }
+        if let Some(end) = other.noted {
+            self.note_up_to(end);
         }
         let is_further = match (self.next, other.next) {
             (Some(mine), Some(theirs)) => before(mine, theirs),

@@ -19,6 +19,22 @@ impl Timestamp {
     pub fn plus(self, nanos: i64) -> Timestamp {
         Timestamp(self.0.saturating_add(nanos))
     }
+
+    /// Year, month, day, hour, minute and second in UTC, in the proleptic Gregorian calendar.
+    pub fn civil(self) -> [i64; 6] {
+        let seconds = self.0.div_euclid(SECONDS);
+        let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Years begin in March here, so that a leap day is a year's last.
+        let shifted = days + 719_468;
+        let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        [year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60]
+    }
 }
 
 /// One microsecond, in nanoseconds.

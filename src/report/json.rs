@@ -536,12 +536,12 @@ mod tests {
 
     fn document(manner: Manner) -> String {
         sample::with_context(manner, |context| {
-            let mut out = Format::Json.head(&sample::sources(), context);
+            let mut out = Format::Json.head(&Part::default(), &sample::sources(), context);
             let mut whole = Part::default();
             for (id, journey) in (1..).zip(&sample::all()) {
                 let mut part = Part::default();
                 Format::Json.journey(&mut part, id, journey, context);
-                out.extend_from_slice(Format::Json.join(&mut whole, &part));
+                out.extend_from_slice(&Format::Json.join(&mut whole, &part));
                 out.extend_from_slice(&part.bytes);
             }
             out.extend_from_slice(&Format::Json.tail(&whole, context));

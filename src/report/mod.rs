@@ -1,12 +1,18 @@
-//! Writes journeys as text and JSON.
+//! Writes journeys as text, JSON, CSV, SVG and HTML.
 //!
 //! A report is a head, its journeys and a tail. Journeys are written in [`Part`]s, which different threads may
 //! make and which are joined in order.
 //!
 //! This room never decides anything about packets.
 
+pub mod csv;
+pub mod html;
 pub mod json;
+mod stages;
+pub mod svg;
 pub mod text;
+
+use std::borrow::Cow;
 
 use crate::model::{Journey, SourceSummary};
 use crate::timeline::{Context, Statistics};
@@ -16,6 +22,14 @@ use crate::timeline::{Context, Statistics};
 pub enum Format {
     Text(text::Layout),
     Json,
+    Csv,
+    /// With the packets and the evidence of each journey where `is_whole`.
+    Svg {
+        is_whole: bool,
+    },
+    Html {
+        is_whole: bool,
+    },
 }
 
 /// Some journeys of a report, written.
@@ -23,7 +37,7 @@ pub enum Format {
 pub struct Part {
     pub bytes: Vec<u8>,
     pub totals: Totals,
-    /// Of text only.
+    /// Of the formats that end with it.
     pub statistics: Statistics,
 }
 
@@ -35,6 +49,10 @@ pub struct Totals {
     pub lookups: u64,
     /// Of those, the ones that fit no path.
     pub unclassified: u64,
+    /// By outcome, in the order of [`Outcome`](crate::model::Outcome).
+    pub outcomes: [u64; 5],
+    /// Rows of a picture.
+    pub rows: usize,
 }
 
 impl Totals {
@@ -43,22 +61,40 @@ impl Totals {
         self.journeys += 1;
         self.lookups += u64::from(&*journey.path == "dns-lookup");
         self.unclassified += u64::from(&*journey.path == "unclassified");
+        self.outcomes[journey.verdict.outcome as usize] += 1;
     }
 
     fn merge(&mut self, more: Totals) {
         self.journeys += more.journeys;
         self.lookups += more.lookups;
         self.unclassified += more.unclassified;
+        self.rows += more.rows;
+        for (count, more) in self.outcomes.iter_mut().zip(more.outcomes) {
+            *count += more;
+        }
     }
 }
 
 impl Format {
-    /// The report's beginning.
-    pub fn head(self, sources: &[SourceSummary], context: &Context<'_>) -> Vec<u8> {
+    /// Whether the head needs to know all journeys: then it is made last, and put before them.
+    pub const fn is_headed_last(self) -> bool {
+        matches!(self, Format::Svg { .. } | Format::Html { .. })
+    }
+
+    /// Whether the report itself says what of the recordings could not be read.
+    pub const fn tells_damage(self) -> bool {
+        matches!(self, Format::Text(_) | Format::Svg { .. } | Format::Html { .. })
+    }
+
+    /// The report's beginning; `whole` is what is known of its journeys by then.
+    pub fn head(self, whole: &Part, sources: &[SourceSummary], context: &Context<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
             Format::Text(layout) => infallible(&text::write_head(&mut out, sources, context, layout)),
             Format::Json => json::head(&mut out, sources, context),
+            Format::Csv => csv::head(&mut out),
+            Format::Svg { .. } => return svg::head(whole, sources, context),
+            Format::Html { .. } => return html::head(whole, sources, context),
         }
         out
     }
@@ -68,19 +104,29 @@ impl Format {
         match self {
             Format::Text(layout) => {
                 infallible(&text::write_journey(&mut part.bytes, id, journey, context, layout));
-                part.statistics.add(journey, context);
             }
             Format::Json => {
-                part.bytes.extend_from_slice(self.separator(part.totals));
+                part.bytes.extend_from_slice(json_separator(part.totals));
                 json::journey(&mut part.bytes, id, journey, context);
             }
+            Format::Csv => csv::journey(&mut part.bytes, id, journey, context),
+            Format::Svg { is_whole } => svg::journey(part, id, journey, context, is_whole),
+            Format::Html { is_whole } => html::journey(&mut part.bytes, id, journey, context, is_whole),
+        }
+        if !matches!(self, Format::Json | Format::Csv) {
+            part.statistics.add(journey, context);
         }
         part.totals.add(journey);
     }
 
     /// Takes the counts of `part` into `whole`, and gives the bytes that go before those of `part`.
-    pub fn join(self, whole: &mut Part, part: &Part) -> &'static [u8] {
-        let before = if part.totals.journeys > 0 { self.separator(whole.totals) } else { b"" };
+    pub fn join(self, whole: &mut Part, part: &Part) -> Cow<'static, [u8]> {
+        let before = match self {
+            _ if part.totals.journeys == 0 => Cow::Borrowed(&b""[..]),
+            Format::Json => json_separator(whole.totals).into(),
+            Format::Svg { .. } => svg::join(whole.totals).into(),
+            Format::Text(_) | Format::Csv | Format::Html { .. } => Cow::Borrowed(&b""[..]),
+        };
         whole.totals.merge(part.totals);
         whole.statistics.merge(&part.statistics);
         before
@@ -94,20 +140,23 @@ impl Format {
                 infallible(&text::write_tail(&mut out, &whole.statistics, context, layout));
             }
             Format::Json => json::tail(&mut out, &whole.totals),
+            Format::Csv => {}
+            Format::Svg { .. } => return svg::tail(whole, context),
+            Format::Html { .. } => return html::tail(whole, context),
         }
         out
     }
+}
 
-    /// What stands before a journey that comes after those of `before`.
-    const fn separator(self, before: Totals) -> &'static [u8] {
-        match self {
-            Format::Json if before.journeys > 0 => b",\n",
-            Format::Json | Format::Text(_) => b"",
-        }
-    }
+/// What stands before a journey of the JSON report that comes after those of `before`.
+const fn json_separator(before: Totals) -> &'static [u8] {
+    if before.journeys > 0 { b",\n" } else { b"" }
 }
 
 /// Memory takes everything.
 fn infallible(written: &std::io::Result<()>) {
     debug_assert!(written.is_ok(), "{written:?}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,9 @@
 use std::io::{self, Write};
 
 use crate::model::{Journey, SourceSummary};
-use crate::timeline::headline::{Detail, duration_text, ends_line, exchange_text, path_name, verdict_line};
-use crate::timeline::units::time_of_day;
-use crate::timeline::{Context, Line, Statistics, Tone, Waterfall, evidence, packets, tables, with_points};
+use crate::timeline::headline::verdict_line;
+use crate::timeline::sheet::Sheet;
+use crate::timeline::{Context, Line, Statistics, Tone, tables};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,30 +45,8 @@ pub fn write_journey(
     layout: Layout,
 ) -> io::Result<()> {
     out.write_all(b"\n")?;
-    let mut line = head(number, journey, context);
-    write_line(out, &line, layout)?;
-    // What fits no path has no stages; its sightings are shown instead.
-    let has_stages = journey.visits().next().is_some();
-    if has_stages {
-        let whole = with_points(journey, context);
-        let waterfall = Waterfall::new(&whole, context, false);
-        waterfall
-            .each_line(context, layout.width, 0, &mut line, &mut |line| write_line(out, line, layout))?;
-    } else {
-        write_packets(out, journey, context, layout)?;
-    }
-    line.clear();
-    line.space(1).append(&verdict_line(journey, context));
-    write_line(out, &line, layout)?;
-    if layout.is_whole && has_stages {
-        out.write_all(b"\n")?;
-        write_packets(out, journey, context, layout)?;
-    }
-    if layout.is_whole {
-        out.write_all(b"\n")?;
-        write_lines(out, &evidence::lines(journey, context, layout.width), layout)?;
-    }
-    Ok(())
+    let sheet = Sheet { number: Some(number), journey, is_whole: layout.is_whole };
+    sheet.each_line(context, layout.width, &mut |line| write_line(out, line, layout))
 }
 
 /// Writes one journey in one line: its head and how it ended.
@@ -79,7 +57,7 @@ pub fn write_brief(
     context: &Context<'_>,
     layout: Layout,
 ) -> io::Result<()> {
-    let mut line = head(number, journey, context);
+    let mut line = Sheet { number: Some(number), journey, is_whole: false }.head(context);
     line.space(2).append(&verdict_line(journey, context));
     write_line(out, &line, layout)
 }
@@ -93,33 +71,6 @@ pub fn write_tail(
 ) -> io::Result<()> {
     out.write_all(b"\n")?;
     write_lines(out, &tables::statistics(statistics, context, layout.width), layout)
-}
-
-/// `#1 12:03:19.000 pod→service · other-node  cart … ⇒ …  GET /r/17  200  1.84 ms`.
-fn head(number: u64, journey: &Journey, context: &Context<'_>) -> Line {
-    let manner = context.manner;
-    let mut line = Line::new();
-    line.push(Tone::Head, &format!("#{number}"))
-        .space(1)
-        .push(Tone::Dim, &time_of_day(journey.started))
-        .space(1);
-    line.push(Tone::Strong, &path_name(&journey.path, manner));
-    line.space(1).push(Tone::Dim, manner.dot()).space(1).push(Tone::Plain, &journey.route).space(2);
-    line.append(&ends_line(journey, context, Detail::Addresses)).space(2);
-    line.push(Tone::Plain, &exchange_text(&journey.trail, manner)).space(2);
-    line.push(Tone::Strong, &duration_text(journey, manner));
-    line
-}
-
-fn write_packets(
-    out: &mut dyn Write,
-    journey: &Journey,
-    context: &Context<'_>,
-    layout: Layout,
-) -> io::Result<()> {
-    let (head, rows) = packets::lines(journey, context, layout.width);
-    write_line(out, &head, layout)?;
-    write_lines(out, &rows, layout)
 }
 
 fn write_lines(out: &mut dyn Write, lines: &[Line], layout: Layout) -> io::Result<()> {

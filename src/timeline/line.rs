@@ -38,6 +38,41 @@ pub enum Tone {
     Found,
 }
 
+impl Tone {
+    pub const ALL: [Tone; 12] = [
+        Tone::Plain,
+        Tone::Head,
+        Tone::Strong,
+        Tone::Dim,
+        Tone::Faint,
+        Tone::Request,
+        Tone::Reply,
+        Tone::Own,
+        Tone::Accent,
+        Tone::Good,
+        Tone::Bad,
+        Tone::Found,
+    ];
+
+    /// As style sheets and themes call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tone::Plain => "plain",
+            Tone::Head => "head",
+            Tone::Strong => "strong",
+            Tone::Dim => "dim",
+            Tone::Faint => "faint",
+            Tone::Request => "request",
+            Tone::Reply => "reply",
+            Tone::Own => "own",
+            Tone::Accent => "accent",
+            Tone::Good => "good",
+            Tone::Bad => "bad",
+            Tone::Found => "found",
+        }
+    }
+}
+
 /// A line, built from left to right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
@@ -224,7 +259,7 @@ pub fn text_width(text: &str) -> usize {
     text.chars().filter_map(shown).map(|(_, wide)| wide).sum()
 }
 
-fn char_width(character: char) -> usize {
+pub(super) fn char_width(character: char) -> usize {
     match character {
         // What the screen draws with: arrows, circled digits, box lines and blocks.
         ' '..='~' | '←'..='⇿' | '①'..='⑳' | '─'..='▟' => 1,
@@ -235,7 +270,7 @@ fn char_width(character: char) -> usize {
 /// What is put on the screen for a character of untrusted text, and how wide it is: a `?` for control characters
 /// and line separators, nothing for what takes no cell of its own (bidirectional controls, joiners, combining
 /// marks).
-fn shown(character: char) -> Option<(char, usize)> {
+pub(super) fn shown(character: char) -> Option<(char, usize)> {
     match character {
         '\u{2028}' | '\u{2029}' => Some(('?', 1)),
         other if other.is_control() => Some(('?', 1)),

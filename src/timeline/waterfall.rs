@@ -94,7 +94,7 @@ impl<'a> Waterfall<'a> {
     }
 
     /// The rows of the visits, and what is around them.
-    fn all(&self) -> impl Iterator<Item = &Row<'a>> {
+    pub fn all(&self) -> impl Iterator<Item = &Row<'a>> {
         self.lead.iter().chain(&self.rows).chain(&self.tail)
     }
 

@@ -166,6 +166,7 @@ words! {
     LaterPackets: "later", "后续包";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
+    All: "all", "全部";
     // status
     Replay: "replay", "回放";
     Paused: "paused", "暂停";
@@ -182,6 +183,10 @@ words! {
     NoJourneys: "no journeys up to here", "到此为止没有旅程";
     NoneMatch: "none matches the filter", "没有符合过滤条件的旅程";
     TooSmall: "the window is too small", "窗口太小";
+    Copied: "copied, if the terminal lets programs into its clipboard (OSC 52)", "已复制（需终端允许程序写剪贴板，OSC 52）";
+    TooLongToCopy: "too long for the clipboard; write it to files instead", "太长，无法复制；请存为文件";
+    MouseOn: "the mouse is for the screen", "鼠标用于界面";
+    MouseOff: "the mouse selects text, as the terminal has it", "鼠标用于终端选择文字";
     PictureWritten: "picture written to", "图已写入";
     Sources: "sources", "来源";
     File: "file", "文件";
@@ -224,6 +229,9 @@ words! {
     KeyEnd: "end of the recording", "录制末尾";
     KeyLanguage: "中文", "English";
     KeyPicture: "picture to a file", "存为图片";
+    KeyCopy: "copy the journey", "复制旅程";
+    KeyDraw: "journey to files", "旅程存为文件";
+    KeyMouse: "mouse: screen/select text", "鼠标：界面/选择文字";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";
 }

@@ -46,7 +46,7 @@ impl Screen {
         areas
     }
 
-    fn whole(&self) -> Rect {
+    pub(super) fn whole(&self) -> Rect {
         Rect { x: 0, y: 0, width: self.size.0, height: self.size.1 }
     }
 

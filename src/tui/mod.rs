@@ -12,23 +12,26 @@
 //! This room never decides anything about packets.
 
 mod areas;
+mod copy;
 mod feed;
 pub mod keys;
 mod list;
+mod mouse;
 mod paint;
 mod panels;
 pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
-mod theme;
+pub mod theme;
 mod update;
 
 #[cfg(test)]
 mod tests;
 
+pub use copy::Copied;
 pub use feed::News;
 pub use panels::{draw, render};
 pub use playback::Speed;
-pub use screen::{JOURNEY_BOUND, Screen, Settings};
+pub use screen::{JOURNEY_BOUND, Look, Screen, Settings};
 pub use update::Effect;

@@ -1,19 +1,23 @@
-//! A drawn screen as a picture: SVG made of the cells themselves, with nothing loaded from elsewhere.
-//!
-//! Every run of cells is put at its column with `textLength`, so the columns hold whatever font the reader has.
-
-use std::fmt::Write as _;
+//! A drawn screen as a picture: SVG made of the cells themselves.
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
-/// Size of a cell in pixels, and the font's.
-const CELL: (usize, usize) = (8, 17);
-const FONT: usize = 13;
-const MARGIN: usize = 10;
-const BACKGROUND: &str = "#11151c";
-const FOREGROUND: &str = "#d5dae3";
+use crate::timeline::svg;
+use crate::tui::screen::Screen;
+use crate::tui::theme::Ground;
+
+/// Red, green and blue.
+pub(super) type Rgb = [u8; 3];
+
+/// Background and foreground.
+pub(super) const fn ground(ground: Ground) -> (Rgb, Rgb) {
+    match ground {
+        Ground::Dark => ([0x11, 0x15, 0x1c], [0xd5, 0xda, 0xe3]),
+        Ground::Light => ([0xff, 0xff, 0xff], [0x1f, 0x23, 0x28]),
+    }
+}
 
 /// A run of cells of one look.
 struct Run {
@@ -25,35 +29,28 @@ struct Run {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Look {
-    fg: &'static str,
-    bg: Option<&'static str>,
+    fg: Rgb,
+    bg: Option<Rgb>,
     is_bold: bool,
     is_dim: bool,
 }
 
-/// The buffer as a self-contained SVG document.
-pub fn svg(buffer: &Buffer) -> String {
+/// The screen's buffer as a self-contained SVG document, on the ground that its theme is for.
+pub fn svg(screen: &Screen, buffer: &Buffer) -> String {
+    let on = screen.look.theme.ground();
     let (columns, rows) = (usize::from(buffer.area.width), usize::from(buffer.area.height));
-    let (width, height) = (columns * CELL.0 + 2 * MARGIN, rows * CELL.1 + 2 * MARGIN);
     let mut out = String::with_capacity(columns * rows * 4 + 1024);
-    let _ = write!(
-        out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\">\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{BACKGROUND}\"/>\n\
-         <g font-family=\"'DejaVu Sans Mono','Cascadia Mono','Noto Sans Mono CJK SC',Menlo,Consolas,monospace\" \
-         font-size=\"{FONT}\" xml:space=\"preserve\">\n"
-    );
+    svg::open(&mut out, columns, rows, "", &format!("fill=\"{}\"", hex(ground(on).0)));
     for row in 0..rows {
-        for run in runs(buffer, row, columns) {
+        for run in runs(buffer, row, columns, on) {
             write_run(&mut out, &run, row);
         }
     }
-    out.push_str("</g>\n</svg>\n");
+    svg::close(&mut out);
     out
 }
 
-/// The runs of a row. What a font may draw in another width (anything not ASCII) is a run of its own character.
-fn runs(buffer: &Buffer, row: usize, columns: usize) -> Vec<Run> {
+fn runs(buffer: &Buffer, row: usize, columns: usize, on: Ground) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut column = 0;
     while column < columns {
@@ -61,10 +58,9 @@ fn runs(buffer: &Buffer, row: usize, columns: usize) -> Vec<Run> {
             break;
         };
         let cells = cell.symbol().width().max(1);
-        let look = look(cell);
-        let is_plain = cell.symbol().is_ascii();
+        let look = look(cell, on);
         match runs.last_mut() {
-            Some(last) if last.look == look && joins(&last.text, cell.symbol(), is_plain) => {
+            Some(last) if last.look == look => {
                 last.text.push_str(cell.symbol());
                 last.cells += cells;
             }
@@ -75,18 +71,14 @@ fn runs(buffer: &Buffer, row: usize, columns: usize) -> Vec<Run> {
     runs
 }
 
-/// ASCII joins ASCII, and a repeated character joins itself (bars and frames).
-fn joins(text: &str, symbol: &str, is_plain: bool) -> bool {
-    if is_plain { text.is_ascii() } else { text.ends_with(symbol) && text.starts_with(symbol) }
-}
-
-fn look(cell: &Cell) -> Look {
+fn look(cell: &Cell, on: Ground) -> Look {
     let is_reversed = cell.modifier.contains(Modifier::REVERSED);
-    let (fg, bg) = (colour(cell.fg), colour(cell.bg));
+    let (background, foreground) = ground(on);
+    let (fg, bg) = (rgb(cell.fg, on), rgb(cell.bg, on));
     let (fg, bg) = if is_reversed {
-        (bg.unwrap_or(BACKGROUND), fg.or(Some(FOREGROUND)))
+        (bg.unwrap_or(background), fg.or(Some(foreground)))
     } else {
-        (fg.unwrap_or(FOREGROUND), bg)
+        (fg.unwrap_or(foreground), bg)
     };
     Look {
         fg,
@@ -97,120 +89,69 @@ fn look(cell: &Cell) -> Look {
 }
 
 fn write_run(out: &mut String, run: &Run, row: usize) {
-    let (x, y, wide) = (MARGIN + run.column * CELL.0, MARGIN + row * CELL.1, run.cells * CELL.0);
+    let place = (run.column, row);
     if let Some(bg) = run.look.bg {
-        let _ =
-            writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{}\" fill=\"{bg}\"/>", CELL.1);
+        svg::fill(out, place, run.cells, &hex(bg));
     }
-    if run.text.trim().is_empty() {
-        return;
-    }
-    if let Some((from, to)) = block(&run.text) {
-        return write_block(out, run, (x, y), (from, to));
-    }
-    if let Some(path) = strokes(&run.text, (x, y)) {
-        let _ = writeln!(out, "<path d=\"{path}\" stroke=\"{}\" fill=\"none\"/>", run.look.fg);
-        return;
-    }
-    let _ = write!(
-        out,
-        "<text x=\"{x}\" y=\"{}\" textLength=\"{wide}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{}{}{}>",
-        y + FONT,
-        run.look.fg,
-        // Fonts draw a circled number as wide as two cells.
-        if run.text.starts_with(|first| ('①'..='⑳').contains(&first)) { " font-size=\"10\"" } else { "" },
-        if run.look.is_bold { " font-weight=\"bold\"" } else { "" },
-        if run.look.is_dim { " opacity=\"0.6\"" } else { "" },
-    );
-    for character in run.text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            other if other.is_control() => {}
-            other => out.push(other),
+    let bold = if run.look.is_bold { " font-weight=\"bold\"" } else { "" };
+    let dim = if run.look.is_dim { " fill-opacity=\"0.6\"" } else { "" };
+    svg::text(out, place, &run.text, &format!("color=\"{}\"{bold}{dim}", hex(run.look.fg)));
+}
+
+fn hex([r, g, b]: Rgb) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+/// A colour as a picture shows it. The sixteen were chosen for the ground, to be told apart with red-green
+/// blindness as well; the others are xterm's cube and its greys.
+pub(super) fn rgb(colour: Color, on: Ground) -> Option<Rgb> {
+    const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    match colour {
+        Color::Rgb(r, g, b) => Some([r, g, b]),
+        Color::Indexed(number @ 0..16) => Some(sixteen(on)[usize::from(number)]),
+        Color::Indexed(number @ 16..232) => {
+            let cube = number - 16;
+            Some([cube / 36, cube / 6 % 6, cube % 6].map(|part| STEPS[usize::from(part)]))
         }
+        Color::Indexed(number) => Some([8 + (number - 232) * 10; 3]),
+        named => NAMED.iter().position(|other| *other == named).map(|index| sixteen(on)[index]),
     }
-    out.push_str("</text>\n");
 }
 
-/// Frames and rails as lines through the middle of their cells, so that they have no gaps. For a repeated character
-/// only; `None` for any other.
-fn strokes(text: &str, (x, y): (usize, usize)) -> Option<String> {
-    let first = text.chars().next()?;
-    let (middle, centre) = (y + CELL.1 / 2, x + CELL.0 / 2);
-    let (right, bottom) = (x + CELL.0, y + CELL.1);
-    if first == '─' {
-        return Some(format!("M{x} {middle}.5H{}", x + text.chars().count() * CELL.0));
+/// In the order of their numbers.
+const NAMED: [Color; 16] = [
+    Color::Black,
+    Color::Red,
+    Color::Green,
+    Color::Yellow,
+    Color::Blue,
+    Color::Magenta,
+    Color::Cyan,
+    Color::Gray,
+    Color::DarkGray,
+    Color::LightRed,
+    Color::LightGreen,
+    Color::LightYellow,
+    Color::LightBlue,
+    Color::LightMagenta,
+    Color::LightCyan,
+    Color::White,
+];
+
+#[rustfmt::skip]
+const fn sixteen(on: Ground) -> [Rgb; 16] {
+    match on {
+        Ground::Dark => [
+            [0x11, 0x15, 0x1c], [0xe5, 0x53, 0x4b], [0x57, 0xab, 0x5a], [0xe3, 0xb3, 0x41],
+            [0x53, 0x9b, 0xf5], [0xd3, 0x9e, 0xf0], [0x56, 0xd4, 0xdd], [0x9a, 0xa4, 0xb2],
+            [0x5b, 0x65, 0x75], [0xff, 0x7b, 0x72], [0x8d, 0xdb, 0x8c], [0xf2, 0xcc, 0x60],
+            [0x79, 0xb8, 0xff], [0xe2, 0xc5, 0xff], [0xa0, 0xec, 0xf1], [0xf0, 0xf3, 0xf8],
+        ],
+        Ground::Light => [
+            [0x1f, 0x23, 0x28], [0xcf, 0x22, 0x2e], [0x1a, 0x7f, 0x37], [0x9a, 0x67, 0x00],
+            [0x09, 0x69, 0xda], [0x82, 0x50, 0xdf], [0x0a, 0x6c, 0x86], [0x59, 0x63, 0x6e],
+            [0x81, 0x8b, 0x98], [0xa4, 0x0e, 0x26], [0x11, 0x63, 0x29], [0x7d, 0x4e, 0x00],
+            [0x05, 0x50, 0xae], [0x66, 0x39, 0xba], [0x06, 0x5a, 0x70], [0xff, 0xff, 0xff],
+        ],
     }
-    if text.chars().nth(1).is_some() {
-        return None;
-    }
-    Some(match first {
-        '│' => format!("M{centre}.5 {y}V{bottom}"),
-        '╭' => format!("M{centre}.5 {bottom}V{}.5Q{centre}.5 {middle}.5 {right} {middle}.5", middle + 3),
-        '╮' => format!("M{x} {middle}.5Q{centre}.5 {middle}.5 {centre}.5 {}.5V{bottom}", middle + 3),
-        '╰' => format!("M{centre}.5 {y}V{}.5Q{centre}.5 {middle}.5 {right} {middle}.5", middle - 3),
-        '╯' => format!("M{x} {middle}.5Q{centre}.5 {middle}.5 {centre}.5 {}.5V{y}", middle - 3),
-        _ => return None,
-    })
-}
-
-/// Full, partial and shaded blocks are drawn as rectangles, so that bars have no seams: the part of the last cell
-/// that is filled, in eighths, and the opacity in percent.
-fn block(text: &str) -> Option<((usize, usize), usize)> {
-    let character = text.chars().next()?;
-    let is_one = text.chars().all(|other| other == character);
-    let (part, opacity) = match character {
-        '█' => ((0, 8), 100),
-        '▓' => ((0, 8), 75),
-        '▒' => ((0, 8), 50),
-        '░' => ((0, 8), 28),
-        '▐' => ((4, 8), 100),
-        '▉'..='▏' => ((0, 0x2590 - character as usize), 100),
-        _ => return None,
-    };
-    is_one.then_some((part, opacity))
-}
-
-fn write_block(
-    out: &mut String,
-    run: &Run,
-    (x, y): (usize, usize),
-    ((from, to), opacity): ((usize, usize), usize),
-) {
-    let left = x + from * CELL.0 / 8;
-    let wide = (run.cells - 1) * CELL.0 + (to - from) * CELL.0 / 8;
-    let _ = writeln!(
-        out,
-        "<rect x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" opacity=\"{}\"/>",
-        y + 2,
-        wide.max(1),
-        CELL.1 - 4,
-        run.look.fg,
-        opacity as f64 / 100.0,
-    );
-}
-
-/// The sixteen colours on a dark ground, chosen to be told apart with red-green blindness as well.
-const fn colour(colour: Color) -> Option<&'static str> {
-    Some(match colour {
-        Color::Black => "#11151c",
-        Color::Red => "#e5534b",
-        Color::LightRed => "#ff7b72",
-        Color::Green => "#57ab5a",
-        Color::LightGreen => "#8ddb8c",
-        Color::Yellow => "#e3b341",
-        Color::LightYellow => "#f2cc60",
-        Color::Blue => "#539bf5",
-        Color::LightBlue => "#79b8ff",
-        Color::Magenta => "#d39ef0",
-        Color::LightMagenta => "#e2c5ff",
-        Color::Cyan => "#56d4dd",
-        Color::LightCyan => "#a0ecf1",
-        Color::Gray => "#9aa4b2",
-        Color::DarkGray => "#4b5463",
-        Color::White => "#f0f3f8",
-        _ => return None,
-    })
 }

@@ -9,21 +9,37 @@ use crate::timeline::headline::{is_bad, search_text};
 use crate::timeline::moment::{at_moment, settled};
 use crate::timeline::{Context, Manner, Statistics, Store};
 use crate::tui::feed::News;
+use crate::tui::keys::Keys;
 use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
-use crate::tui::theme::Theme;
+use crate::tui::theme::{Ground, Palette, Theme};
 
 /// Journeys kept for the screen.
 pub const JOURNEY_BOUND: usize = 50_000;
 
 /// How the screen begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub manner: Manner,
-    /// Whether colours may be used.
-    pub is_coloured: bool,
     pub speed: Speed,
+    pub look: Look,
+}
+
+/// What the user likes.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub theme: Theme,
+    pub keys: Keys,
+    /// Whether the mouse is for the screen; else it selects text, as the terminal has it.
+    pub has_mouse: bool,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        let theme = Theme::new(Palette::Usual, Ground::Dark);
+        Look { theme, keys: Keys::default(), has_mouse: true }
+    }
 }
 
 /// What has the keys.
@@ -56,7 +72,7 @@ pub struct Screen {
     pub(super) is_reading: bool,
     pub(super) failure: Option<String>,
     pub(super) manner: Manner,
-    pub(super) theme: Theme,
+    pub(super) look: Look,
     pub(super) playback: Playback,
     pub(super) focus: Focus,
     /// Where [`Focus::Statistics`] and [`Focus::Help`] go back to.
@@ -100,7 +116,7 @@ impl Screen {
             is_reading: true,
             failure: None,
             manner: settings.manner,
-            theme: Theme { is_coloured: settings.is_coloured },
+            look: settings.look,
             playback: Playback::new(settings.speed),
             focus: Focus::List,
             focus_before: Focus::List,
@@ -176,6 +192,11 @@ impl Screen {
     /// Columns and rows it was last made ready for.
     pub fn size(&self) -> (u16, u16) {
         self.size
+    }
+
+    /// Whether the mouse is for the screen.
+    pub fn has_mouse(&self) -> bool {
+        self.look.has_mouse
     }
 
     /// Names and manner for everything that is drawn.

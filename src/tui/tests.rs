@@ -6,14 +6,17 @@ use std::time::Duration;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{
+    Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
 use crate::model::{Journey, MILLIS, SECONDS};
 use crate::timeline::{Language, Manner, sample};
-use crate::tui::{Effect, News, Screen, Settings, Speed, draw, picture, render};
+use crate::tui::theme::Theme;
+use crate::tui::{Effect, Look, News, Screen, Settings, Speed, draw, picture, render};
 
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
@@ -23,7 +26,7 @@ fn screen(manner: Manner, speed: Speed) -> Screen {
 }
 
 fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
-    let mut screen = Screen::new(Settings { manner, is_coloured: true, speed });
+    let mut screen = Screen::new(Settings { manner, speed, look: Look::default() });
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
     for journey in journeys {
@@ -181,16 +184,35 @@ fn keys_do_what_the_table_says() {
     assert!(wrong.contains('✗'), "a wrong filter says so: {wrong}");
     assert_eq!(press(&mut screen, "⎋q"), Some(Effect::Quit));
     assert_eq!(press(&mut screen, "w"), Some(Effect::Picture));
-    assert!(shown(&mut screen, NARROW, "l").contains("旅程"));
+    assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
 }
 
 #[test]
+fn what_is_copied_is_the_chosen_journey_whole() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    shown(&mut screen, NARROW, "↓↓↓↓⏎");
+    let copied = screen.copied().expect("a journey is chosen");
+    insta::assert_snapshot!("copied", copied.text());
+    assert!(copied.svg().contains("class=\"bad\""));
+    shown(&mut screen, NARROW, "p");
+    assert!(screen.copied().expect("a journey is chosen").text().contains("SYN"), "the view that is shown");
+    assert_eq!(press(&mut screen, "y"), Some(Effect::Copy));
+    assert_eq!(press(&mut screen, "Y"), Some(Effect::Draw));
+    let nothing =
+        Screen::new(Settings { manner: Manner::default(), speed: Speed::Max, look: Look::default() });
+    assert!(nothing.copied().is_none());
+}
+
+#[test]
 fn without_colours_no_cell_has_one() {
-    let mut plain =
-        Screen::new(Settings { manner: Manner::default(), is_coloured: false, speed: Speed::Max });
+    let mut plain = Screen::new(Settings {
+        manner: Manner::default(),
+        speed: Speed::Max,
+        look: Look { theme: Theme::plain(), ..Look::default() },
+    });
     plain.take(News::Journey(Arc::new(sample::lost(1, sample::START))));
     plain.take(News::Read(sample::START, sample::START.plus(SECONDS)));
     plain.refresh(Duration::ZERO, 160, 50);
@@ -221,7 +243,7 @@ fn a_picture_is_the_screen() {
     let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
     render(&screen, buffer.area, &mut buffer);
     buffer[(0, 0)].set_symbol("&");
-    let svg = picture::svg(&buffer);
+    let svg = picture::svg(&screen, &buffer);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     assert!(svg.contains(">journeys<") && svg.contains("&amp;"));
     assert!(!svg.contains("href"), "nothing is loaded from elsewhere");
@@ -231,13 +253,19 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexs/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexs/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {
             press(&mut screen, key.encode_utf8(&mut [0; 4]));
             screen.refresh(Duration::from_millis(step as u64), width, height);
         }
+        for (column, row, kind) in clicks {
+            let kind = [MouseEventKind::ScrollUp, MouseEventKind::ScrollDown, MouseEventKind::Down(MouseButton::Left)][kind];
+            screen.handle(&Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+            screen.refresh(Duration::from_millis(19), width, height);
+        }
+        screen.copied();
         screen.refresh(Duration::from_millis(20), width, height);
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
         render(&screen, buffer.area, &mut buffer);

@@ -15,6 +15,10 @@ pub enum Effect {
     Quit,
     /// Write a picture of the screen as it is.
     Picture,
+    /// Put what [`Screen::copied`] gives into the clipboard, as text.
+    Copy,
+    /// Write what [`Screen::copied`] gives into files, as text and as a picture.
+    Draw,
 }
 
 impl Screen {
@@ -22,6 +26,7 @@ impl Screen {
     pub fn handle(&mut self, event: &Event) -> Option<Effect> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.handle_key(key),
+            Event::Mouse(event) => self.handle_mouse(*event),
             _ => None,
         }
     }
@@ -35,7 +40,7 @@ impl Screen {
             self.type_key(key);
             return None;
         }
-        keys::action(key).and_then(|action| self.act(action))
+        self.look.keys.action(key).and_then(|action| self.act(action))
     }
 
     /// Says something in the foot line until the next key.
@@ -48,10 +53,13 @@ impl Screen {
         self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
     }
 
-    fn act(&mut self, action: Action) -> Option<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Option<Effect> {
         match action {
             Action::Quit => return Some(Effect::Quit),
             Action::Picture => return Some(Effect::Picture),
+            Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
+            Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
+            Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::PageUp => self.step(-self.page()),
@@ -89,7 +97,23 @@ impl Screen {
         None
     }
 
-    fn step(&mut self, steps: isize) {
+    /// Says that text went to the clipboard.
+    pub fn tell_copied(&mut self) {
+        self.tell(self.manner.word(Word::Copied).to_owned());
+    }
+
+    /// Says that it did not.
+    pub fn tell_too_long(&mut self) {
+        self.tell(self.manner.word(Word::TooLongToCopy).to_owned());
+    }
+
+    fn toggle_mouse(&mut self) {
+        self.look.has_mouse = !self.look.has_mouse;
+        let word = if self.look.has_mouse { Word::MouseOn } else { Word::MouseOff };
+        self.tell(self.manner.word(word).to_owned());
+    }
+
+    pub(super) fn step(&mut self, steps: isize) {
         if self.focus == Focus::List {
             self.list.step(steps);
             self.scroll = None;
@@ -146,7 +170,7 @@ impl Screen {
         }
     }
 
-    fn show_body(&mut self, body: Body) {
+    pub(super) fn show_body(&mut self, body: Body) {
         self.body = body;
         self.scroll = None;
         self.leave_page();

@@ -64,7 +64,11 @@ def begin(bare, request, number):
 
 
 def end(exchange, stream):
-    exchange["status"], exchange["reply_bytes"] = receive(stream)
+    # Each proxy may say 100 Continue of its own.
+    status = 100
+    while status == 100:
+        status, reply_bytes = receive(stream)
+    exchange["status"], exchange["reply_bytes"] = status, reply_bytes
 
 
 def describe(request):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs in a web pod beside nginx: echoes UDP, accepts TCP connections that it never answers, breaks others off in the
-middle of an answer, and is what nginx asks for /slow/ and /socket/ (a WebSocket).
+middle of an answer, and is what nginx asks for /slow/, /varied/ and /socket/ (a WebSocket).
 
 usage: pod_server.py UDP_PORT MUTE_PORT BREAK_PORT DIR
 DIR/udp.log gets a JSON line for each datagram, DIR/broken.log one for each request that was broken off.
@@ -9,6 +9,7 @@ DIR/udp.log gets a JSON line for each datagram, DIR/broken.log one for each requ
 import base64
 import hashlib
 import json
+import random
 import selectors
 import socket
 import struct
@@ -17,7 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-SLOWNESS = 0.15     # seconds
+SLOWNESS = 0.15     # seconds; under /varied/ each request takes its own time, between these
+SHORTEST, LONGEST = 0.1, 0.5
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nat last\n"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"the first half\n" * 600
 WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"    # RFC 6455 §1.3
@@ -38,8 +40,8 @@ def local(path):
 
 
 def answer_late(connection, _log):
-    connection.recv(65535)
-    time.sleep(SLOWNESS)
+    is_varied = connection.recv(65535).startswith(b"GET /varied/")
+    time.sleep(random.uniform(SHORTEST, LONGEST) if is_varied else SLOWNESS)
     connection.sendall(ANSWER)
     connection.close()
 

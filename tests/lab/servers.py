@@ -38,6 +38,7 @@ http {{
     # Handed to ourselves, so that the whole body is read before the answer.
     location /upload/ {{ proxy_pass http://unix:{dir}/upload.sock; proxy_set_header Host $host; }}
     location /slow/ {{ proxy_pass http://unix:{dir}/slow.sock; }}
+    location /varied/ {{ proxy_pass http://unix:{dir}/slow.sock; }}
     location /socket/ {{
       proxy_pass http://unix:{dir}/socket.sock; proxy_http_version 1.1;
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection Upgrade;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::capture::CaptureError;
 use crate::capture::live::feed::{Kind, Outlet, Run};
 use crate::capture::live::{Clock, Notice, Tell};
-use crate::model::{SECONDS, Timestamp};
+use crate::model::Timestamp;
 
 /// Where a recording goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,26 +208,16 @@ impl Recording {
     }
 }
 
-/// `20261122203000`: the civil date (proleptic Gregorian) and time of day, UTC.
+/// `20261122203000`: date and time of day, UTC.
 fn date(time: Timestamp) -> String {
-    let seconds = time.0.div_euclid(SECONDS);
-    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Years begin in March here, so that a leap day is a year's last.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let [year, month, day, hour, minute, second] = time.civil();
     format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SECONDS;
 
     #[test]
     fn dates_are_civil_ones() {

@@ -8,14 +8,12 @@ use super::evidence;
 use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
-use super::rival::{Pair, Rivals, line};
+use super::rival::{FAILED_ALONE, Pair, Rivals, line};
 use super::unsure::{Span, line_hash};
 use crate::model::{Confidence, Endpoint, Proxy, Rival, Timestamp, Tuple};
 
 /// Tries for one request.
 const MAX_TRIES: u32 = 8;
-/// The logarithm of the weight of a try that was for no request: a node seldom asks in vain on its own account.
-const FAILED_ALONE: f64 = -3.5;
 /// A try is only taken when it is more likely than not.
 const LIKELY: f64 = 0.5;
 

@@ -25,7 +25,10 @@ mod rival;
 mod tests;
 mod unsure;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use hashbrown::{HashMap, HashSet};
 use slab::Slab;
@@ -50,6 +53,8 @@ pub(super) const MAX_OPEN: usize = 8_192;
 const MAX_KNOWN: usize = 65_536;
 /// Listening sockets of one host.
 const MAX_KINDS: usize = 256;
+/// So many that are held are worth a second thread.
+const CROWDED: usize = 256;
 /// How long a trail is held before it is decided: what ran beside it is handed on a little later.
 const LAG: i64 = 100 * MILLIS;
 /// How long it waits for a continuation that is still open.
@@ -182,13 +187,18 @@ impl Handoffs {
         changes: &mut VecDeque<Change>,
     ) {
         let is_forced = is_end || self.held.len() >= MAX_HELD;
+        let decide = |host: Host, bench: &Bench| {
+            let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
+            let pairs = rivals.pairs(bench, &self.through);
+            choice::decide(&rivals, bench, &pairs)
+        };
+        let decided = if self.held.len() < CROWDED {
+            self.benches.iter().map(|(&host, bench)| decide(host, bench)).collect()
+        } else {
+            on_two_threads(&self.benches, &decide)
+        };
         let mut settled = Vec::new();
-        for (&host, bench) in &mut self.benches {
-            let decisions = {
-                let rivals = Rivals::gather(host, bench, &self.held, open, world, is_forced);
-                let pairs = rivals.pairs(bench, &self.through);
-                choice::decide(&rivals, bench, &pairs)
-            };
+        for (bench, decisions) in self.benches.values_mut().zip(decided) {
             apply(decisions, &mut self.held, bench, &mut self.through, &mut settled);
         }
         self.through_is_bounded();
@@ -244,6 +254,28 @@ impl Handoffs {
         }
         head
     }
+}
+
+/// What `decide` makes of each host, in their order. Hosts do not depend on each other in this; the busiest begin.
+fn on_two_threads(
+    benches: &BTreeMap<Host, Bench>,
+    decide: &(dyn Fn(Host, &Bench) -> Decisions + Sync),
+) -> Vec<Decisions> {
+    let mut work: Vec<(Host, &Bench)> = benches.iter().map(|(&host, bench)| (host, bench)).collect();
+    work.sort_by_key(|(_, bench)| Reverse(bench.inbound.len() + bench.outbound.len()));
+    let next = AtomicUsize::new(0);
+    let take = || -> Vec<(Host, Decisions)> {
+        let taken = std::iter::from_fn(|| work.get(next.fetch_add(1, Ordering::Relaxed)));
+        taken.map(|&(host, bench)| (host, decide(host, bench))).collect()
+    };
+    let mut decided = thread::scope(|scope| {
+        let other = scope.spawn(take);
+        let mut decided = take();
+        decided.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        decided
+    });
+    decided.sort_by_key(|&(host, _)| host);
+    decided.into_iter().map(|(_, decisions)| decisions).collect()
 }
 
 /// Whether the trail in `first` comes somewhere before the one in `then`, or is it: stamps that lie too near each other

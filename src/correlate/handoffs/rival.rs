@@ -8,6 +8,7 @@ use slab::Slab;
 use super::evidence::{self, Clues};
 use super::pace::{self, Pace};
 use super::passage::{Delays, Host, Passage, Seen, within};
+use super::unsure::line_hash;
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
 use crate::model::{
     Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple, Way,
@@ -15,6 +16,9 @@ use crate::model::{
 
 /// Pairs that weigh less are not looked at again.
 const FLOOR: f64 = -3.0;
+/// The logarithm of the weight of a try that was for no request: a node seldom asks in vain on its own account. A pair
+/// that weighs less as a try is none.
+pub(super) const FAILED_ALONE: f64 = -3.5;
 /// By so much more content must speak for a pair than for another for that one not to matter.
 const CLEARLY: f64 = 4.0;
 /// Exchanges into the host that one out of it is compared with: the latest ones.
@@ -23,6 +27,8 @@ const MAX_COMPARED: usize = 512;
 const MAX_KEPT: usize = 32;
 /// So many that ended may stand among them.
 const CROWDED: usize = 64;
+/// The logarithm of how rare a request line is that tells by itself where it came from.
+const RARE: f64 = 5.0;
 /// How much earlier than the exchange into the host the one out of it may be stamped, at most.
 const SLACK: i64 = 2_000_000;
 /// The logarithm of the weight of staying alone: a proxy seldom answers a request by itself, ...
@@ -122,8 +128,16 @@ pub(super) struct Rivals<'a> {
     pub cols: Vec<Side<'a>>,
     /// How many of `rows` stand for requests of one connection, by its slot, where it is more than one.
     pub requests: HashMap<u32, u32>,
-    /// How many of `cols` have each request line.
-    lines: HashMap<Line<'a>, u32>,
+    /// How many of `rows` and of `cols` have each request line.
+    lines: HashMap<Line<'a>, [u32; 2]>,
+}
+
+/// An exchange into the host that had begun when one out of it did.
+struct Running {
+    row: usize,
+    end: Timestamp,
+    /// A digest of what it asks for.
+    line: u64,
 }
 
 /// Method, path and host.
@@ -182,9 +196,11 @@ impl<'a> Rivals<'a> {
         rows.extend(more);
         rows.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
         cols.sort_by_key(|side| (side.passage.start(), side.seen.leg.client));
-        let mut lines: HashMap<Line<'a>, u32> = HashMap::new();
-        for side in &cols {
-            *lines.entry(line(side.seen)).or_default() += 1;
+        let mut lines: HashMap<Line<'a>, [u32; 2]> = HashMap::new();
+        for (at, sides) in [&rows, &cols].into_iter().enumerate() {
+            for side in sides {
+                lines.entry(line(side.seen)).or_default()[at] += 1;
+            }
         }
         Rivals {
             topology: world.topology,
@@ -204,33 +220,39 @@ impl<'a> Rivals<'a> {
     pub(super) fn pairs(&self, bench: &Bench, through: &HashMap<Tuple, Tuple>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         let mut left_out = LeftOut::default();
-        let mut running: Vec<(usize, Timestamp)> = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
         // Those that ended are taken out when there are many.
         let mut crowded = CROWDED;
         let mut begun = 0;
         for (col, after) in self.cols.iter().enumerate() {
             let start = after.passage.start();
             while begun < self.rows.len() && self.rows[begun].passage.start() <= start.plus(SLACK) {
-                running.push((begun, self.rows[begun].passage.end.plus(SLACK)));
+                let Side { seen, passage, .. } = &self.rows[begun];
+                running.push(Running {
+                    row: begun,
+                    end: passage.end.plus(SLACK),
+                    line: line_hash(line(*seen)),
+                });
                 begun += 1;
             }
             if running.len() >= crowded {
-                running.retain(|&(_, end)| end >= start);
+                running.retain(|it| it.end >= start);
                 crowded = 2 * running.len() + CROWDED;
             }
             // It was answered before the exchange that it continues was.
             let answered = after.passage.reply.first().map_or(start, |&answer| answer.max(start));
-            let fits = |(_, end): &(usize, Timestamp)| *end >= answered;
             let rarity = self.rarity(after.seen);
+            let told = self.is_told_by_line(after.seen, rarity).then(|| line_hash(line(after.seen)));
+            let fits = |it: &&Running| it.end >= answered && told.is_none_or(|line| line == it.line);
             let first_pair = pairs.len();
-            for (row, _) in running.iter().rev().copied().filter(fits).take(MAX_COMPARED) {
+            for row in running.iter().rev().filter(fits).map(|it| it.row).take(MAX_COMPARED) {
                 let before = &self.rows[row];
                 if before.slot.is_some() && before.slot == after.slot || is_same_leg(before, after) {
                     continue;
                 }
                 if let Some(delays) = within(&before.passage, &after.passage) {
                     let pair = self.pair((row, before), (col, after, rarity), delays, bench, through);
-                    if pair.tried.is_some_and(|weight| weight > FLOOR) || pair.is_likely(bench) {
+                    if pair.tried.is_some_and(|weight| weight > FAILED_ALONE) || pair.is_likely(bench) {
                         pairs.push(pair);
                     }
                 }
@@ -290,8 +312,15 @@ impl<'a> Rivals<'a> {
 
     /// The logarithm of how rare a request line is among what goes out of the host now.
     fn rarity(&self, seen: Seen<'a>) -> f64 {
-        let same = self.lines.get(&line(seen)).copied().unwrap_or(1);
+        let same = self.lines.get(&line(seen)).map_or(1, |[_, out]| *out);
         (self.cols.len() as f64 / f64::from(same)).ln()
+    }
+
+    /// Whether a rare request line says what an exchange out of the host continues: one that asks for the same, of
+    /// which there are as many. Another that was rewritten to just that line is then out of the question.
+    fn is_told_by_line(&self, seen: Seen<'a>, rarity: f64) -> bool {
+        let [asked, out] = self.lines.get(&line(seen)).copied().unwrap_or_default();
+        seen.exchange.path.is_some() && rarity >= RARE && asked >= out
     }
 
     /// Whether a side is closed and was held long enough to be decided.

@@ -267,6 +267,16 @@ fn a_try_that_failed_is_shown_beside_the_one_that_served() {
 }
 
 #[test]
+fn a_refused_connection_belongs_to_the_one_request_there_is_however_late_it_comes() {
+    let mut refused = exchange(11, (V, 5001), T, "", (150_000, None));
+    (refused.exchange.method, refused.exchange.path) = (None, None);
+    refused.exchange.application = Application::Tcp;
+    let out =
+        joined(vec![refused, hand_on(12, 5002, "/a", (160_000, 160_800)), ask(1, "/a", (100, 160_900))]);
+    assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5001, 5002]]);
+}
+
+#[test]
 fn what_a_proxy_answers_by_itself_goes_nowhere() {
     let mut not_found = ask(1, "/nowhere", (100, 150));
     not_found.exchange.status = Some(404);

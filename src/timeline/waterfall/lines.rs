@@ -169,7 +169,8 @@ impl Waterfall<'_> {
         line.truncate(*width, ellipsis);
     }
 
-    fn took_text(&self, row: &Row<'_>, context: &Context<'_>) -> String {
+    /// How long a row took, in the unit of its column: `≤ 74`, `~3`, `412`.
+    pub fn took_text(&self, row: &Row<'_>, context: &Context<'_>) -> String {
         let Some(took) = row.took else { return String::new() };
         let mut out = String::with_capacity(12);
         if took.is_at_most {

@@ -4,7 +4,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::timeline::line::text_width;
 use crate::timeline::{Line, Tone};
-use crate::tui::keys;
+use crate::tui::keys::{Action, Binding};
 use crate::tui::paint::Canvas;
 use crate::tui::screen::Screen;
 
@@ -33,12 +33,36 @@ fn notice_line(screen: &Screen, text: &str, width: usize) -> Line {
 /// As many keys as fit, the most wanted first.
 fn key_line(screen: &Screen, width: usize) -> Line {
     let mut line = Line::new();
-    for binding in keys::foot(screen.manner) {
-        let (keys, word) = (binding.keys(screen.manner), screen.manner.word(binding.word));
-        if line.width() + text_width(keys) + text_width(word) + 3 > width {
-            break;
-        }
-        line.space(1).push(Tone::Accent, keys).space(1).push(Tone::Dim, word).space(1);
+    for (_, keys, word) in fitting(screen, width) {
+        line.space(1).push(Tone::Accent, &keys).space(1).push(Tone::Dim, word).space(1);
     }
     line
+}
+
+/// The bindings that fit, their keys and what they do.
+fn fitting(screen: &Screen, width: usize) -> Vec<(&'static Binding, String, &'static str)> {
+    let mut used = 0;
+    let named = screen.look.keys.foot(screen.manner).into_iter();
+    named
+        .map(|(binding, keys)| (binding, keys, screen.manner.word(binding.word)))
+        .take_while(|(_, keys, word)| {
+            used += text_width(keys) + text_width(word) + 3;
+            used <= width
+        })
+        .collect()
+}
+
+impl Screen {
+    /// What the foot line offers at a column.
+    pub(in crate::tui) fn foot_action(&self, column: u16) -> Option<Action> {
+        if self.notice.is_some() || self.failure.is_some() {
+            return None;
+        }
+        let mut end = 0;
+        let offered = fitting(self, usize::from(self.size.0)).into_iter().find(|(_, keys, word)| {
+            end += text_width(keys) + text_width(word) + 3;
+            usize::from(column) < end
+        });
+        offered.map(|(binding, ..)| binding.action)
+    }
 }

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use crate::timeline::line::text_width;
 use crate::timeline::words::Word;
 use crate::timeline::{Line, Tone};
-use crate::tui::keys;
 use crate::tui::paint::Canvas;
 use crate::tui::screen::Screen;
 
@@ -22,13 +21,15 @@ const SIGNS: [(&str, &str, Tone, Word); 9] = [
     ("~", "~", Tone::Plain, Word::SignUncertain),
 ];
 
-const COLUMN: usize = 38;
+/// The least that a column takes.
+const COLUMN: usize = 39;
 
 impl Screen {
     /// Keys and signs, in as many columns as fit.
     pub(in crate::tui) fn help_lines(&self, width: usize) -> Vec<Line> {
-        let entries: Vec<Line> = self.key_lines().into_iter().chain(self.sign_lines()).collect();
         let columns = (width / COLUMN).clamp(1, 3);
+        let room = (width / columns).saturating_sub(1);
+        let entries: Vec<Line> = self.key_lines(room).into_iter().chain(self.sign_lines(room)).collect();
         let rows = entries.len().div_ceil(columns);
         (0..rows)
             .map(|row| {
@@ -44,24 +45,23 @@ impl Screen {
             .collect()
     }
 
-    fn key_lines(&self) -> Vec<Line> {
-        keys::shown(self.manner)
-            .map(|binding| self.entry(binding.keys(self.manner), Tone::Accent, binding.word))
-            .collect()
+    fn key_lines(&self, room: usize) -> Vec<Line> {
+        let shown = self.look.keys.shown(self.manner);
+        shown.map(|(binding, keys)| self.entry(&keys, Tone::Accent, binding.word, room)).collect()
     }
 
-    fn sign_lines(&self) -> Vec<Line> {
+    fn sign_lines(&self, room: usize) -> Vec<Line> {
         let signs = SIGNS.iter().map(|&(drawn, ascii, tone, word)| {
-            self.entry(if self.manner.is_ascii() { ascii } else { drawn }, tone, word)
+            self.entry(if self.manner.is_ascii() { ascii } else { drawn }, tone, word, room)
         });
         std::iter::once(Line::new()).chain(signs).collect()
     }
 
-    fn entry(&self, sign: &str, tone: Tone, word: Word) -> Line {
-        const SIGN_WIDTH: usize = 6;
+    fn entry(&self, sign: &str, tone: Tone, word: Word, room: usize) -> Line {
+        const SIGN_WIDTH: usize = 7;
         let mut line = Line::new();
         line.space(1 + SIGN_WIDTH.saturating_sub(text_width(sign))).push(tone, sign).space(2);
-        let room = COLUMN - line.width() - 1;
+        let room = room.saturating_sub(line.width());
         line.fitted(Tone::Plain, self.manner.word(word), room, self.manner.ellipsis());
         line
     }

@@ -21,7 +21,7 @@ pub(in crate::tui) struct Content {
     pub(in crate::tui) rows: Vec<Line>,
     /// A row that must be in view as long as nobody scrolls: where the journey stopped.
     stop: Option<usize>,
-    verdict: Vec<Line>,
+    pub(in crate::tui) verdict: Vec<Line>,
 }
 
 impl Content {

@@ -30,7 +30,7 @@ pub fn draw(screen: &Screen, frame: &mut Frame<'_>) {
 /// Draws into a buffer; gives where the cursor is to be, while text is typed.
 pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     let area = area.intersection(buffer.area);
-    let mut canvas = Canvas { buffer, theme: screen.theme, manner: screen.manner };
+    let mut canvas = Canvas { buffer, theme: screen.look.theme, manner: screen.manner };
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let mut line = Line::new();
         line.push(Tone::Plain, screen.manner.word(Word::TooSmall));

@@ -13,9 +13,14 @@ def alike(**more):
     return visit(**{"under": "/same", "alike": True, **more})
 
 
-def patient(**more):
+def steady(**more):
     """The same, of an application that takes 150 ms: so many wait at once, and few are inside a proxy at once."""
     return alike(under="/slow/same", **more)
+
+
+def varied(**more):
+    """The same, of an application that takes 100 to 500 ms: requests that go in together seldom come out together."""
+    return alike(under="/varied/same", **more)
 
 
 def distinct(to, count, **more):
@@ -27,9 +32,9 @@ def kept_alive(to, connections, requests, request=alike):
     return [http(to, *[request() for _ in range(requests)]) for _ in range(connections)]
 
 
-def thoughtful(to, connections, requests):
+def thoughtful(to, connections, requests, request=steady):
     """Waits a little before each request, as clients that know nothing of each other do; 24 of 28 wait for answers."""
-    return [http(to, *[patient(pause_before=(29 * i + 17 * j) % 50 / 1000) for j in range(requests)])
+    return [http(to, *[request(pause_before=(29 * i + 17 * j) % 50 / 1000) for j in range(requests)])
             for i in range(connections)]
 
 
@@ -53,6 +58,11 @@ def _(lab):
 
 
 @load("-identical", "identical requests on 24 kept-alive connections at once, over pooled ones behind the proxies")
+def _(lab):
+    lab.run("client", *thoughtful(front("web"), 28, 9, varied), together=28)
+
+
+@load("-identical-steady", "the same of an application that takes 150 ms for each, so that they also come out together")
 def _(lab):
     lab.run("client", *thoughtful(front("web"), 28, 9), together=28)
 
