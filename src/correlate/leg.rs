@@ -61,6 +61,8 @@ pub(super) struct Link {
     pub to: u8,
     pub packets: u32,
     pub rivals: u32,
+    /// Shown before the connection was tried once more.
+    is_stale: bool,
 }
 
 /// One translation, from face to face.
@@ -77,6 +79,8 @@ struct Step {
 struct Track {
     /// Tells the entry from others.
     entry: u64,
+    /// Core time of its first message.
+    began: Timestamp,
     from: u8,
     to: u8,
     tracked: Tracked,
@@ -120,6 +124,8 @@ pub(super) struct LegState {
     pub is_reset: bool,
     /// Core time of the first packet.
     pub began: Timestamp,
+    /// Core time at which a SYN was seen once more where it had been seen before.
+    reopened: Option<Timestamp>,
     /// Core time of the latest packet.
     pub last: Timestamp,
 }
@@ -145,6 +151,7 @@ impl LegState {
             is_mid_stream: false,
             is_reset: false,
             began: now,
+            reopened: None,
             last: now,
         }
     }
@@ -190,8 +197,36 @@ impl LegState {
         if let Some(link) = known {
             link.packets += 1;
             link.rivals = link.rivals.min(rivals);
-        } else if self.links.len() < MAX_FACES {
-            self.links.push(Link { node, from, to, packets: 1, rivals });
+            link.is_stale = false;
+            return;
+        }
+        self.links.retain(|link| !link.is_stale || (link.node, link.from) != (node, from));
+        if self.links.len() < MAX_FACES {
+            self.links.push(Link { node, from, to, packets: 1, rivals, is_stale: false });
+        }
+    }
+
+    /// Core time at which it was tried last.
+    pub(super) fn tried(&self) -> Timestamp {
+        self.reopened.unwrap_or(self.began)
+    }
+
+    /// Whether it was tried more than once.
+    pub(super) fn was_reopened(&self) -> bool {
+        self.reopened.is_some()
+    }
+
+    /// The connection is tried once more: the node may translate it anew.
+    pub(super) fn reopen(&mut self, node: NodeId, now: Timestamp) {
+        self.reopened = Some(now);
+        for bits in self.entered.iter_mut().chain(&mut self.left) {
+            *bits &= !node_bit(node);
+        }
+        for face in &mut self.faces {
+            face.tries = JOIN_TRIES;
+        }
+        for link in self.links.iter_mut().filter(|link| link.node == node) {
+            link.is_stale = true;
         }
     }
 
@@ -199,7 +234,7 @@ impl LegState {
     /// before.
     pub(super) fn track(
         &mut self,
-        entry: u64,
+        (entry, began): (u64, Timestamp),
         node: NodeId,
         (from, to): (u8, u8),
         told: &Conntrack,
@@ -207,7 +242,7 @@ impl LegState {
     ) -> bool {
         let &Conntrack { status, tcp_state, mark, zone, .. } = told;
         let tracked = Tracked { node, status, tcp_state, mark, zone, destroyed };
-        let track = Track { entry, from, to, tracked };
+        let track = Track { entry, began, from, to, tracked };
         if let Some(known) = self.tracks.iter_mut().find(|known| known.entry == entry) {
             let is_news = (known.from, known.to, known.tracked.destroyed) != (from, to, destroyed);
             *known = track;
@@ -231,17 +266,24 @@ impl LegState {
             let tuple = self.faces[face as usize].tuple;
             [from, to, from.reversed(), to.reversed()].contains(&tuple)
         };
-        self.links.iter().any(|link| link.node == node && is_a_side(link.from) != is_a_side(link.to))
+        let mut links = self.links.iter().filter(|link| link.node == node && !link.is_stale);
+        links.any(|link| is_a_side(link.from) != is_a_side(link.to))
     }
 
-    /// Whether `node`'s connection tracking told of the leg.
+    /// Whether `node`'s connection tracking told of the leg since the connection was tried last.
     pub(super) fn is_tracked(&self, node: NodeId) -> bool {
-        self.tracks.iter().any(|track| track.tracked.node == node)
+        self.tracks_of_last_try(node).next().is_some()
     }
 
-    /// Whether it told of the leg under another entry.
+    /// Whether it did so under another entry.
     pub(super) fn is_tracked_by_other(&self, node: NodeId, entry: u64) -> bool {
-        self.tracks.iter().any(|track| track.tracked.node == node && track.entry != entry)
+        self.tracks_of_last_try(node).any(|track| track.entry != entry)
+    }
+
+    fn tracks_of_last_try(&self, node: NodeId) -> impl Iterator<Item = &Track> {
+        let reopened = self.reopened;
+        let is_of_last_try = move |track: &&Track| reopened.is_none_or(|reopened| reopened <= track.began);
+        self.tracks.iter().filter(move |track| track.tracked.node == node).filter(is_of_last_try)
     }
 
     /// Notes a segment at a capture point; whether its sequence range had been seen there before.
@@ -314,6 +356,7 @@ impl LegState {
         self.is_mid_stream &= other.is_mid_stream;
         self.is_reset |= other.is_reset;
         self.began = self.began.min(other.began);
+        self.reopened = self.reopened.max(other.reopened);
         self.last = self.last.max(other.last);
         other.live
     }
@@ -325,7 +368,7 @@ impl LegState {
             let evidence = smallvec::smallvec![TranslationEvidence::Conntrack];
             steps.push(Step { node: tracked.node, from, to, evidence, is_contradicted: false });
         }
-        for &Link { node, from, to, packets, rivals } in &self.links {
+        for &Link { node, from, to, packets, rivals, .. } in &self.links {
             let evidence = TranslationEvidence::PacketMatch { packets, rivals };
             if let Some(step) =
                 steps.iter_mut().find(|step| (step.node, step.from, step.to) == (node, from, to))

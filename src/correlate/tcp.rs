@@ -35,6 +35,10 @@ impl Correlator {
             leg.stream(way.opposite()).note_ack(segment.ack);
         }
         let is_repeat = leg.note_point(crossing.of(way), segment.seq, segment.span());
+        if is_repeat && segment.is_syn() {
+            self.reopen(crossing, located.leg);
+        }
+        let leg = &self.legs[located.leg as usize];
         if leg.exchanges == 0 {
             self.begin(located.leg, Token::Whole, Application::Tcp);
         }

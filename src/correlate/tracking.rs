@@ -46,13 +46,16 @@ impl Entry {
     }
 
     /// Whether a connection can be the one it is of. `is_only` says that no other had its addresses lately: then
-    /// what its packets seem to show of their translation may be wrong, else it is another connection's.
+    /// what its packets seem to show of their translation may be wrong, else it is another connection's, or that of
+    /// an earlier try.
     fn may_be_of(&self, leg: &LegState, is_only: bool) -> bool {
         let is_of_its_time = leg.began <= self.began.plus(SLACK)
-            && (!self.is_new || leg.is_mid_stream || self.began.since(leg.began) <= OPENING);
+            && (!self.is_new || leg.is_mid_stream || self.began.since(leg.tried()) <= OPENING);
         let is_free = !leg.is_tracked_by_other(self.node, self.serial);
         let sides = (self.told.original, self.told.translated());
-        is_of_its_time && is_free && (is_only || !leg.is_shown_otherwise(self.node, sides))
+        is_of_its_time
+            && is_free
+            && (is_only && !leg.was_reopened() || !leg.is_shown_otherwise(self.node, sides))
     }
 }
 
@@ -240,7 +243,7 @@ impl Correlator {
 
     /// Makes the entry known to the leg: both sides are its faces.
     fn bind(&mut self, slot: u32, leg_slot: u32) {
-        let Entry { serial, node, told, ended, .. } = self.tracking.entries[slot as usize];
+        let Entry { serial, node, told, began, ended, .. } = self.tracking.entries[slot as usize];
         let (original, translated) = (told.original, told.translated());
         let leg = &self.legs[leg_slot as usize];
         let is_turned = leg.faces.iter().any(|face| [original, translated].contains(&face.tuple.reversed()))
@@ -250,7 +253,7 @@ impl Correlator {
         let Some(from) = self.face_for(leg_slot, sides[0], node) else { return };
         let Some(to) = self.face_for(leg_slot, sides[1], node) else { return };
         let leg = &mut self.legs[leg_slot as usize];
-        let is_news = leg.track(serial, node, (from, to), &told, ended);
+        let is_news = leg.track((serial, began), node, (from, to), &told, ended);
         self.tracking.entries[slot as usize].leg = Some((leg_slot, leg.serial));
         if is_news {
             self.learn_translation(node, sides[0], sides[1]);
@@ -285,6 +288,14 @@ impl Correlator {
         let leg = self.open_leg(key, if is_request { tuple } else { tuple.reversed() });
         self.bind(slot, leg);
         Some(Located { leg, face: 0, way: self.legs[leg as usize].way_of(0, tuple.src) })
+    }
+
+    /// A connection is tried once more. Where its first entry is over, it gets another one, and other addresses.
+    pub(super) fn reopen(&mut self, crossing: Crossing<'_>, leg: u32) {
+        self.legs[leg as usize].reopen(crossing.node, self.now);
+        if let Some(slot) = self.entry_for(crossing, crossing.packet.tuple) {
+            self.bind(slot, leg);
+        }
     }
 
     /// The entry that a packet is of, among those that no leg has yet.

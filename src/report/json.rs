@@ -69,6 +69,11 @@ struct SourceRow<'a> {
     not_understood: u64,
     damaged: u64,
     dropped: Option<u64>,
+    /// Records of kernel messages, and how many were lost; only where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_lost: Option<u64>,
     clock_offset_ns: Option<i64>,
     clock_error_ns: Option<i64>,
 }
@@ -94,6 +99,8 @@ impl<'a> SourceRow<'a> {
             not_understood: summary.not_understood,
             damaged: summary.damaged,
             dropped: summary.dropped,
+            messages: (summary.messages > 0).then_some(summary.messages),
+            messages_lost: summary.messages_lost,
             clock_offset_ns: fit.map(|fit| fit.offset_ns),
             clock_error_ns: fit.and_then(|fit| fit.error_ns),
         }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::net::{Net, SERVICE};
-use crate::{Live, directory, live, packets};
+use crate::net::{CROWD_SERVICE, Net, SERVICE};
+use crate::{Live, asked, comparable, directory, journeys, live, packets, report, sources};
 
 /// What tshark makes of a field of the recorded kernel messages: a line each, fields as it writes them.
 fn dissected(file: &Path, fields: &[&str]) -> Vec<String> {
@@ -44,4 +44,107 @@ fn tshark_decodes_what_conntrack_told() {
     }
     // What ends the list is in no protocol of tshark's.
     assert!(packets(&file)["conntrack"] >= told.len() as u64);
+}
+
+#[test]
+fn translations_by_packets_and_by_conntrack_agree_and_replay_the_same() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    let (_kept, file) = directory();
+    let run = Live::start(&net, &live(&["--write", file.to_str().expect("a name")]));
+    net.ask_all_of(21, SERVICE, &["/a", "/b", "/c"]);
+    let told = journeys(&run.end());
+    for path in ["/a", "/b", "/c"] {
+        let leg = &asked(&told, path)["legs"][0];
+        let [translation] = leg["translations"].as_array().expect("a list").as_slice() else {
+            panic!("{leg}")
+        };
+        assert_eq!(translation["evidence"], serde_json::json!(["packet-match", "conntrack"]), "{leg}");
+        assert_eq!(
+            (&leg["server"], &leg["tracked"][0]["replied"]),
+            (&"192.168.50.1:8080".into(), &true.into())
+        );
+    }
+    assert_eq!(comparable(&report(&[&file])), comparable(&told));
+}
+
+#[test]
+fn begun_in_the_middle_of_a_connection_the_table_tells_what_was_dialled() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    let mut client = net.ask_slowly(21, SERVICE);
+    client.ask("/early");
+    // At the uplink alone the Service's address is nowhere to be seen.
+    let run = Live::start(&net, &live(&["-i", "bond1"]));
+    client.ask("/late");
+    client.close();
+    let told = journeys(&run.end());
+    let journey = asked(&told, "/late");
+    assert_eq!(journey["target"], "10.43.7.7:80", "{journey}");
+    assert_eq!(journey["client"].as_str().map(|client| client.starts_with("10.244.1.21:")), Some(true));
+    assert_eq!(journey["legs"][0]["translations"][0]["evidence"], serde_json::json!(["conntrack"]));
+}
+
+#[test]
+fn of_ten_thousand_connections_packets_and_conntrack_say_the_same() {
+    const COUNT: u32 = 10_000;
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    let _server = net.crowd_server();
+    let (_kept, file) = directory();
+    let run = Live::start(&net, &["record", "--name", "kappa1", "--write", file.to_str().expect("a name")]);
+    assert_eq!(net.crowd(21, CROWD_SERVICE, COUNT, 64), COUNT);
+    run.end();
+    // A port that the server still remembers refuses a first SYN, which is then a journey of its own.
+    let journeys = report(&[&file]);
+    let answered: Vec<_> = journeys.iter().filter(|journey| journey["exchange"]["status"] == 200).collect();
+    assert_eq!(answered.len() as u32, COUNT);
+    let mut by_both = 0;
+    for journey in &answered {
+        let leg = &journey["legs"][0];
+        let [translation] = leg["translations"].as_array().expect("a list").as_slice() else {
+            panic!("{journey}")
+        };
+        let evidence: Vec<&str> =
+            translation["evidence"].as_array().expect("a list").iter().filter_map(|it| it.as_str()).collect();
+        by_both += u32::from(evidence == ["packet-match", "conntrack"]);
+        assert!(evidence.contains(&"conntrack"), "{journey}");
+        assert_eq!((&translation["kind"], &leg["server"]), (&"both".into(), &"192.168.50.1:8082".into()));
+    }
+    assert!(by_both >= COUNT / 100 * 99, "packets show {by_both} of {COUNT} translations as well");
+}
+
+#[test]
+fn every_new_flow_of_a_flood_is_told_or_counted_as_lost() {
+    const FLOWS: u16 = 40_000;
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    let (_kept, file) = directory();
+    let run = Live::start(&net, &["record", "--name", "kappa1", "--write", file.to_str().expect("a name")]);
+    // Nobody answers there, so each flow is one message.
+    net.flood(21, "192.168.50.77:9", FLOWS);
+    run.end();
+    let told = dissected(&file, &["netlink-netfilter.nfct_tuple.proto.src_port"]).len() as u64;
+    let source = &sources(&[&file])[0];
+    let lost = source["messages_lost"].as_u64().expect("a count");
+    assert!(told + lost >= u64::from(FLOWS), "{told} told, {lost} lost");
+}
+
+#[test]
+fn without_the_right_to_hear_the_kernel_one_line_says_so_and_packets_go_on() {
+    let net = Net::new();
+    let (_kept, file) = directory();
+    let words = ["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", env!("CARGO_BIN_EXE_hopline")];
+    let run = live(&["--write", file.to_str().expect("a name"), "--duration", "1s"]);
+    let output =
+        net.on_node("setpriv", &[&words[..], &run].concat()).output().expect("setpriv of util-linux");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("connection tracking is not seen").count(), 1, "{said}");
+    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+    assert!(!packets(&file).contains_key("conntrack"));
 }

@@ -93,12 +93,20 @@ fn journeys(text: &str) -> Vec<Value> {
 }
 
 fn report(files: &[&Path]) -> Vec<Value> {
+    let report = document(files);
+    assert_eq!(report["sources"][0]["node"], "kappa1", "the recording tells its node");
+    report["journeys"].as_array().expect("journeys").clone()
+}
+
+fn sources(files: &[&Path]) -> Vec<Value> {
+    document(files)["sources"].as_array().expect("sources").clone()
+}
+
+fn document(files: &[&Path]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
     let output = command.args(["report", "--format", "json"]).args(files).output().expect("hopline runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(report["sources"][0]["node"], "kappa1", "the recording tells its node");
-    report["journeys"].as_array().expect("journeys").clone()
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Journeys in one order and without their numbers, which say only in which order they were written.

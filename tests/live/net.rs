@@ -1,6 +1,7 @@
 //! A node with pods and a machine outside, as network namespaces. Traffic stays inside them.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Address of the machine outside, and its server's port.
@@ -10,6 +11,9 @@ pub(crate) const MUTE: &str = "192.168.50.1:8081";
 
 /// A Service that [`Net::translate`] makes.
 pub(crate) const SERVICE: &str = "10.43.7.7:80";
+
+/// Another Service, with [`Net::crowd_server`] behind it.
+pub(crate) const CROWD_SERVICE: &str = "10.43.7.8:80";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -40,6 +44,93 @@ for path in sys.argv[2:]:
     print(connection.getresponse().read().decode(), flush=True)
     connection.close()
 ";
+
+/// A client that asks on one connection for each path it is told, and says when it is answered.
+const SLOW_CLIENT: &str = "
+import http.client, sys
+host, port = sys.argv[1].split(':')
+connection = http.client.HTTPConnection(host, int(port), timeout=20)
+for path in sys.stdin:
+    connection.request('GET', path.strip())
+    print(connection.getresponse().read().decode(), flush=True)
+connection.close()
+";
+
+/// A client that opens so many connections, each for one question, so many at a time; from few ports, so that each
+/// is used again and again. The server closes first.
+const CROWD: &str = "
+import asyncio, sys
+(host, port), count, together = sys.argv[1].split(':'), int(sys.argv[2]), int(sys.argv[3])
+answers, numbers = 0, iter(range(count))
+async def ask():
+    global answers
+    for number in numbers:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f'GET /{number} HTTP/1.1\\r\\nHost: crowd\\r\\nConnection: close\\r\\n\\r\\n'.encode())
+        answer = await reader.read()
+        answers += answer.endswith(b'yes')
+        writer.close()
+async def main():
+    await asyncio.gather(*(ask() for _ in range(together)))
+asyncio.run(main())
+print(answers)
+";
+
+/// Answers each connection's first question, and closes.
+const CROWD_SERVER: &str = "
+import asyncio
+async def answer(reader, writer):
+    await reader.readuntil(b'\\r\\n\\r\\n')
+    writer.write(b'HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nyes')
+    writer.close()
+async def main():
+    server = await asyncio.start_server(answer, '192.168.50.1', 8082, backlog=1024)
+    print('ready', flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+";
+
+/// Sends a datagram from each of so many ports to an address that nobody answers for.
+const FLOOD: &str = "
+import socket, sys
+(host, port), flows = sys.argv[1].split(':'), int(sys.argv[2])
+for number in range(flows):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(('', 1024 + number))
+        one.sendto(b'%d' % number, (host, int(port)))
+";
+
+/// A client in a pod that asks when it is told to.
+pub(crate) struct SlowClient {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl SlowClient {
+    /// Returns when it is answered.
+    pub(crate) fn ask(&mut self, path: &str) {
+        let stdin = self.child.stdin.as_mut().expect("standard input");
+        stdin.write_all(format!("{path}\n").as_bytes()).expect("a line");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("a line");
+        assert_eq!(line.trim(), "yes");
+    }
+
+    pub(crate) fn close(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().expect("an end").success());
+    }
+}
+
+/// Ended when it is dropped.
+pub(crate) struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Removed with everything in it when it is dropped.
 pub(crate) struct Net {
@@ -101,18 +192,19 @@ impl Net {
         self.pods.push(pod);
     }
 
-    /// Has the node translate as kube-proxy does: the Service 10.43.7.7:80 to the machine outside, under the node's
+    /// Has the node translate as kube-proxy does: Services' addresses to the machine outside, under the node's
     /// address and a random port.
     pub(crate) fn translate(&self) {
         let rules = "table ip nat {
             chain pre { type nat hook prerouting priority dstnat;
-                ip daddr 10.43.7.7 tcp dport 80 dnat to 192.168.50.1:8080; }
+                ip daddr 10.43.7.7 tcp dport 80 dnat to 192.168.50.1:8080;
+                ip daddr 10.43.7.8 tcp dport 80 dnat to 192.168.50.1:8082; }
             chain post { type nat hook postrouting priority srcnat;
                 ct status dnat masquerade random; }
         }";
         let mut nft = self.on_node("nft", &["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nftables");
         let mut stdin = nft.stdin.take().expect("standard input");
-        std::io::Write::write_all(&mut stdin, rules.as_bytes()).expect("rules");
+        stdin.write_all(rules.as_bytes()).expect("rules");
         drop(stdin);
         assert!(nft.wait().expect("an end").success(), "nft takes the rules");
     }
@@ -136,6 +228,41 @@ impl Net {
         let arguments = [&["-c", CLIENT, server], paths].concat();
         let mut command = within(&format!("{}-pod{last}", self.id), "python3", &arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python3 starts")
+    }
+
+    /// A server outside for [`Net::crowd`], behind [`CROWD_SERVICE`].
+    pub(crate) fn crowd_server(&self) -> Server {
+        let mut server = within(&format!("{}-out", self.id), "python3", &["-c", CROWD_SERVER]);
+        let mut server = server.stdout(Stdio::piped()).spawn().expect("python3 starts");
+        wait_for_line(&mut server);
+        Server(server)
+    }
+
+    /// The pod asks over `count` connections, `together` at a time, from few ports. Gives how many were answered.
+    pub(crate) fn crowd(&self, last: u8, server: &str, count: u32, together: u32) -> u32 {
+        let pod = format!("{}-pod{last}", self.id);
+        let ports = "net.ipv4.ip_local_port_range=10000 11999";
+        run("ip", &["netns", "exec", &pod, "sysctl", "-qw", ports]);
+        let words = ["-c", CROWD, server, &count.to_string(), &together.to_string()];
+        let output = within(&pod, "python3", &words).output().expect("python3 starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or_else(|_| panic!("{said}"))
+    }
+
+    /// The pod sends a datagram to `address` from each of `flows` ports.
+    pub(crate) fn flood(&self, last: u8, address: &str, flows: u16) {
+        let pod = format!("{}-pod{last}", self.id);
+        let words = ["-c", FLOOD, address, &flows.to_string()];
+        let output = within(&pod, "python3", &words).output().expect("python3 starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The pod asks on one connection, each time when it is told.
+    pub(crate) fn ask_slowly(&self, last: u8, server: &str) -> SlowClient {
+        let mut command = within(&format!("{}-pod{last}", self.id), "python3", &["-c", SLOW_CLIENT, server]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
+        let answers = BufReader::new(child.stdout.take().expect("standard output"));
+        SlowClient { child, answers }
     }
 
     /// The same, until all is answered.
@@ -170,10 +297,9 @@ fn within(namespace: &str, program: &str, arguments: &[&str]) -> Command {
 }
 
 fn wait_for_line(child: &mut Child) {
-    use std::io::BufRead as _;
     let stdout = child.stdout.as_mut().expect("standard output");
     let mut line = String::new();
-    std::io::BufReader::new(stdout).read_line(&mut line).expect("a line");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
     assert_eq!(line.trim(), "ready");
 }
 
