@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::{clock, replay, rights, templates};
+use crate::app::{clock, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
 use crate::capture::live::{Notice, Opened, Recording, RemoteSpec, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
@@ -79,11 +79,12 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    let tracer = tracer::Live { control: opened.trace_control(), time: live.capture.trace_time };
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (running, sources) = opened.start(true, Arc::clone(&stop))?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, &tracer);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {

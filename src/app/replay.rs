@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
+use crate::app::tracer::{NotLive, TraceHandle};
 use crate::app::{ground, look, templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
@@ -40,7 +41,7 @@ pub(super) fn run(
         Some(picture) => {
             terminal::paint(settings(speed, look, Ground::default())?, &start(pipeline, templates), picture)
         }
-        None => show(pipeline, templates, speed, look),
+        None => show(pipeline, templates, speed, look, &NotLive),
     }
 }
 
@@ -53,9 +54,10 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
+    tracer: &dyn TraceHandle,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
-    terminal::show(settings(speed, look, ground.unwrap_or_default())?, &start(pipeline, templates))
+    terminal::show(settings(speed, look, ground.unwrap_or_default())?, &start(pipeline, templates), tracer)
 }
 
 fn settings(speed: config::Speed, look: &Look, ground: Ground) -> anyhow::Result<Settings> {

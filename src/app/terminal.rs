@@ -19,6 +19,7 @@ use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
 use crate::app::ground::Late;
+use crate::app::tracer::TraceHandle;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
 
@@ -86,7 +87,11 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When the terminal cannot be used.
-pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()> {
+pub(super) fn show(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    tracer: &dyn TraceHandle,
+) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
     let mut guard =
@@ -97,6 +102,7 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
     let mut late = Late::default();
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
+        screen.note_tracing(tracer.state());
         let size = guard.terminal.size()?;
         guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
@@ -113,12 +119,24 @@ pub fn show(settings: Settings, news: &Receiver<Vec<News>>) -> anyhow::Result<()
                 Some(Effect::Picture) => write_picture(&mut screen),
                 Some(Effect::Copy) => copy(&mut screen),
                 Some(Effect::Draw) => write_journey(&mut screen),
+                Some(Effect::Trace) => trace(&mut screen, tracer),
                 // Later keys act on what the earlier ones changed.
                 None => screen.refresh(watch.elapsed(), size.width, size.height),
             }
         }
     }
     Ok(())
+}
+
+/// Begins or ends tracing.
+fn trace(screen: &mut Screen, tracer: &dyn TraceHandle) {
+    if screen.is_tracing() {
+        return tracer.stop();
+    }
+    let flows = screen.to_trace();
+    if !flows.is_empty() {
+        tracer.trace(&flows);
+    }
 }
 
 /// Sets `is_told_to_end` on a signal. The loop sees it soon, unless it waits for keys from a terminal that is gone,

@@ -24,6 +24,7 @@ pub mod stats;
 pub mod store;
 pub mod svg;
 pub mod tables;
+pub mod tracing;
 pub mod units;
 pub mod waterfall;
 pub mod words;

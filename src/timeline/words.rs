@@ -185,6 +185,11 @@ words! {
     TooSmall: "the window is too small", "窗口太小";
     Copied: "copied, if the terminal lets programs into its clipboard (OSC 52)", "已复制（需终端允许程序写剪贴板，OSC 52）";
     TooLongToCopy: "too long for the clipboard; write it to files instead", "太长，无法复制；请存为文件";
+    Tracing: "tracing", "内核跟踪中";
+    NotTraced: "tracing is not possible", "无法跟踪";
+    TraceOnlyLive: "tracing needs a live capture", "只能跟踪实时抓包";
+    TraceNoRight: "tracing needs the right CAP_NET_ADMIN at the start", "跟踪需要启动时具有 CAP_NET_ADMIN 权限";
+    NothingToTrace: "choose a journey to trace", "请先选择要跟踪的旅程";
     MouseOn: "the mouse is for the screen", "鼠标用于界面";
     MouseOff: "the mouse selects text, as the terminal has it", "鼠标用于终端选择文字";
     PictureWritten: "picture written to", "图已写入";
@@ -231,6 +236,7 @@ words! {
     KeyPicture: "picture to a file", "存为图片";
     KeyCopy: "copy the journey", "复制旅程";
     KeyDraw: "journey to files", "旅程存为文件";
+    KeyTrace: "trace in the kernel, stop", "内核跟踪/停止";
     KeyMouse: "mouse: screen/select text", "鼠标：界面/选择文字";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";

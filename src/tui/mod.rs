@@ -24,6 +24,7 @@ pub mod playback;
 mod prompt;
 pub mod screen;
 pub mod theme;
+mod trace;
 mod update;
 
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub use feed::News;
 pub use panels::{draw, render};
 pub use playback::Speed;
 pub use screen::{JOURNEY_BOUND, Look, Screen, Settings};
+pub use trace::Tracing;
 pub use update::Effect;

@@ -14,6 +14,7 @@ use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
 use crate::tui::theme::{Ground, Palette, Theme};
+use crate::tui::trace::Tracing;
 
 /// Journeys kept for the screen.
 pub const JOURNEY_BOUND: usize = 50_000;
@@ -87,6 +88,7 @@ pub struct Screen {
     pub(super) prompt: Option<Prompt>,
     /// A sentence for the foot line, until the next key.
     pub(super) notice: Option<String>,
+    pub(super) tracing: Tracing,
     /// Moves what waits; a few times a second.
     pub(super) beat: usize,
     pub(super) size: (u16, u16),
@@ -128,6 +130,7 @@ impl Screen {
             search: None,
             prompt: None,
             notice: None,
+            tracing: Tracing::default(),
             beat: 0,
             size: (80, 24),
             tally: Tally::default(),

@@ -19,6 +19,8 @@ pub enum Effect {
     Copy,
     /// Write what [`Screen::copied`] gives into files, as text and as a picture.
     Draw,
+    /// Trace what [`Screen::to_trace`] gives in the kernel, or end that.
+    Trace,
 }
 
 impl Screen {
@@ -59,6 +61,7 @@ impl Screen {
             Action::Picture => return Some(Effect::Picture),
             Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
             Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
+            Action::Trace => return Some(Effect::Trace),
             Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),

@@ -47,8 +47,11 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
     add(6, Tone::Strong, "hopline");
     let (mode, tone) = mode(screen);
     add(0, tone, &mode);
+    if let Some(tracing) = screen.tracing_shown() {
+        add(1, Tone::Own, &tracing);
+    }
     if screen.playback.range().is_some() {
-        add(3, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
+        add(4, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
         add(7, Tone::Accent, &progress(screen));
     }
     let counted = |word: Word, count: u64| format!("{} {count}", manner.word(word));
@@ -56,13 +59,13 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
     if packets > 0 {
         add(8, Tone::Plain, &counted(Word::Packets, packets));
     }
-    add(4, Tone::Plain, &counted(Word::Journeys, screen.tally.journeys as u64));
+    add(5, Tone::Plain, &counted(Word::Journeys, screen.tally.journeys as u64));
     let bad = format!("{} {}", manner.cross(), screen.tally.bad);
-    add(1, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
+    add(2, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
     let damaged: u64 = screen.sources.iter().map(|source| source.damaged).sum();
     let dropped: u64 = screen.sources.iter().filter_map(|source| source.dropped).sum();
     for (importance, word, count) in [
-        (4, Word::Damaged, damaged),
+        (5, Word::Damaged, damaged),
         (9, Word::Dropped, dropped),
         (10, Word::Evicted, screen.store.evicted()),
     ] {
@@ -74,7 +77,7 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
         let mut filter = Line::new();
         filter.push(Tone::Accent, manner.word(Word::Filter)).push(Tone::Accent, ": ");
         filter.fitted(Tone::Accent, text, FILTER, manner.ellipsis());
-        parts.push((2, filter));
+        parts.push((3, filter));
     }
     parts
 }
