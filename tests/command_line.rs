@@ -169,6 +169,27 @@ fn without_joins_each_connection_has_its_own_exchanges() {
 }
 
 #[test]
+fn a_packet_in_a_tunnel_is_the_one_inside() {
+    for (case, encapsulation, device) in
+        [("mixed-paths-vxlan", "VXLAN", "vxlan.calico"), ("mixed-paths-ipip", "IPIP", "tunl0")]
+    {
+        let where_ = "path == pod-to-service and proto == http and route == other-node";
+        let [a, b, c] = nodes(case);
+        let output = hopline(&["report", "--where", where_, &a, &b, &c]);
+        let drawn = text(&output.stdout);
+        for (part, place) in [
+            (format!("leaves the node ({encapsulation})"), "bond1"),
+            ("through the tunnel".to_owned(), device),
+        ] {
+            assert!(drawn.lines().any(|line| line.contains(&part) && line.contains(place)), "{drawn}");
+        }
+    }
+    let [a, b, c] = nodes("fault-vxlan-host");
+    let drawn = text(&hopline(&["report", "--where", "outcome == lost", &a, &b, &c]).stdout);
+    assert!(drawn.contains("lost inside kappa1, behind vxlan.calico"), "{drawn}");
+}
+
+#[test]
 fn one_journey_and_those_that_fit() {
     let [a, b, c] = nodes("pod-to-service-dns");
     let all = json(&["report", &a, &b, &c, "--format", "json"]);

@@ -4,15 +4,11 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use crate::app::{clock, look, rights};
-use crate::capture::live::{Opened, Settings};
-use crate::capture::{CaptureError, Options};
-use crate::config::{ConfigError, Look};
+use crate::app::{clock, live, look, rights};
+use crate::capture::CaptureError;
+use crate::capture::live::{Notice, Opened};
+use crate::config::{Capture, ConfigError, Look};
 use crate::tui::theme::Ground;
-
-/// The ring that is asked for in trying; the default's.
-const BUFFER: usize = 64_000_000;
-const SNAPLEN: u32 = 512;
 
 /// One ability.
 struct Finding {
@@ -22,20 +18,21 @@ struct Finding {
     why: String,
 }
 
-/// The findings, a line each.
-pub(super) fn text(look: Result<Look, ConfigError>) -> String {
+/// The findings about what `wanted` would capture, and about the look, a line each.
+///
+/// # Errors
+/// When this node's name or this program is not known.
+pub(super) fn text(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<String> {
     let mut out = String::new();
-    for finding in findings(look) {
+    for finding in findings(wanted, look)? {
         let answer = if finding.works { "yes" } else { "no" };
         let _ = writeln!(out, "{:<14} {answer:<3}  {}", finding.ability, finding.why);
     }
-    out
+    Ok(out)
 }
 
-fn findings(look: Result<Look, ConfigError>) -> Vec<Finding> {
-    let (capture, interfaces) = capture();
-    let mut found = vec![capture];
-    found.extend(interfaces);
+fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<Vec<Finding>> {
+    let mut found = capture(wanted)?;
     found.push(sandbox());
     found.push(screen());
     found.push(configuration(look));
@@ -43,32 +40,30 @@ fn findings(look: Result<Look, ConfigError>) -> Vec<Finding> {
         let why = "not a part of this version: translations and names come from packets alone".to_owned();
         found.push(Finding { ability, works: false, why });
     }
-    found
+    Ok(found)
 }
 
 /// Opens what a live capture would, and closes it again.
-fn capture() -> (Finding, Option<Finding>) {
-    let settings = Settings {
-        node: "doctor".to_owned(),
-        globs: Vec::new(),
-        options: Options::default(),
-        filter: None,
-        snaplen: SNAPLEN,
-        buffer: BUFFER,
-        remotes: Vec::new(),
-        can_trace: false,
-        program: std::path::PathBuf::new(),
-    };
+fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
+    let (notices, said) = crossbeam_channel::unbounded();
+    let tell = Arc::new(move |notice| drop(notices.send(notice)));
     let finding = |works, why| Finding { ability: "capture", works, why };
-    match Opened::new(&settings, None, clock::now, Arc::new(|_| {})) {
-        Ok(opened) => {
-            let right = if rights::may_capture() { "CAP_NET_RAW is there" } else { "it could be opened" };
-            let why = format!("{right}; libpcap tells interfaces apart on `any`");
-            (finding(true, why), Some(interfaces(&opened)))
-        }
-        Err(CaptureError::NoRights) => (finding(false, rights::missing()), None),
-        Err(error) => (finding(false, error.to_string()), None),
-    }
+    let opened = match Opened::new(&live::settings(wanted, &[])?, None, clock::now, tell) {
+        Ok(opened) => opened,
+        Err(CaptureError::NoRights) => return Ok(vec![finding(false, rights::missing())]),
+        Err(error) => return Ok(vec![finding(false, error.to_string())]),
+    };
+    let right = if rights::may_capture() { "CAP_NET_RAW is there" } else { "it could be opened" };
+    let is_of_handles = |notice: &Notice| matches!(notice, Notice::Apart(_) | Notice::Failed(_));
+    let notices: Vec<Notice> = said.try_iter().filter(is_of_handles).collect();
+    let how = if notices.is_empty() { "; libpcap tells interfaces apart on `any`" } else { "" };
+    let mut found = vec![finding(true, format!("{right}{how}")), interfaces(&opened)];
+    found.extend(notices.iter().map(|notice| Finding {
+        ability: "handles",
+        works: !notice.is_trouble(),
+        why: notice.to_string(),
+    }));
+    Ok(found)
 }
 
 fn interfaces(opened: &Opened) -> Finding {

@@ -11,9 +11,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::{clock, replay, rights, templates, tracer};
+use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
-use crate::capture::live::{Notice, Opened, Recording, RemoteSpec, Settings, Tell};
+use crate::capture::live::{LiveSource, Notice, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Timestamp, Topology, Trail};
@@ -42,8 +42,8 @@ pub(super) fn run_headless(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(live.capture.duration, &stop)?;
-    let (running, sources) = opened.start(true, Arc::clone(&stop))?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
     let mut telling = Telling {
         templates,
         manner: live.look.manner,
@@ -54,6 +54,7 @@ pub(super) fn run_headless(
         count: 0,
         lossy_nodes: Vec::new(),
         dropped: 0,
+        messages_lost: 0,
         failed: None,
     };
     let finished = pipeline.run(&mut |event| telling.take(event));
@@ -82,8 +83,8 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let tracer = tracer::Live { control: opened.trace_control(), time: live.capture.trace_time };
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
-    let (running, sources) = opened.start(true, Arc::clone(&stop))?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, &tracer);
     stop.store(true, Ordering::Relaxed);
     running.finish();
@@ -103,7 +104,10 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     stop_after(capture.duration, &stop)?;
-    let (running, _) = opened.start(false, stop)?;
+    let (mut running, sources) = start(opened, &stop)?;
+    if let Some(namer) = running.namer() {
+        names::collect(sources, &capture.input.options, namer)?;
+    }
     running.finish();
     Ok(())
 }
@@ -128,6 +132,7 @@ fn open(
     rights::give_up(&rights::Needs {
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
+        keeps: opened.keeps_right().then_some(rights::Right::Capture),
     })?;
     if let Some(control) = opened.trace_control().filter(|_| !capture.trace.is_empty()) {
         control.trace(&capture.trace, capture.trace_time);
@@ -135,7 +140,18 @@ fn open(
     Ok(opened)
 }
 
-fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Settings> {
+/// Begins to capture. Only the threads that this starts may keep a right, and they parse nothing.
+fn start(opened: Opened, stop: &Arc<AtomicBool>) -> anyhow::Result<(Running, Vec<LiveSource>)> {
+    let started = opened.start(Arc::clone(stop))?;
+    rights::give_up_capturing()?;
+    Ok(started)
+}
+
+/// What is asked of the capture.
+///
+/// # Errors
+/// When this node's name or this program is not known.
+pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Settings> {
     let node = match &capture.name {
         Some(name) => name.clone(),
         None => host_name()?,
@@ -143,6 +159,7 @@ fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Result<Setting
     Ok(Settings {
         node,
         globs: capture.globs.clone(),
+        apart: capture.ethernet.clone(),
         options: capture.input.options.clone(),
         filter: capture.filter.clone(),
         snaplen: capture.snaplen,
@@ -221,6 +238,7 @@ struct Telling<'a> {
     count: u64,
     lossy_nodes: Vec<NodeId>,
     dropped: u64,
+    messages_lost: u64,
     failed: Option<io::Error>,
 }
 
@@ -254,6 +272,14 @@ impl Telling<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
+            );
+        }
+        let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
+        if lost > self.messages_lost {
+            self.messages_lost = lost;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: {lost} kernel messages were lost so far; some translations are told by packets alone"
             );
         }
     }

@@ -9,6 +9,7 @@ mod doctor;
 mod ground;
 mod live;
 mod look;
+mod names;
 mod node;
 mod paths;
 pub mod pipeline;
@@ -83,7 +84,7 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
             node::run(&command)?;
             Ok(ExitCode::SUCCESS)
         }
-        Config::Doctor { look } => write_out(doctor::text(look).as_bytes()),
+        Config::Doctor { capture, look } => write_out(doctor::text(&capture, look)?.as_bytes()),
         Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
     }
 }

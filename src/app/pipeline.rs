@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
-use crate::capture::live::LiveSource;
+use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
@@ -50,6 +50,7 @@ pub struct Pipeline {
     correlator: Correlator,
     /// How long what has nothing new is left alone.
     pause: Duration,
+    namer: Option<Namer>,
 }
 
 /// What is known when the last packet was followed.
@@ -72,6 +73,8 @@ struct Parcel {
     vantages: Vec<Vantage>,
     /// Addresses of the nodes' own.
     addresses: Vec<(Ip, NodeId)>,
+    /// All names that the recordings give, where there are more of them.
+    names: Option<BTreeMap<Ip, String>>,
     /// Of captures under way, now and then: how they stand.
     sources: Option<Vec<SourceSummary>>,
 }
@@ -89,7 +92,7 @@ impl Pipeline {
         reader.set_clock_offsets(correlator.clock_offsets());
         add_names(&mut correlator, reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE })
+        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None })
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -102,7 +105,13 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let correlator = Correlator::new(informed(&reader, input, &given), limits);
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE })
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None })
+    }
+
+    /// Takes what becomes known of names to a recording.
+    #[must_use]
+    pub fn naming(self, namer: Option<Namer>) -> Pipeline {
+        Pipeline { namer, ..self }
     }
 
     /// Follows every packet. `sink` takes what comes out and may end it early.
@@ -110,12 +119,17 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause } = self;
+        let Pipeline { reader, mut correlator, pause, mut namer } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
             let reading = scope.spawn(move || Reading::new(reader, pause).run(&full_in, &empty));
-            follow(&mut correlator, full, &empty_in, sink);
+            follow(&mut correlator, full, &empty_in, &mut |event| {
+                if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
+                    namer.tell(&correlator.topology().names);
+                }
+                sink(event)
+            });
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
         add_names(&mut correlator, &read.names);
@@ -233,6 +247,9 @@ fn follow(
         }
         add_addresses(correlator, &parcel.addresses);
         parcel.addresses.clear();
+        if let Some(names) = parcel.names.take() {
+            add_names(correlator, &names);
+        }
         if take(correlator, &parcel.batch, sink).is_break() {
             return;
         }
@@ -296,6 +313,7 @@ struct Reading {
     latest_stops: Vec<(usize, Stop)>,
     known_vantages: usize,
     known_addresses: usize,
+    known_names: usize,
     pause: Duration,
     looked: Stopwatch,
 }
@@ -311,6 +329,7 @@ impl Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
+            known_names: reader.names().len(),
             reader,
             stops: Vec::new(),
             latest_stops: Vec::new(),
@@ -330,6 +349,11 @@ impl Reading {
             let addresses = self.reader.addresses();
             parcel.addresses.extend_from_slice(&addresses[self.known_addresses..]);
             self.known_addresses = addresses.len();
+            let names = self.reader.names();
+            if names.len() > self.known_names {
+                self.known_names = names.len();
+                parcel.names = Some(names.clone());
+            }
             if progress == Progress::Waiting && self.looked.elapsed() >= STANDING {
                 self.looked = Stopwatch::start();
                 parcel.sources = Some(self.summaries());

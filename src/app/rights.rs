@@ -34,6 +34,27 @@ pub(super) struct Needs<'a> {
     pub(super) directory: Option<&'a Path>,
     /// A file that is open already and becomes the user's.
     pub(super) file: Option<&'a File>,
+    /// A right that is not given up yet.
+    pub(super) keeps: Option<Right>,
+}
+
+/// A right that work after the others are gone still needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    /// Interfaces that are yet to come will want handles of their own. The right for them stays with the threads that
+    /// are started before [`give_up_capturing`].
+    Capture,
+    /// Of the process that traces, for as long as it lives.
+    Trace,
+}
+
+impl Right {
+    const fn capability(self) -> Capability {
+        match self {
+            Right::Capture => Capability::CAP_NET_RAW,
+            Right::Trace => Capability::CAP_NET_ADMIN,
+        }
+    }
 }
 
 /// Whether this process may capture.
@@ -54,7 +75,8 @@ pub(super) fn can_confine() -> bool {
     std::thread::spawn(|| confine(None).unwrap_or(false)).join().unwrap_or(false)
 }
 
-/// Gives up every right, for good. Threads that are started afterwards have none either.
+/// Gives up every right but the one that is still needed, for good. Threads that are started afterwards have none
+/// either.
 ///
 /// # Errors
 /// When the system refuses: then nothing must be parsed.
@@ -62,32 +84,17 @@ pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
     if Uid::effective().is_root() {
         become_user(needs).context("the rights of root cannot be given up")?;
     }
-    let sets = [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted];
-    for set in sets {
-        caps::clear(None, set).context("capabilities cannot be given up")?;
+    let kept: CapsHashSet = needs.keeps.map(Right::capability).into_iter().collect();
+    for (set, kept) in [
+        (CapSet::Ambient, &CapsHashSet::new()),
+        (CapSet::Inheritable, &CapsHashSet::new()),
+        (CapSet::Effective, &kept),
+        (CapSet::Permitted, &kept),
+    ] {
+        caps::set(None, set, kept).context("capabilities cannot be given up")?;
     }
     nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
     confine(needs.directory).context("the file system cannot be closed off")?;
-    Ok(())
-}
-
-/// Gives up every right but the one to change the network's configuration, which tracing needs.
-///
-/// # Errors
-/// When the right is not there, or the system refuses to take the others.
-pub(super) fn keep_only_net_admin() -> anyhow::Result<()> {
-    let kept = CapsHashSet::from([Capability::CAP_NET_ADMIN]);
-    if Uid::effective().is_root() {
-        nix::sys::prctl::set_keepcaps(true).context("the right cannot be kept")?;
-        become_user(&Needs { directory: None, file: None })
-            .context("the rights of root cannot be given up")?;
-    }
-    caps::clear(None, CapSet::Ambient).context("capabilities cannot be given up")?;
-    caps::clear(None, CapSet::Inheritable).context("capabilities cannot be given up")?;
-    caps::set(None, CapSet::Effective, &kept).context("the right CAP_NET_ADMIN is missing")?;
-    caps::set(None, CapSet::Permitted, &kept).context("capabilities cannot be given up")?;
-    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
-    confine(None).context("the file system cannot be closed off")?;
     Ok(())
 }
 
@@ -108,6 +115,17 @@ pub(super) fn may_trace() -> bool {
     caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN).unwrap_or(false)
 }
 
+/// Gives up, for this thread and those that it starts, the last right that [`Needs`] may have kept.
+///
+/// # Errors
+/// When the system refuses: then nothing must be parsed.
+pub(super) fn give_up_capturing() -> anyhow::Result<()> {
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).context("capabilities cannot be given up")?;
+    }
+    Ok(())
+}
+
 fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {
     let user = User::to_be(needs.directory)?;
     if let Some(file) = needs.file {
@@ -119,6 +137,8 @@ fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {
         // One that this kernel does not have.
         let _ = caps::drop(None, CapSet::Bounding, capability);
     }
+    // Else the change of user would take all of them away.
+    nix::sys::prctl::set_keepcaps(needs.keeps.is_some())?;
     setgroups(&[])?;
     setresgid(user.gid, user.gid, user.gid)?;
     setresuid(user.uid, user.uid, user.uid)?;

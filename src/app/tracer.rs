@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::app::{clock, rights};
 use crate::capture::live::{TraceControl, TraceState, serve_tracing};
@@ -15,7 +15,11 @@ use crate::tui::Tracing;
 /// # Errors
 /// When the right is missing, or nobody hears what it tells.
 pub(super) fn run() -> anyhow::Result<()> {
-    rights::keep_only_net_admin()?;
+    if !rights::may_trace() {
+        bail!(rights::tracing_missing());
+    }
+    let right = rights::Right::Trace;
+    rights::give_up(&rights::Needs { directory: None, file: None, keeps: Some(right) })?;
     serve_tracing(clock::now).context("tracing is not possible here; `hopline doctor` looks into it")
 }
 

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Direction, Mac, Timestamp};
+use crate::model::{Direction, Ip, Mac, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
+const NAME_RESOLUTION: u32 = 4;
 const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
@@ -48,6 +49,16 @@ pub(super) struct Counts {
     pub(super) dropped_by_system: u64,
 }
 
+impl Counts {
+    pub(super) const fn plus(self, other: Counts) -> Counts {
+        Counts {
+            received: self.received + other.received,
+            dropped_by_interface: self.dropped_by_interface + other.dropped_by_interface,
+            dropped_by_system: self.dropped_by_system + other.dropped_by_system,
+        }
+    }
+}
+
 /// Begins a section.
 pub(super) fn section_header(out: &mut Vec<u8>) {
     let start = open(out, SECTION_HEADER);
@@ -81,6 +92,19 @@ pub(super) fn interface(out: &mut Vec<u8>, told: &Description<'_>) {
         option(out, 6, &mac);
     }
     option(out, 9, &[NANOSECONDS]);
+    close(out, start, true);
+}
+
+/// Appends names of addresses.
+pub(super) fn names<'a>(out: &mut Vec<u8>, names: impl Iterator<Item = (Ip, &'a str)>) {
+    let start = open(out, NAME_RESOLUTION);
+    for (ip, name) in names {
+        match IpAddr::from(ip) {
+            IpAddr::V4(ip) => option(out, 1, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),
+            IpAddr::V6(ip) => option(out, 2, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),
+        }
+    }
+    // Records end as options do.
     close(out, start, true);
 }
 

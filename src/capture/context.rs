@@ -77,7 +77,8 @@ impl Context<'_> {
             .or_else(|| of_file.as_deref().filter(|_| interface.number == 0));
         match name {
             Some(name) => {
-                let role = self.options.role(name).or(interface.told.role);
+                let told = || interface.told.role.or_else(|| self.options.role(name));
+                let role = self.options.given_role(name).or_else(told);
                 self.keep_addresses(&interface.told.addresses, role);
                 self.vantages.named(self.origin.node, name, role)
             }

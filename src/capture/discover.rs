@@ -1,13 +1,13 @@
 //! Which files are to be read, and which node each is from.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::capture::format::{Detected, Format, Step};
-use crate::capture::input::{Fill, Input};
+use crate::capture::input::{Fill, Input, Stream};
 use crate::capture::naming::{FileName, looks_like_capture, printable};
 use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
 
@@ -16,7 +16,6 @@ const MOST_SOURCES: usize = 900;
 const SNIFF: usize = 4096;
 
 /// A recording to be opened.
-#[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) node: String,
     pub(super) path: SourcePath,
@@ -25,14 +24,17 @@ pub(super) struct Candidate {
     /// From the file's name.
     pub(super) interface: Option<String>,
     pub(super) stem: String,
-    /// Can be read twice.
-    pub(super) is_regular: bool,
+    /// What cannot be read twice, and was opened to look at its beginning.
+    pub(super) stream: Option<Stream>,
     /// Named by the user, rather than found in a directory.
     pub(super) is_named: bool,
 }
 
 /// The recordings that `specs` name, in that order; a directory's are sorted by name.
 pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<Candidate>, CaptureError> {
+    if specs.iter().filter(|spec| matches!(spec.path, SourcePath::Stdin)).count() > 1 {
+        return Err(CaptureError::Twice { path: "-".to_owned() });
+    }
     let mut found = Vec::new();
     for spec in specs {
         match &spec.path {
@@ -43,7 +45,7 @@ pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<
                 if metadata.is_dir() {
                     found.extend(in_directory(spec, path, options)?);
                 } else {
-                    found.push(file(spec, path, &metadata, true, options));
+                    found.push(file(spec, path, &metadata, true, options)?);
                 }
             }
         }
@@ -59,13 +61,15 @@ pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<
 }
 
 fn stdin(spec: &SourceSpec) -> Candidate {
+    let stream = Stream::new(io::stdin());
+    let told = || told_node(Input::new(stream.reader(), SNIFF).ok()?);
     Candidate {
-        node: printable(spec.node.as_deref().unwrap_or("stdin")),
+        node: spec.node.as_deref().map(printable).or_else(told).unwrap_or_else(|| "stdin".to_owned()),
         path: SourcePath::Stdin,
         display: "-".to_owned(),
         interface: None,
         stem: "-".to_owned(),
-        is_regular: false,
+        stream: Some(stream),
         is_named: true,
     }
 }
@@ -78,7 +82,7 @@ pub(super) fn live(node: &str, display: &str) -> Candidate {
         display: printable(display),
         interface: None,
         stem: display.to_owned(),
-        is_regular: false,
+        stream: None,
         is_named: true,
     }
 }
@@ -91,23 +95,37 @@ fn bundled(spec: &SourceSpec, name: &str, options: &Options) -> Candidate {
         display: printable(name),
         interface: file.interface,
         stem: file.stem,
-        is_regular: true,
+        stream: None,
         is_named: true,
     }
 }
 
-fn file(spec: &SourceSpec, path: &Path, metadata: &Metadata, is_named: bool, options: &Options) -> Candidate {
+fn file(
+    spec: &SourceSpec,
+    path: &Path,
+    metadata: &Metadata,
+    is_named: bool,
+    options: &Options,
+) -> Result<Candidate, CaptureError> {
     let name = FileName::of(path, options);
-    let told = || told_node(path).filter(|_| metadata.is_file());
-    Candidate {
+    let stream = if metadata.is_file() {
+        None
+    } else {
+        Some(Stream::new(File::open(path).map_err(|cause| unreadable(path, cause))?))
+    };
+    let told = || match &stream {
+        Some(stream) => told_node(Input::new(stream.reader(), SNIFF).ok()?),
+        None => told_node(Input::open_file(path, false, SNIFF).ok()?),
+    };
+    Ok(Candidate {
         node: spec.node.as_deref().map(printable).or_else(told).unwrap_or(name.node),
         path: SourcePath::File(path.to_owned()),
         display: display(path),
         interface: name.interface,
         stem: name.stem,
-        is_regular: metadata.is_file(),
+        stream,
         is_named,
-    }
+    })
 }
 
 fn in_directory(
@@ -123,7 +141,7 @@ fn in_directory(
     for path in paths {
         let Ok(metadata) = fs::metadata(&path) else { continue };
         if metadata.is_file() && (looks_like_capture(&path) || begins_like_capture(&path)) {
-            found.push(file(spec, &path, &metadata, false, options));
+            found.push(file(spec, &path, &metadata, false, options)?);
         }
     }
     if found.is_empty() {
@@ -145,8 +163,7 @@ fn begins_like_capture(path: &Path) -> bool {
 }
 
 /// The node that a recording says it is from, before its first packet.
-fn told_node(path: &Path) -> Option<String> {
-    let mut input = Input::open_file(path, false, SNIFF).ok()?;
+fn told_node(mut input: Input) -> Option<String> {
     let (mut format, mut position) = loop {
         match Format::detect(input.from(0)) {
             Detected::Format(format, header) => break (format, header as u64),

@@ -26,12 +26,8 @@ pub enum CaptureError {
     UnknownNode { node: String, nodes: String },
     #[error("capturing needs the right CAP_NET_RAW")]
     NoRights,
-    #[error("no capture could be opened on all interfaces ({cause}); `hopline doctor` looks into it")]
-    Handle { cause: String },
-    #[error(
-        "libpcap is too old to tell interfaces apart on `any` (LINUX_SLL2, since 1.10); record with dumpcap and use `hopline replay`"
-    )]
-    NoSll2,
+    #[error("no capture could be opened on {device} ({cause}); `hopline doctor` looks into it")]
+    Handle { device: String, cause: String },
     #[error("the interfaces cannot be listed ({0}); `hopline doctor` looks into it")]
     Links(#[source] io::Error),
     #[error("--filter {filter}: {cause}; want an expression of pcap-filter(7), such as `tcp port 8080`")]

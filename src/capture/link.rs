@@ -35,18 +35,20 @@ pub(super) enum LinkType {
 }
 
 impl LinkType {
-    /// The number of LINUX_SLL2 in files.
+    /// The number of LINUX_SLL2 in files, and those of others that are written.
     pub(super) const SLL2: u16 = 276;
+    pub(super) const ETHERNET: u16 = 1;
+    pub(super) const RAW: u16 = 101;
     /// The number of NETLINK in files.
     pub(super) const NETLINK: u16 = 253;
 
     pub(super) const fn from_number(number: u16) -> LinkType {
         match number {
-            1 => LinkType::Ethernet,
+            Self::ETHERNET => LinkType::Ethernet,
             113 => LinkType::Sll,
             Self::SLL2 => LinkType::Sll2,
             // 12 and 14 are what some systems call raw IP internally; 101 is its number in files.
-            12 | 14 | 101 | 228 | 229 => LinkType::Raw,
+            12 | 14 | Self::RAW | 228 | 229 => LinkType::Raw,
             0 | 108 => LinkType::Loop,
             Self::NETLINK => LinkType::Netlink,
             other => LinkType::Unsupported(other),

@@ -9,8 +9,9 @@ pub const DEFAULT_UPLINKS: &[&str] = &["bond1"];
 /// The node's ends of the pods' veth pairs, where the user names none (Calico's `InterfacePrefix`).
 pub const DEFAULT_WORKLOADS: &[&str] = &["cali*"];
 /// Overlay devices of Calico and flannel, by the names they are always given.
-const TUNNELS: &[&str] =
-    &["tunl0", "vxlan.calico", "vxlan-v6.calico", "wireguard.cali", "wg-v6.cali", "flannel.*"];
+const TUNNELS: &[&str] = &["tunl0", "vxlan.calico", "vxlan-v6.calico", "flannel.*"];
+/// Calico's WireGuard devices. What they encrypt can be read nowhere else: they are the pods' way to other nodes.
+const ENCRYPTING: &[&str] = &["wireguard.cali", "wg-v6.cali"];
 
 /// One recording as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,20 +97,33 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What an interface of this name is for; `None` where the name does not say.
-    pub(super) fn role(&self, interface: &str) -> Option<Role> {
+    /// What an interface of this name is for, by the user's globs; `None` where they do not say.
+    pub(super) fn given_role(&self, interface: &str) -> Option<Role> {
         let any = |globs: &[String]| globs.iter().any(|glob| matches(glob, interface));
         if any(&self.uplinks) {
             Some(Role::Uplink)
         } else if any(&self.workloads) {
             Some(Role::Workload)
-        } else if interface == "lo" {
-            Some(Role::Loopback)
-        } else if TUNNELS.iter().any(|glob| matches(glob, interface)) {
-            Some(Role::Tunnel)
         } else {
             None
         }
+    }
+
+    /// What an interface of this name is for, by the user's globs or because it is always called so; `None` where the
+    /// name does not say.
+    pub(super) fn role(&self, interface: &str) -> Option<Role> {
+        let is_among = |names: &[&str]| names.iter().any(|glob| matches(glob, interface));
+        self.given_role(interface).or_else(|| {
+            if interface == "lo" {
+                Some(Role::Loopback)
+            } else if is_among(ENCRYPTING) {
+                Some(Role::Uplink)
+            } else if is_among(TUNNELS) {
+                Some(Role::Tunnel)
+            } else {
+                None
+            }
+        })
     }
 
     /// Whether a part of a file's name is an interface's: [`Options::role`], but a glob that matches anything
@@ -119,7 +133,7 @@ impl Options {
         let mut globs = self.uplinks.iter().chain(&self.workloads).filter(says_something);
         globs.any(|glob| matches(glob, part))
             || part == "lo"
-            || TUNNELS.iter().any(|glob| matches(glob, part))
+            || TUNNELS.iter().chain(ENCRYPTING).any(|glob| matches(glob, part))
     }
 
     /// The name the user gave to interface `index` of `node`; a node's own entry goes before a general one.
@@ -188,6 +202,7 @@ mod tests {
         assert_eq!(options.role("cali12"), Some(Role::Workload));
         assert_eq!(options.role("lo"), Some(Role::Loopback));
         assert_eq!(options.role("vxlan.calico"), Some(Role::Tunnel));
+        assert_eq!(options.role("wireguard.cali"), Some(Role::Uplink));
     }
 
     #[test]

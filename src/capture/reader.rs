@@ -2,8 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::fs::File;
-use std::io;
 
 use crate::capture::context::{Context, Origin};
 use crate::capture::discover::{self, Candidate};
@@ -11,7 +9,7 @@ use crate::capture::input::Stream;
 use crate::capture::live::LiveSource;
 use crate::capture::source::{Head, Source};
 use crate::capture::vantages::Vantages;
-use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
+use crate::capture::{CaptureError, Options, SourceSpec};
 use crate::model::{Ip, NodeId, Record, SourceSummary, Vantage};
 
 /// What all sources together read ahead, at most; and the bounds for one of them.
@@ -86,7 +84,7 @@ impl Reader {
         let candidates = discover::candidates(specs, options)?;
         let nodes = nodes(&candidates);
         refuse_unknown_nodes(options, &nodes)?;
-        let origins = origins(candidates, &nodes, options)?;
+        let origins = origins(candidates, &nodes, options);
         Reader::new(nodes, origins, options)
     }
 
@@ -340,22 +338,11 @@ fn node_id(nodes: &[String], name: &String) -> NodeId {
 }
 
 /// Sorts the sources so that nothing but their place in the summaries depends on how they were named.
-fn origins(
-    candidates: Vec<Candidate>,
-    nodes: &[String],
-    options: &Options,
-) -> Result<Vec<Origin>, CaptureError> {
+fn origins(candidates: Vec<Candidate>, nodes: &[String], options: &Options) -> Vec<Origin> {
     let chunk = (READ_AHEAD / candidates.len()).clamp(SMALLEST_CHUNK, LARGEST_CHUNK);
     let mut origins = Vec::with_capacity(candidates.len());
-    for (place, candidate) in candidates.into_iter().enumerate() {
-        let stream = match &candidate.path {
-            SourcePath::Stdin => Some(Stream::new(io::stdin())),
-            SourcePath::File(_) | SourcePath::Bundled { .. } if candidate.is_regular => None,
-            SourcePath::Bundled { bytes, .. } => Some(Stream::new(*bytes)),
-            SourcePath::File(path) => {
-                Some(Stream::new(File::open(path).map_err(|cause| discover::unreadable(path, cause))?))
-            }
-        };
+    for (place, mut candidate) in candidates.into_iter().enumerate() {
+        let stream = candidate.stream.take();
         origins.push(Origin {
             node: node_id(nodes, &candidate.node),
             place: place as u16,
@@ -369,5 +356,5 @@ fn origins(
     origins.sort_by(|one, other| {
         (one.node, &one.candidate.display).cmp(&(other.node, &other.candidate.display))
     });
-    Ok(origins)
+    origins
 }

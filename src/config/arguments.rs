@@ -44,7 +44,7 @@ pub(super) enum Subcommands {
     /// List the path templates and their stages, or draw one
     Paths(PathsArguments),
     /// Say what works here, and if not, why and what to do
-    Doctor,
+    Doctor(DoctorArguments),
     /// Trace connections in the kernel; what `--trace` and the key `t` are made of
     #[command(hide = true)]
     Tracer,
@@ -91,12 +91,23 @@ pub(super) struct RecordArguments {
     pub(super) ring: RingArguments,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// What a capture would be asked for.
+    #[command(flatten)]
+    pub(super) capture: CaptureArguments,
+}
+
 /// What is captured, and what is known of it.
 #[derive(Debug, Args)]
 pub(super) struct CaptureArguments {
-    /// Interfaces to capture, in place of bond1, cali* and, for node addresses, lo; `*` and `?` as in a shell
+    /// Interfaces to capture, in place of bond1, cali*, tunnels and, for node addresses, lo; `*` and `?` as in a shell
     #[arg(short = 'i', long = "interface", value_name = "GLOB")]
     pub(super) interface: Vec<String>,
+    /// Of these, those to capture by themselves, with their Ethernet headers and VLAN tags; uplinks that VLAN
+    /// interfaces lie upon are without asking
+    #[arg(long, value_name = "GLOB")]
+    pub(super) ethernet: Vec<String>,
     /// Only packets that fit, in the syntax of pcap-filter(7)
     #[arg(long, value_name = "BPF")]
     pub(super) filter: Option<String>,

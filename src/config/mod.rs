@@ -53,8 +53,9 @@ pub enum Config {
         capture: Capture,
         recording: Recording,
     },
-    /// With the look that would be taken, or why there is none.
+    /// Tries what this would capture, with the look that would be taken, or why there is none.
     Doctor {
+        capture: Capture,
         look: Result<Look, ConfigError>,
     },
     /// The process that traces.
@@ -72,6 +73,8 @@ pub struct Capture {
     pub name: Option<String>,
     /// Globs of interfaces; none for those that every node has.
     pub globs: Vec<String>,
+    /// Globs of interfaces that are captured with their Ethernet headers.
+    pub ethernet: Vec<String>,
     pub filter: Option<String>,
     /// Bytes kept of each packet.
     pub snaplen: u32,
@@ -246,11 +249,11 @@ impl Config {
         let preferences = Preferences::find(raw.config.as_deref(), &around.places);
         let user = User { locale: &around.locale, preferences: &Preferences::default() };
         match (command, preferences) {
-            (Subcommands::Doctor, preferences) => {
-                let look = preferences.and_then(|preferences| {
-                    User { preferences: &preferences, ..user }.look(LookArguments::default())
-                });
-                Ok(Config::Doctor { look })
+            (Subcommands::Doctor(raw), Ok(preferences)) => {
+                User { preferences: &preferences, ..user }.config(Subcommands::Doctor(raw))
+            }
+            (Subcommands::Doctor(raw), Err(error)) => {
+                Ok(Config::Doctor { capture: user.captured(raw.capture)?, look: Err(error) })
             }
             // These look like nothing, and must work whatever is in a file.
             (command @ (Subcommands::Node { .. } | Subcommands::Check(_)), _) => user.config(command),
@@ -281,7 +284,9 @@ impl User<'_> {
                 capture: self.captured(raw.capture)?,
                 recording: recording(raw.write, &raw.ring)?,
             },
-            Subcommands::Doctor => Config::Doctor { look: look(LookArguments::default()) },
+            Subcommands::Doctor(raw) => {
+                Config::Doctor { capture: self.captured(raw.capture)?, look: look(LookArguments::default()) }
+            }
             Subcommands::Tracer => Config::Tracer,
             Subcommands::Node { command } => Config::Node { command },
             Subcommands::Replay(raw) => {
@@ -328,6 +333,7 @@ impl User<'_> {
         Ok(Capture {
             name: raw.name.map(values::node).transpose()?,
             globs: values::globs(raw.interface, self.preferences.capture.clone()),
+            ethernet: raw.ethernet,
             filter: raw.filter,
             snaplen: raw.snaplen,
             buffer: values::buffer(&raw.buffer)?,

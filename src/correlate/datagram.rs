@@ -107,13 +107,7 @@ impl Correlator {
 
     /// A cluster name (`service.namespace.svc.…`) makes its address a Service's.
     fn learn_names(&mut self, message: &dns::Message) {
-        let Some(question) = &message.question else { return };
-        let mut labels = question.name.split('.');
-        let (Some(service), Some(namespace), Some("svc")) = (labels.next(), labels.next(), labels.next())
-        else {
-            return;
-        };
-        let name = format!("{namespace}/{service}");
+        let Some(name) = message.service_name() else { return };
         for &ip in &message.addresses {
             // A headless Service resolves to its pods, which are named by more than the Service.
             if !self.places.topology().pods.contains_key(&ip) {

@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::found::Carries;
 use super::stream::{Stream, before, later};
 use crate::model::{
-    Body, Conntrack, Crossing, Direction, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp, Tracked,
-    Translation, TranslationEvidence, Tuple, VantageId, Way,
+    Body, Conntrack, Crossing, Direction, Encapsulation, Endpoint, Leg, NodeId, Packet, Protocol, Timestamp,
+    Tracked, Translation, TranslationEvidence, Tuple, VantageId, Way,
 };
 
 /// Packets of an unsettled face that are compared with others, at each node.
@@ -93,6 +93,7 @@ struct Point {
     direction: Direction,
     way: Way,
     ttl: u8,
+    inside: Option<Encapsulation>,
     /// One past the highest sequence number seen here; datagrams have none.
     reach: u32,
 }
@@ -288,7 +289,7 @@ impl LegState {
 
     /// Notes a segment at a capture point; whether its sequence range had been seen there before.
     pub(super) fn note_point(&mut self, crossing: Crossing, seq: u32, span: u32) -> bool {
-        let Crossing { vantage, direction, way, ttl } = crossing;
+        let Crossing { vantage, direction, way, ttl, inside } = crossing;
         let end = seq.wrapping_add(span);
         let same =
             |point: &&mut Point| (point.vantage, point.direction, point.way) == (vantage, direction, way);
@@ -298,7 +299,7 @@ impl LegState {
             return is_repeat;
         }
         if self.points.len() < MAX_POINTS {
-            self.points.push(Point { vantage, direction, way, ttl, reach: end });
+            self.points.push(Point { vantage, direction, way, ttl, inside, reach: end });
         }
         false
     }
@@ -434,7 +435,13 @@ impl LegState {
             crossings: self
                 .points
                 .iter()
-                .map(|&Point { vantage, direction, way, ttl, .. }| Crossing { vantage, direction, way, ttl })
+                .map(|point| Crossing {
+                    vantage: point.vantage,
+                    direction: point.direction,
+                    way: point.way,
+                    ttl: point.ttl,
+                    inside: point.inside,
+                })
                 .collect(),
             faces: self.faces.iter().map(|face| shown(face.tuple)).collect(),
         }

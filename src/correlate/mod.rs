@@ -90,7 +90,9 @@ impl Crossing<'_> {
     /// The capture point, as the leg remembers it.
     fn of(&self, way: Way) -> model::Crossing {
         let packet = self.packet;
-        model::Crossing { vantage: packet.vantage, direction: self.direction, way, ttl: packet.ttl }
+        let (vantage, ttl) = (packet.vantage, packet.ttl);
+        let inside = packet.inside.map(|outer| outer.encapsulation);
+        model::Crossing { vantage, direction: self.direction, way, ttl, inside }
     }
 }
 

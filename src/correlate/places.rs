@@ -31,6 +31,8 @@ struct Point {
     /// The last addresses learned here, so that the common packet costs a comparison.
     last_in: Ip,
     last_out: Ip,
+    /// Who sent the last packet that left in a tunnel.
+    last_sender: [u8; 4],
     packets: u64,
 }
 
@@ -144,12 +146,21 @@ impl Places {
             self.topology.node_of_pod(ip) == Some(node)
                 || self.topology.node_addresses.get(&ip) == Some(&node)
         };
+        let is_followed = !packet.tuple.src.ip.is_group() && packet.body != Body::Other;
         let point = &mut self.points[packet.vantage.0 as usize];
         if let Some(own) = point.own_mac {
             return if packet.src_mac == own { Direction::Out } else { Direction::In };
         }
-        if packet.src_mac == NO_MAC || packet.tuple.src.ip.is_group() || packet.body == Body::Other {
+        if !is_followed {
             return Direction::Unknown;
+        }
+        // A device without link addresses, such as a tunnel's.
+        if packet.src_mac == NO_MAC {
+            return match (lives_here(packet.tuple.src.ip), lives_here(packet.tuple.dst.ip)) {
+                (true, false) => Direction::Out,
+                (false, true) => Direction::In,
+                _ => Direction::Unknown,
+            };
         }
         if lives_here(packet.tuple.src.ip) {
             point.own_mac = Some(packet.src_mac);
@@ -201,9 +212,15 @@ impl Places {
             _ => (packet.tuple.dst.ip, &mut point.last_out),
         };
         let is_new = std::mem::replace(last, ip) != ip;
+        if let (Some(outer), Direction::Out) = (packet.inside, direction)
+            && std::mem::replace(&mut point.last_sender, outer.sender) != outer.sender
+        {
+            let node = self.node_of(packet.vantage);
+            self.add_node_address(Ip::v4(outer.sender), node);
+        }
         match role {
             Role::Workload if is_new => self.learn_pod(ip, packet.vantage),
-            Role::Uplink if direction == Direction::Out => self.learn_node_address(packet),
+            Role::Uplink | Role::Tunnel if direction == Direction::Out => self.learn_node_address(packet),
             _ => {}
         }
         if role == Role::Workload && direction == Direction::Out {
@@ -246,6 +263,11 @@ impl Places {
         if !is_other && self.topology.services.len() < MAX_ADDRESSES {
             self.topology.services.entry(ip).or_default();
         }
+    }
+
+    /// A node's connection tracking is heard.
+    pub(super) fn hear(&mut self, node: NodeId) {
+        self.topology.tracking.insert(node);
     }
 
     pub(super) fn add_name(&mut self, ip: Ip, name: &str) {

@@ -27,6 +27,7 @@ const GLIMPSES: usize = 7;
 #[derive(Clone, Copy, Debug)]
 struct Glimpse {
     node: NodeId,
+    direction: Direction,
     ttl: u8,
     time: Timestamp,
 }
@@ -87,7 +88,7 @@ impl Survey {
         let direction = self.places.observe(packet);
         self.watch_passing(packet, direction);
         if self.places.topology().nodes.len() > 1 {
-            self.glimpse(packet);
+            self.glimpse(packet, direction);
         }
     }
 
@@ -145,10 +146,14 @@ impl Survey {
     }
 
     /// Remembers a packet by what the fabric leaves alone.
-    fn glimpse(&mut self, packet: &Packet) {
+    fn glimpse(&mut self, packet: &Packet, direction: Direction) {
+        // What goes through a tunnel's device goes through the uplink too.
+        if self.places.role_of(packet.vantage) == Role::Tunnel {
+            return;
+        }
         let Some(digest) = fabric_digest(packet) else { return };
-        let glimpse =
-            Glimpse { node: self.places.node_of(packet.vantage), ttl: packet.ttl, time: packet.time };
+        let node = self.places.node_of(packet.vantage);
+        let glimpse = Glimpse { node, direction, ttl: packet.ttl, time: packet.time };
         if let Some(known) = self.glimpses.get_mut(&digest) {
             if known.len() < GLIMPSES {
                 known.push(glimpse);
@@ -173,12 +178,18 @@ impl Survey {
     }
 }
 
-/// Ties the clocks of the nodes that one packet crossed, one hop after the other. A packet that is twice at one
-/// place was sent twice with nothing to tell the two apart (a SYN-ACK, a lookup): it ties nothing.
+/// Ties the clocks of the nodes that one packet crossed, one hop after the other. Between them the TTL stays where no
+/// router is, or a tunnel. A packet that is twice at one place was sent twice with nothing to tell the two apart (a
+/// SYN-ACK, a lookup): it ties nothing.
 fn tie(mesh: &mut Mesh, known: &[Glimpse]) {
     let mut hops = SmallVec::<[Glimpse; GLIMPSES]>::from_slice(known);
-    hops.sort_unstable_by_key(|hop| std::cmp::Reverse(hop.ttl));
-    if hops.len() == GLIMPSES || hops.windows(2).any(|two| two[0].ttl == two[1].ttl) {
+    hops.sort_unstable_by_key(|hop| (std::cmp::Reverse(hop.ttl), hop.direction != Direction::Out));
+    let is_step = |two: &[Glimpse]| {
+        let between_nodes = (two[0].direction, two[1].direction) == (Direction::Out, Direction::In)
+            && two[0].node != two[1].node;
+        two[0].ttl > two[1].ttl || between_nodes
+    };
+    if hops.len() == GLIMPSES || !hops.windows(2).all(is_step) {
         return;
     }
     for two in hops.windows(2).filter(|two| two[0].node != two[1].node) {
@@ -212,9 +223,10 @@ fn fabric_digest(packet: &Packet) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SECONDS;
 
     fn glimpse(node: u16, ttl: u8, time: i64) -> Glimpse {
-        Glimpse { node: NodeId(node), ttl, time: Timestamp(time) }
+        Glimpse { node: NodeId(node), direction: Direction::Unknown, ttl, time: Timestamp(time) }
     }
 
     fn offset(packets: &[&[Glimpse]]) -> i64 {
@@ -232,5 +244,20 @@ mod tests {
         let twice = [glimpse(1, 63, 400), glimpse(1, 63, 300), glimpse(0, 62, 310)];
         assert_eq!(offset(&[&forth, &back]), 0);
         assert_eq!(offset(&[&forth, &back, &twice]), 0);
+    }
+
+    #[test]
+    fn a_tunnel_or_a_wire_between_nodes_leaves_the_ttl_as_it_is() {
+        let at = |node, direction, ttl, time| Glimpse { direction, ..glimpse(node, ttl, time) };
+        let forth = [
+            at(0, Direction::In, 64, 90),
+            at(1, Direction::In, 63, 5_110),
+            at(0, Direction::Out, 63, 100),
+            at(1, Direction::Out, 62, 5_120),
+        ];
+        let back = [at(0, Direction::In, 63, 210), at(1, Direction::Out, 63, 5_200)];
+        assert_eq!(offset(&[&forth, &back]), 5_000);
+        // Which of the two comes first cannot be told.
+        assert_eq!(offset(&[&[glimpse(0, 63, 100), glimpse(1, 63, 5 * SECONDS)]]), 0);
     }
 }

@@ -81,6 +81,7 @@ impl Cluster {
             src_mac: CALI_MAC,
             dst_mac: [2; 6],
             wire_len: 40 + segment.len,
+            inside: None,
             tuple,
             body: Body::Tcp(segment),
             payload: crate::model::Payload::default(),

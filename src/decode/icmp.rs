@@ -6,7 +6,7 @@ use etherparse::{IcmpEchoHeader, Icmpv4Slice, Icmpv4Type, Icmpv6Slice, Icmpv6Typ
 
 use super::digest::digest;
 use super::network::{Content, Header, content, slice_ip};
-use super::{Layer, Reason, Stop, neighbour};
+use super::{Layer, Reason, Stop, neighbour, tunnel};
 use crate::model::{Body, Echo, IcmpError, IcmpReason, Packet, Protocol, Tuple};
 
 const ICMP_HEADER: u32 = 8;
@@ -21,11 +21,11 @@ pub(super) fn read_v4(content: &Content<'_>, packet: &mut Packet) -> Result<(), 
                 Unreachable4::FragmentationNeeded { next_hop_mtu } => u32::from(next_hop_mtu),
                 _ => 0,
             };
-            error(unreachable_v4(&header), mtu, icmp.payload())?
+            error(unreachable_v4(&header), mtu, icmp.payload(), true)?
         }
-        Icmpv4Type::TimeExceeded(_) => error(IcmpReason::TimeExceeded, 0, icmp.payload())?,
-        Icmpv4Type::Redirect(_) => error(IcmpReason::Redirect, 0, icmp.payload())?,
-        Icmpv4Type::ParameterProblem(_) => error(IcmpReason::Other, 0, icmp.payload())?,
+        Icmpv4Type::TimeExceeded(_) => error(IcmpReason::TimeExceeded, 0, icmp.payload(), true)?,
+        Icmpv4Type::Redirect(_) => error(IcmpReason::Redirect, 0, icmp.payload(), true)?,
+        Icmpv4Type::ParameterProblem(_) => error(IcmpReason::Other, 0, icmp.payload(), true)?,
         _ => return Err(Stop::new(Layer::Icmp, Reason::Message(icmp.type_u8()))),
     };
     Ok(())
@@ -36,13 +36,13 @@ pub(super) fn read_v6(content: &Content<'_>, packet: &mut Packet) -> Result<(), 
     packet.body = match icmp.icmp_type() {
         Icmpv6Type::EchoRequest(header) => echo(true, header, icmp.payload(), content.wire_len),
         Icmpv6Type::EchoReply(header) => echo(false, header, icmp.payload(), content.wire_len),
-        Icmpv6Type::DestinationUnreachable(code) => error(unreachable_v6(code), 0, icmp.payload())?,
-        Icmpv6Type::PacketTooBig { mtu } => error(IcmpReason::PacketTooBig, mtu, icmp.payload())?,
-        Icmpv6Type::TimeExceeded(_) => error(IcmpReason::TimeExceeded, 0, icmp.payload())?,
+        Icmpv6Type::DestinationUnreachable(code) => error(unreachable_v6(code), 0, icmp.payload(), true)?,
+        Icmpv6Type::PacketTooBig { mtu } => error(IcmpReason::PacketTooBig, mtu, icmp.payload(), true)?,
+        Icmpv6Type::TimeExceeded(_) => error(IcmpReason::TimeExceeded, 0, icmp.payload(), true)?,
         Icmpv6Type::ParameterProblem(problem) => {
             let is_protocol = problem.code == ParameterProblemCode::UnrecognizedNextHeader;
             let reason = if is_protocol { IcmpReason::ProtocolUnreachable } else { IcmpReason::Other };
-            error(reason, 0, icmp.payload())?
+            error(reason, 0, icmp.payload(), true)?
         }
         Icmpv6Type::NeighborSolicitation => return neighbour::read_discovery(content, true, packet),
         Icmpv6Type::NeighborAdvertisement(_) => return neighbour::read_discovery(content, false, packet),
@@ -95,10 +95,14 @@ const fn unreachable_v6(code: Unreachable6) -> IcmpReason {
     }
 }
 
-fn error(reason: IcmpReason, mtu: u32, quote: &[u8]) -> Result<Body, Stop> {
+/// A router between the nodes quotes the outer packet; the one inside is who it concerns.
+fn error(reason: IcmpReason, mtu: u32, quote: &[u8], may_be_tunnel: bool) -> Result<Body, Stop> {
     let (ip, stopped) = slice_ip(quote, Layer::IcmpQuote)?;
     let header = Header::of(&ip, quote.len() as u32);
     let content = content(quote, &ip, &stopped, &header, Layer::IcmpQuote)?;
+    if may_be_tunnel && let Some(inner) = tunnel::inner(&content) {
+        return error(reason, mtu, inner.data, false);
+    }
     let (quoted, seq) = quoted_transport(header.tuple, content.data)?;
     Ok(Body::IcmpError(IcmpError {
         reason,

@@ -24,6 +24,7 @@ pub mod proxy;
 mod stop;
 pub mod tls;
 mod transport;
+mod tunnel;
 mod usual;
 
 pub use clean::{MAX_CHARS, clean};

@@ -5,8 +5,8 @@ use etherparse::{
     LaxIpv6Slice, err, ether_type, ip_number,
 };
 
-use super::{Layer, Reason, Stop, icmp, neighbour, transport, usual};
-use crate::model::{Batch, Body, Endpoint, Frame, Ip, Packet, Payload, Protocol, Tuple};
+use super::{Layer, Reason, Stop, icmp, neighbour, transport, tunnel, usual};
+use crate::model::{Batch, Body, Endpoint, Frame, Ip, Outer, Packet, Payload, Protocol, Tuple};
 
 /// The most payload bytes of one packet that are kept, in bytes: what a segment can have that segmentation offload
 /// leaves whole. The heads of HTTP/2 may lie anywhere in it.
@@ -35,15 +35,12 @@ pub fn decode(frame: &Frame<'_>, batch: &mut Batch) -> Option<Stop> {
         src_mac: frame.src_mac,
         dst_mac: frame.dst_mac,
         wire_len: frame.wire_len,
+        inside: None,
         tuple: NOWHERE,
         body: Body::Other,
         payload: Payload::default(),
     };
-    let result = match etherparse::EtherType(frame.ether_type) {
-        ether_type::IPV4 | ether_type::IPV6 => read_ip(frame, &mut packet),
-        ether_type::ARP => neighbour::read_arp(frame.data, &mut packet).map(|()| [].as_slice()),
-        other => Err(Stop::new(Layer::Link, Reason::EtherType(other.0))),
-    };
+    let result = read(frame.ether_type, frame.data, frame.wire_len, &mut packet);
     if let Ok(payload) = result {
         packet.payload = batch.keep(frame, payload, MAX_PAYLOAD);
     }
@@ -61,19 +58,35 @@ pub(super) struct Content<'a> {
     pub(super) is_fragment: bool,
 }
 
-fn read_ip<'a>(frame: &Frame<'a>, packet: &mut Packet) -> Result<&'a [u8], Stop> {
-    usual::read(frame.data, packet).map_or_else(|| read_any_ip(frame, packet), Ok)
+/// Reads a network packet, of which `data` was captured.
+fn read<'a>(ether_type: u16, data: &'a [u8], wire_len: u32, packet: &mut Packet) -> Result<&'a [u8], Stop> {
+    match etherparse::EtherType(ether_type) {
+        ether_type::IPV4 | ether_type::IPV6 => {
+            usual::read(data, packet).map_or_else(|| read_any_ip(data, wire_len, packet), Ok)
+        }
+        ether_type::ARP => neighbour::read_arp(data, packet).map(|()| [].as_slice()),
+        other => Err(Stop::new(Layer::Link, Reason::EtherType(other.0))),
+    }
 }
 
 /// The general way, which fits all packets.
-pub(super) fn read_any_ip<'a>(frame: &Frame<'a>, packet: &mut Packet) -> Result<&'a [u8], Stop> {
-    let (ip, stopped) = slice_ip(frame.data, Layer::Ip)?;
-    let header = Header::of(&ip, frame.wire_len);
+pub(super) fn read_any_ip<'a>(data: &'a [u8], wire_len: u32, packet: &mut Packet) -> Result<&'a [u8], Stop> {
+    let (ip, stopped) = slice_ip(data, Layer::Ip)?;
+    let header = Header::of(&ip, wire_len);
     packet.ttl = header.ttl;
     packet.ip_id = header.ip_id;
     packet.wire_len = header.wire_len;
     packet.tuple = header.tuple;
-    let content = content(frame.data, &ip, &stopped, &header, Layer::Ip)?;
+    let content = content(data, &ip, &stopped, &header, Layer::Ip)?;
+    // A tunnel in a tunnel is left alone: so nobody can make this go on and on.
+    if packet.inside.is_none()
+        && let Some(inner) = tunnel::inner(&content)
+    {
+        let sender = header.tuple.src.ip;
+        let sender = if sender.is_v4() { (sender.0 as u32).to_be_bytes() } else { [0; 4] };
+        packet.inside = Some(Outer { encapsulation: inner.encapsulation, sender });
+        return read(inner.ether_type, inner.data, inner.wire_len, packet);
+    }
     match content.protocol {
         Protocol::Tcp => transport::read_tcp(&content, packet),
         Protocol::Udp => transport::read_udp(&content, packet),

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Batch, Body, Datagram, Direction, Echo, Endpoint, Frame, IcmpError, IcmpReason, Ip, Neighbour, Packet,
-    Protocol, TcpSegment, Timestamp, Tuple, VantageId,
+    Batch, Body, Datagram, Direction, Echo, Encapsulation, Endpoint, Frame, IcmpError, IcmpReason, Ip,
+    Neighbour, Outer, Packet, Protocol, TcpSegment, Timestamp, Tuple, VantageId,
 };
 
 const IPV4: u16 = 0x0800;
@@ -417,8 +417,75 @@ fn what_is_not_followed_says_why() {
     assert_eq!(stopped(IPV4, &short_offset), Stop::new(Layer::Tcp, Reason::Malformed));
 }
 
+fn vxlan(port: u16, header: [u8; 8], ether_type: u16, inner: &[u8]) -> Vec<u8> {
+    let ethernet = [&[0x66; 12][..], &ether_type.to_be_bytes()].concat();
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(SERVICE, POD, 64)
+        .udp(50_000, port)
+        .write(&mut bytes, &[&header[..], &ethernet, inner].concat())
+        .expect("a packet");
+    bytes
+}
+
+fn from_service(mut ip_v4: Vec<u8>) -> Vec<u8> {
+    ip_v4[12..16].copy_from_slice(&SERVICE);
+    ip_v4
+}
+
+const VXLAN: [u8; 8] = [8, 0, 0, 0, 0, 0x10, 0, 0];
+
+#[test]
+fn what_a_tunnel_carries_is_read_as_if_it_came_by_itself() {
+    let tcp = tcp_v4(b"GET / HTTP/1.1\r\n");
+    let (by_itself, text) = decoded(IPV4, &tcp);
+    for (outer, bytes, encapsulation) in [
+        (IPV4, vxlan(4789, VXLAN, IPV4, &tcp), Encapsulation::Vxlan),
+        (IPV4, vxlan(8472, VXLAN, IPV4, &tcp), Encapsulation::Vxlan),
+        (IPV4, from_service(ip_v4(ip_number::IPV4, &tcp)), Encapsulation::IpIp),
+        (IPV6, ip_v6(ip_number::IPV4, &tcp), Encapsulation::IpIp),
+    ] {
+        let (packet, payload) = decoded(outer, &bytes);
+        assert_eq!((packet.tuple, packet.body, packet.ttl), (by_itself.tuple, by_itself.body, by_itself.ttl));
+        assert_eq!((packet.ip_id, packet.wire_len), (by_itself.ip_id, by_itself.wire_len));
+        let sender = if outer == IPV4 { SERVICE } else { [0; 4] };
+        assert_eq!((packet.inside, payload), (Some(Outer { encapsulation, sender }), text.clone()));
+        assert_eq!(packet.dst_mac, [2; 6], "the outer one, which tells the direction");
+    }
+    let six = vxlan(4789, VXLAN, IPV6, &icmp_v6(128, 0, [0, 9, 0, 3], b"abc"));
+    assert!(matches!(decoded(IPV4, &six).0.body, Body::Echo(Echo { seq: 3, .. })));
+    let six = ip_v4(ip_number::IPV6, &tcp_v6(b"hello"));
+    assert_eq!(decoded(IPV4, &six).0.tuple.src.ip, Ip::v6(POD6));
+}
+
+#[test]
+fn only_a_tunnels_header_makes_a_tunnel() {
+    let tcp = tcp_v4(b"");
+    for (port, header) in
+        [(4789, [0; 8]), (4789, *b"a query?"), (53, VXLAN), (4789, [8, 1, 0, 0, 0, 1, 0, 0])]
+    {
+        let (packet, _) = decoded(IPV4, &vxlan(port, header, IPV4, &tcp));
+        assert!(packet.inside.is_none() && matches!(packet.body, Body::Udp(_)), "{port} {header:?}");
+    }
+    // One in another is not looked into.
+    let twice = ip_v4(ip_number::IPV4, &ip_v4(ip_number::IPV4, &tcp));
+    assert_eq!(stopped(IPV4, &twice), Stop::new(Layer::Ip, Reason::Protocol(4)));
+}
+
+#[test]
+fn an_error_about_a_tunnels_packet_is_about_the_one_inside() {
+    let tcp = tcp_v4(&[0; 1400]);
+    for outer in [vxlan(4789, VXLAN, IPV4, &tcp), ip_v4(ip_number::IPV4, &tcp)] {
+        let (packet, _) = decoded(IPV4, &icmp_v4(3, 4, [0, 0, 5, 0xaa], &outer[..120]));
+        let Body::IcmpError(error) = packet.body else { panic!("{packet:?}") };
+        assert_eq!((error.quoted, error.quoted_seq), (tuple(Protocol::Tcp, POD, 40001, SERVICE, 80), 1000));
+        assert_eq!((error.reason, error.mtu), (IcmpReason::PacketTooBig, 1450));
+    }
+}
+
 fn samples() -> Vec<(u16, Vec<u8>)> {
     vec![
+        (IPV4, vxlan(4789, VXLAN, IPV4, &tcp_v4(b"GET / HTTP/1.1\r\n\r\n"))),
+        (IPV6, ip_v6(ip_number::IPV4, &udp_v4(b"a question"))),
         (IPV4, tcp_v4(b"GET / HTTP/1.1\r\n\r\n")),
         (IPV4, udp_v4(b"a question")),
         (IPV6, tcp_v6(b"hello")),
@@ -465,14 +532,14 @@ proptest! {
         let [mut usual, mut general] = [batch.packets[0]; 2];
         if let Some(read) = usual::read(&bytes, &mut usual) {
             let frame = frame(IPV4, &bytes, bytes.len());
-            prop_assert_eq!(network::read_any_ip(&frame, &mut general), Ok(read));
+            prop_assert_eq!(network::read_any_ip(frame.data, frame.wire_len, &mut general), Ok(read));
         }
         prop_assert_eq!(format!("{usual:?}"), format!("{general:?}"));
     }
 
     #[test]
     fn changed_packets_never_panic(
-        sample in 0usize..8,
+        sample in 0usize..10,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut: prop::sample::Index,
     ) {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::model::{
-    ConntrackStatus, Direction, Endpoint, NodeId, Protocol, Rule, TcpState, Timestamp, Tuple, VantageId, Way,
+    ConntrackStatus, Direction, Encapsulation, Endpoint, NodeId, Protocol, Rule, TcpState, Timestamp, Tuple,
+    VantageId, Way,
 };
 
 /// One conversation between a client and the endpoint that served it, both ways. A proxy ends one leg and
@@ -40,6 +41,8 @@ pub struct Crossing {
     pub way: Way,
     /// Of the first packet seen there.
     pub ttl: u8,
+    /// What it travelled in there.
+    pub inside: Option<Encapsulation>,
 }
 
 /// A node's rewriting of a leg's addresses (netfilter's NAT), client to server.

@@ -53,8 +53,8 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use packet::{
-    Batch, Block, Body, CALI_MAC, Datagram, Echo, Frame, IcmpError, IcmpReason, Mac, Neighbour, Packet,
-    Payload, TcpSegment,
+    Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
+    Neighbour, Outer, Packet, Payload, TcpSegment,
 };
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Direction, Ip, KernelEvent, Timestamp, Tuple, VantageId};
 
 /// A link-layer address.
@@ -48,10 +50,40 @@ pub struct Packet {
     pub dst_mac: Mac,
     /// Length of the network packet on the wire, in bytes.
     pub wire_len: u32,
+    /// What it travelled in here. All else but the link addresses is the inner packet's.
+    pub inside: Option<Outer>,
     pub tuple: Tuple,
     pub body: Body,
     /// Where the captured transport payload lies in the batch.
     pub payload: Payload,
+}
+
+/// The packet around a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    pub encapsulation: Encapsulation,
+    /// The node that sent it; zero where that is an IPv6 address.
+    pub sender: [u8; 4],
+}
+
+/// What nodes put a packet in to carry it between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encapsulation {
+    /// An Ethernet frame in a UDP datagram (RFC 7348).
+    Vxlan,
+    /// An IP packet in another one (RFC 2003, RFC 2473, RFC 4213).
+    IpIp,
+}
+
+impl Encapsulation {
+    /// As people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Encapsulation::Vxlan => "VXLAN",
+            Encapsulation::IpIp => "IPIP",
+        }
+    }
 }
 
 /// A place in a [`Batch`]; see [`Batch::keep`].

@@ -1,6 +1,6 @@
 //! What is known of the cluster: nodes, capture points, which address lives where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -26,6 +26,8 @@ pub struct Topology {
     pub service_ranges: Vec<IpNet>,
     /// Proxies, as far as the user says so.
     pub proxies: Vec<ProxyAddress>,
+    /// Nodes whose connection tracking is heard.
+    pub tracking: BTreeSet<NodeId>,
     /// Names for addresses, where something gave one (a DNS answer, a recording's name block).
     pub names: BTreeMap<Ip, String>,
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution, Timestamp, Traced, VantageId,
+    Crossing, Direction, Encapsulation, Endpoint, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution,
+    Timestamp, Traced, VantageId,
 };
 
 /// One packet at one capture point.
@@ -157,6 +158,16 @@ impl Trail {
         }
         chain.reverse();
         chain
+    }
+
+    /// What a sighting's packet travelled in there.
+    pub fn inside(&self, sighting: &Sighting) -> Option<Encapsulation> {
+        let leg = self.legs.get(usize::from(sighting.leg))?;
+        let is_there = |crossing: &&Crossing| {
+            (crossing.vantage, crossing.direction, crossing.way)
+                == (sighting.vantage, sighting.direction, sighting.way)
+        };
+        leg.crossings.iter().find(is_there)?.inside
     }
 
     /// How a proxy came to the leg at index `leg`; `None` for the client's.

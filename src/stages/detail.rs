@@ -5,6 +5,7 @@ use crate::model::{
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
+use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
 
 /// An answer that came.
@@ -122,13 +123,17 @@ impl<'a, 't> Teller<'a, 't> {
         let (packet, did) = (self.packet(seen), self.did(seen));
         let mut sentence = if seen.way == gap.way {
             let did_not = self.did_not(gap);
-            format!("{packet} {did} and {did_not}: lost {}", self.whereabouts(place))
+            let behind = self.behind_tunnel(gap).unwrap_or_default();
+            format!("{packet} {did} and {did_not}: lost {}{behind}", self.whereabouts(place))
         } else if matches!(place, Some(Place { kind: PlaceKind::Host, .. })) {
             format!("{packet} {did} and nothing came out of it again")
         } else {
             format!("{packet} {did} and nothing came back: lost beyond what is captured")
         };
-        sentence.extend(self.neighbour(gap));
+        let neighbour = self.neighbour(gap);
+        let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind));
+        // What the node waits for says more than what it has let pass.
+        sentence.extend(neighbour.or(tracked));
         sentence.extend(self.size(seen, gap));
         sentence.extend(self.doubt(gap));
         sentence
@@ -142,6 +147,15 @@ impl<'a, 't> Teller<'a, 't> {
             Some(Place { kind: PlaceKind::Fabric, .. }) => "between the nodes".to_owned(),
             _ => "on a way that is not captured".to_owned(),
         }
+    }
+
+    /// `, behind vxlan.calico`: the tunnel's device of the gap's node has the packet, the uplink does not.
+    fn behind_tunnel(&self, gap: &Placed<'_>) -> Option<String> {
+        let is_exit = gap.step.spot == Spot::Point(Role::Uplink, Direction::Out);
+        let followed = if gap.way == Way::Request { &self.case.pair.request } else { &self.case.pair.reply };
+        let mut entries = followed.at(Role::Tunnel, Direction::Out).filter(|_| is_exit);
+        let entry = entries.find(|point| Some(point.node) == gap.node)?;
+        Some(format!(", behind {}", self.case.world.topology.vantage(entry.vantage).interface))
     }
 
     /// The node asked for the pod's link address and got none.
@@ -234,14 +248,15 @@ impl<'a, 't> Teller<'a, 't> {
         };
         let (packet, did) = (self.packet(last), self.did(last));
         let spot = end.map(|end| self.walk.placed[end].step.spot);
+        let tracked = tracked::of_silence(self.case.trail, self.case.world).unwrap_or_default();
         let acked = if self.case.pair.request_acked { ", was acknowledged" } else { "" };
         match spot {
             Some(Spot::Proxy) => {
                 format!(
-                    "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed"
+                    "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed{tracked}"
                 )
             }
-            _ => format!("{packet} {did}{acked} and {} never answered", self.server()),
+            _ => format!("{packet} {did}{acked} and {} never answered{tracked}", self.server()),
         }
     }
 

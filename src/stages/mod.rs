@@ -28,6 +28,7 @@ mod legs;
 mod place;
 mod read;
 mod template;
+mod tracked;
 mod verdict;
 mod walk;
 

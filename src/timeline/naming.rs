@@ -99,8 +99,18 @@ pub fn proxy_name(kind: Proxy, manner: Manner) -> &'static str {
     }
 }
 
-/// A visit's label in the reader's language, its placeholders filled with the journey's own names.
+/// A visit's label in the reader's language, its placeholders filled with the journey's own names, and what the
+/// packet travelled in.
 pub fn fill_label<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
+    let label = fill_placeholders(visit, journey, context);
+    let seen = visit.sighting.and_then(|index| journey.trail.sightings.get(index as usize));
+    match seen.and_then(|sighting| journey.trail.inside(sighting)) {
+        Some(inside) => format!("{label} ({})", inside.name()).into(),
+        None => label,
+    }
+}
+
+fn fill_placeholders<'a>(visit: &'a Visit, journey: &Journey, context: &Context<'_>) -> Cow<'a, str> {
     let template = match context.manner.language() {
         Language::En => visit.label.en.as_str(),
         Language::Zh => visit.label.zh.as_str(),

@@ -66,7 +66,10 @@ fn row(journey: &Journey, index: usize, time: Timestamp, context: &Context<'_>) 
         interface: manner.text(context.interface(sighting.vantage)).into_owned(),
         direction: manner.direction(sighting.direction),
         addresses: carried(trail, sighting).map_or_else(|| "?".to_owned(), |tuple| tuple.to_string()),
-        what: what(trail, sighting),
+        what: match trail.inside(sighting) {
+            Some(inside) => format!("{} {} {}", what(trail, sighting), manner.dot(), inside.name()),
+            None => what(trail, sighting),
+        },
         seq,
         ack,
         len: sighting.len,

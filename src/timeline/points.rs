@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
-use crate::model::{Direction, Journey, Label, NodeId, Part, Sighting, Stage, State, Timestamp, Visit, Way};
+use crate::model::{
+    Direction, Journey, Label, NodeId, Part, Role, Sighting, Stage, State, Timestamp, Visit, Way,
+};
 use crate::timeline::Context;
 use crate::timeline::Language;
 use crate::timeline::fill_label;
@@ -35,7 +37,12 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         let time = context.clocks.align(node, sighting.time);
         let is_given_up = is_given_up(journey, sighting);
         let way = if is_given_up { Way::Request } else { sighting.way };
-        let label = if is_given_up { given_up(journey, sighting, context) } else { on_the_way() };
+        let is_tunnel = context.topology.vantage(sighting.vantage).role == Role::Tunnel;
+        let label = match (is_given_up, is_tunnel) {
+            (true, _) => given_up(journey, sighting, context),
+            (false, true) => worded(Word::ThroughTunnel),
+            (false, false) => on_the_way(),
+        };
         let visits = if way == Way::Request { &mut whole.request } else { &mut whole.reply };
         if let Some(place) = place_of(visits, node, sighting.direction, time) {
             visits.insert(place, point(sighting, index, way, node, time, label));
@@ -83,8 +90,12 @@ fn split_proxies(journey: &mut Journey, context: &Context<'_>) {
 
 fn on_the_way() -> Arc<Label> {
     static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
-    let text = |language| Word::OnTheWay.text(language).to_owned();
-    Arc::clone(LABEL.get_or_init(|| Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })))
+    Arc::clone(LABEL.get_or_init(|| worded(Word::OnTheWay)))
+}
+
+fn worded(word: Word) -> Arc<Label> {
+    let text = |language| word.text(language).to_owned();
+    Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
 }
 
 /// `given up: stock-7d9c`.

@@ -29,7 +29,7 @@ pub fn open(out: &mut String, columns: usize, rows: usize, style: &str, ground: 
         out,
         "<rect width=\"100%\" height=\"100%\" rx=\"8\" {ground}/>\n\
          <g font-family=\"'DejaVu Sans Mono','Cascadia Mono','Noto Sans Mono CJK SC',Menlo,Consolas,monospace\" \
-         font-size=\"{FONT}\" fill=\"currentColor\" xml:space=\"preserve\">\n"
+         font-size=\"{FONT}\" fill=\"currentColor\">\n"
     );
 }
 
@@ -95,8 +95,9 @@ pub fn picture(lines: &[Line]) -> String {
     out
 }
 
-/// Cuts `text` where a font may draw in another width than a cell's: ASCII stays together, wide characters stay
-/// together, a repeated character joins itself (bars and frames), and any other is by itself.
+/// Cuts `text` where a font may draw in another width than a cell's: ASCII stays together up to a column's gap (viewers
+/// fold blanks, and would stretch what is left), wide characters stay together, a repeated character joins itself (bars
+/// and frames), and any other is by itself.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -106,20 +107,22 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
             2 => char_width(*other) == 2,
             _ => *other == first,
         };
-        let end = rest.chars().take_while(joins).map(char::len_utf8).sum();
+        let end: usize = rest.chars().take_while(joins).map(char::len_utf8).sum();
+        let blank = end - rest[..end].trim_start_matches(' ').len();
+        let end = if blank > 0 { blank } else { rest[..end].find("  ").unwrap_or(end) };
         let (piece, after) = rest.split_at(end);
         rest = after;
         Some(piece)
     })
 }
 
+/// Draws what [`pieces`] gave: blanks alone, or what does not begin with one.
 fn draw(out: &mut String, (column, row): (usize, usize), piece: &str, cells: usize, look: &str) {
-    let blank = piece.len() - piece.trim_start_matches(' ').len();
-    let shown = piece.trim_matches(' ');
+    let shown = piece.trim_end_matches(' ');
     if shown.is_empty() {
         return;
     }
-    let (x, y) = (MARGIN + (column + blank) * CELL.0, MARGIN + row * CELL.1);
+    let (x, y) = (MARGIN + column * CELL.0, MARGIN + row * CELL.1);
     if let Some(shape) = block(shown) {
         return draw_block(out, (x, y), cells, shape, look);
     }

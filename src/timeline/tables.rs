@@ -194,11 +194,15 @@ pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize)
     let mut columns = text_columns(manner, &[Word::Node, Word::File]);
     let counts = [Word::Packets, Word::NotUnderstood, Word::Damaged, Word::Dropped];
     columns.extend(counts.map(|word| (manner.word(word).to_owned(), true)));
+    let has_messages = summaries.iter().any(|source| source.messages > 0);
+    if has_messages {
+        columns.push((manner.word(Word::KernelMessages).to_owned(), true));
+    }
     columns.extend(text_columns(manner, &[Word::ClockOffsets]));
     let rows = summaries.iter().map(|source| {
         let node = source.node.map_or("?", |node| context.node(node));
         let clock = source.node.map_or_else(String::new, |node: NodeId| clock_text(node, context));
-        vec![
+        let mut row = vec![
             (node.to_owned(), Tone::Strong),
             plain(manner.text(&source.file)),
             plain(source.packets.to_string()),
@@ -207,8 +211,12 @@ pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize)
             source
                 .dropped
                 .map_or_else(|| ("?".to_owned(), Tone::Faint), |dropped| count(dropped, manner, Tone::Bad)),
-            (clock, Tone::Dim),
-        ]
+        ];
+        if has_messages {
+            row.push(messages(source, manner));
+        }
+        row.push((clock, Tone::Dim));
+        row
     });
     let mut out = Vec::new();
     Table { title: Word::Sources, columns, rows: rows.collect() }.lines(manner, width, &mut out);
@@ -219,6 +227,17 @@ pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize)
         out.push(line);
     }
     out
+}
+
+/// Records of kernel messages, and how many were lost.
+fn messages(source: &SourceSummary, manner: Manner) -> (String, Tone) {
+    match source.messages_lost {
+        None | Some(0) => count(source.messages, manner, Tone::Plain),
+        Some(lost) => {
+            let dropped = manner.word(Word::Dropped);
+            (format!("{}, {lost} {dropped}", source.messages), Tone::Bad)
+        }
+    }
 }
 
 fn count(count: u64, manner: Manner, tone: Tone) -> (String, Tone) {

@@ -31,6 +31,7 @@ words! {
     OutsidePlace: "outside", "外部";
     Endpoint: "endpoint", "终点";
     OnTheWay: "on the way", "途经";
+    ThroughTunnel: "through the tunnel", "经隧道";
     Handshake: "handshake before it", "此前的握手";
     Earlier: "earlier packets", "更早的数据包";
     Rest: "rest of the exchange", "其余部分";
@@ -94,6 +95,7 @@ words! {
     PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
+    KernelMessages: "kernel messages", "内核消息";
     ByConntrack: "by connection tracking", "由连接跟踪得出";
     ByHookTrace: "by tracing", "由跟踪得出";
     Asking: "request", "请求";

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from overlay import DEVICE
 from system import LabError, need, run, wait_until
 from topology import NODES, VIP
 
@@ -56,7 +57,7 @@ class Capture:
         self.running.append((process, log, ready))
 
     def _dumpcap(self, node):
-        names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali"))]
+        names = [name for name in self.cluster.interfaces(node).values() if name.startswith(("bond1", "cali", *DEVICE.values()))]
         args = [word for name in names for word in ("-i", name)]
         if self.loopback:
             # Of what stays inside a node, only the proxies' conversations are of interest.

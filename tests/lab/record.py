@@ -12,6 +12,7 @@ from pathlib import Path
 import topology
 from capture import Capture
 from cluster import OUTSIDE_TABLE
+from overlay import Overlay
 from proxies import Proxies
 from system import LabError
 from topology import NODES
@@ -150,6 +151,11 @@ class Session:
         self.cluster.offloads(place, interface, **features)
         self.undo.callback(self.cluster.offloads, place, interface, **before)
 
+    def overlay(self, kind):
+        overlay = Overlay(self.cluster, kind)
+        self.undo.callback(overlay.stop)
+        overlay.start()
+
     def ingress(self, traefiks, pods):
         self.proxies.start(traefiks, pods)
         self.undo.callback(self.proxies.stop)
@@ -214,6 +220,8 @@ def play(cluster, servers, case):
 
 def act(session):
     case = session.case
+    if case.overlay:
+        session.overlay(case.overlay)
     if case.ingress:
         session.ingress(*case.ingress)
     if not case.starts_capture:

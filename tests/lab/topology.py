@@ -40,6 +40,11 @@ class Node:
         return f"fd00:10:244:{self.number}::/64"
 
     @property
+    def tunnel_address(self):
+        """Of vxlan.calico or tunl0, where there is one: the first of the node's block."""
+        return f"10.244.{self.number}.0"
+
+    @property
     def uplink_mac(self):
         return f"02:50:00:00:00:1{self.number}"
 
@@ -169,4 +174,6 @@ def is_service(address):
 
 def is_pod(address):
     ip = ipaddress.ip_address(address)
+    if address in [node.tunnel_address for node in NODES]:
+        return False
     return ip in ipaddress.ip_network(POOL if ip.version == 4 else POOL6)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::{Live, journeys};
 
 const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
@@ -12,8 +14,8 @@ const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 struct Cluster(String);
 
 impl Cluster {
-    fn up() -> Cluster {
-        let cluster = Cluster(format!("live{}", std::process::id()));
+    fn up(name: &str) -> Cluster {
+        let cluster = Cluster(format!("{name}{}", std::process::id()));
         cluster.lab(&["up"]);
         cluster
     }
@@ -37,13 +39,13 @@ impl Drop for Cluster {
     }
 }
 
-#[test]
-fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
-    let cluster = Cluster::up();
+/// Follows three nodes while a case is played; every journey is complete.
+fn follow(cluster: &Cluster, case: &str, more: &str) -> Vec<Value> {
     let [first, others @ ..] = NODES;
-    let nodes = others.map(|node| format!("{node}={} record --write -", cluster.enter(node)));
+    let nodes = others.map(|node| format!("{node}={} record{more} --write -", cluster.enter(node)));
     let line = format!("{} live --headless --format json --name {first}", cluster.enter(first));
-    let mut words: Vec<&str> = line.split(' ').collect();
+    let mut words: Vec<&str> =
+        line.split(' ').chain(more.split(' ').filter(|word| !word.is_empty())).collect();
     for node in &nodes {
         words.extend(["--node", node]);
     }
@@ -54,10 +56,19 @@ fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
     for _ in others {
         run.wait_for(": the first bytes came");
     }
-    cluster.lab(&["play", "mixed-paths"]);
-    let mut found: BTreeMap<String, usize> = BTreeMap::new();
-    for journey in journeys(&run.end()) {
+    cluster.lab(&["play", case]);
+    let journeys = journeys(&run.end());
+    for journey in &journeys {
         assert_eq!(journey["verdict"]["outcome"], "complete", "{journey}");
+    }
+    journeys
+}
+
+#[test]
+fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
+    let cluster = Cluster::up("live");
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for journey in follow(&cluster, "mixed-paths", "") {
         // Which server a Service gives is the kernel's choice, and with it the route.
         let path = journey["path"].as_str().expect("a word");
         *found.entry(path.to_owned()).or_default() += 1;
@@ -73,5 +84,27 @@ fn the_paths_of_the_cluster_are_told_live_on_three_nodes() {
         "pod-to-service",
     ] {
         assert!(found.contains_key(path), "{path} is not among {found:?}");
+    }
+}
+
+/// The overlay is made when hopline is there already.
+#[test]
+fn the_uplink_shows_what_a_tunnel_carries_and_where_it_cannot_the_tunnel_does() {
+    let cluster = Cluster::up("tunnel");
+    for (more, interface, label) in
+        [("", "bond1", "leaves the node (VXLAN)"), (" --filter tcp", "vxlan.calico", "leaves the node")]
+    {
+        let journeys = follow(&cluster, "mixed-paths-vxlan", more);
+        let is_meant = |it: &&Value| it["path"] == "pod-to-service" && it["route"] == "other-node";
+        let between: Vec<&Value> =
+            journeys.iter().filter(is_meant).filter(|it| it["exchange"]["protocol"] == "http").collect();
+        assert!(between.len() >= 3, "{more}: {}", journeys.len());
+        for journey in between {
+            let request = journey["request"].as_array().expect("visits");
+            let visit = request.iter().find(|visit| visit["stage"] == "⑦").expect("⑦");
+            let told =
+                [&visit["interface"], &visit["label"], &visit["state"]].map(|it| it.as_str().unwrap_or(""));
+            assert_eq!(told, [interface, label, "seen"], "{journey}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
+mod apart;
 mod kernel;
 mod lab;
 mod net;
@@ -7,7 +8,7 @@ mod screen;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -34,7 +35,18 @@ impl Live {
         Live::spawn(net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments))
     }
 
-    fn spawn(mut command: Command) -> Live {
+    /// Starts it on the node.
+    fn start_with(net: &Net, arguments: &[&str]) -> Live {
+        Live::run(net.on_node(env!("CARGO_BIN_EXE_hopline"), arguments))
+    }
+
+    fn spawn(command: Command) -> Live {
+        let live = Live::run(command);
+        live.wait_for("capturing");
+        live
+    }
+
+    fn run(mut command: Command) -> Live {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hopline starts");
         let stderr = child.stderr.take().expect("standard error");
@@ -45,9 +57,7 @@ impl Live {
             }
         });
         let stdout = child.stdout.take();
-        let live = Live { child, said, stdout };
-        live.wait_for("capturing");
-        live
+        Live { child, said, stdout }
     }
 
     /// Waits until a line with `part` is on standard error.
@@ -301,6 +311,42 @@ fn a_rotated_recording_keeps_its_last_files_and_each_can_be_read_alone() {
     }
     let all: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     asked(&report(&all), "/last");
+    // A stream tells its node by itself, too.
+    let bytes = fs::read(&files[2]).expect("a file");
+    let mut reading = Command::new(env!("CARGO_BIN_EXE_hopline"));
+    reading.args(["report", "--format", "json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reading = reading.spawn().expect("hopline starts");
+    reading.stdin.take().expect("its input").write_all(&bytes).expect("it reads");
+    let read = reading.wait_with_output().expect("a report");
+    let read: Value = serde_json::from_slice(&read.stdout).expect("JSON");
+    assert_eq!(read["sources"][0]["node"], "kappa1");
+}
+
+/// Both what only moves bytes and what follows them.
+#[test]
+fn a_name_is_in_every_file_that_is_begun_after_it_was_seen() {
+    for words in [&["record"][..], &["live", "--headless"]] {
+        let mut net = Net::new();
+        net.add_pod(21);
+        let (kept, file) = directory();
+        let file = file.to_str().expect("a name");
+        let more = ["--name", "kappa1", "--write", file, "--rotate", "8kB", "--keep", "2"];
+        let run = Live::start(&net, &[words, &more].concat());
+        net.look_up(21, "stock.shop.svc.cluster.local");
+        pause();
+        for _ in 0..6 {
+            net.ask_all(21, &["/x", "/y"]);
+        }
+        net.ask_all(21, &["/last"]);
+        run.end();
+        let files: Vec<PathBuf> =
+            fs::read_dir(kept.path()).expect("files").map(|entry| entry.expect("a file").path()).collect();
+        let last: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        assert_eq!(last.len(), 2, "{files:?}");
+        let journeys = report(&last);
+        assert!(journeys.iter().all(|journey| journey["path"] != "dns-lookup"), "that is in an earlier file");
+        assert_eq!(asked(&journeys, "/last")["names"]["192.168.50.1"], "shop/stock", "{words:?}");
+    }
 }
 
 #[test]

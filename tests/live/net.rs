@@ -28,6 +28,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'yes')
     def log_message(self, *ignored): pass
+def resolve():
+    resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    resolver.bind(('192.168.50.1', 53))
+    while True:
+        query, client = resolver.recvfrom(4096)
+        answer = b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\5\\0\\4' + socket.inet_aton('192.168.50.1')
+        resolver.sendto(query[:2] + b'\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0' + query[12:] + answer, client)
+threading.Thread(target=resolve, daemon=True).start()
 mute = socket.create_server(('192.168.50.1', 8081))
 server = http.server.ThreadingHTTPServer(('192.168.50.1', 8080), Handler)
 print('ready', flush=True)
@@ -45,6 +53,29 @@ for path in sys.argv[2:]:
     connection.close()
 ";
 
+/// Asks for the address of a name.
+const LOOKUP: &str = "
+import socket, sys
+question = b''.join(bytes([len(part)]) + part.encode() for part in sys.argv[1].split('.')) + b'\\0\\0\\1\\0\\1'
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(20)
+client.sendto(b'\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0' + question, ('192.168.50.1', 53))
+assert len(client.recv(4096)) > len(question)
+";
+
+/// Sends UDP datagrams in tagged Ethernet frames, by hand: not every kernel knows VLANs.
+const TAGGED: &str = "
+import socket, struct, sys
+vlan, count = int(sys.argv[1]), int(sys.argv[2])
+udp = struct.pack('!HHHH', 40000, 9, 12, 0) + b'ping'
+ip = struct.pack('!BBHHHBBH4s4s', 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
+                 socket.inet_aton('192.168.50.1'), socket.inet_aton('192.168.50.11'))
+frame = b'\\xff' * 6 + bytes([2, 0, 0, 0, 0, 9]) + struct.pack('!HHH', 0x8100, vlan, 0x0800) + ip + udp
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(('eth0', 0))
+for _ in range(count):
+    wire.send(frame)
+";
 /// A client that asks on one connection for each path it is told, and says when it is answered.
 const SLOW_CLIENT: &str = "
 import http.client, sys
@@ -216,7 +247,12 @@ impl Net {
 
     /// Packets that crossed the pod's interface, by the kernel's own count.
     pub(crate) fn packets_of(&self, last: u8) -> u64 {
-        let path = format!("/sys/class/net/cali{last}/statistics");
+        self.packets_on(&format!("cali{last}"))
+    }
+
+    /// The same of any interface of the node.
+    pub(crate) fn packets_on(&self, interface: &str) -> u64 {
+        let path = format!("/sys/class/net/{interface}/statistics");
         let files = [format!("{path}/rx_packets"), format!("{path}/tx_packets")];
         let output = self.on_node("cat", &[&files[0], &files[1]]).output().expect("cat");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -275,6 +311,23 @@ impl Net {
         let output = self.ask(last, server, paths).wait_with_output().expect("an end");
         let answers = String::from_utf8_lossy(&output.stdout).matches("yes").count();
         assert_eq!(answers, paths.len(), "the pod gets its answers");
+    }
+}
+
+impl Net {
+    /// The pod looks a name up; it is that of the machine outside.
+    pub(crate) fn look_up(&self, last: u8, name: &str) {
+        let pod = format!("{}-pod{last}", self.id);
+        let asked = within(&pod, "python3", &["-c", LOOKUP, name]).output().expect("python3");
+        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    }
+
+    /// The machine outside sends datagrams to the node in frames that have the tag of a VLAN.
+    pub(crate) fn send_tagged(&self, vlan: u16, count: usize) {
+        let out = format!("{}-out", self.id);
+        let (vlan, count) = (vlan.to_string(), count.to_string());
+        let sent = within(&out, "python3", &["-c", TAGGED, &vlan, &count]).output().expect("python3");
+        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     }
 }
 

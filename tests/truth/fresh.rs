@@ -99,6 +99,11 @@ fn pods_call_pods_and_the_outside() {
 }
 
 #[test]
+fn packets_are_followed_through_tunnels() {
+    holds(&["(vxlan|ipip)"]);
+}
+
+#[test]
 fn clients_outside_call_pods_and_services() {
     holds(&["^external-to-pod", "^external-to-service"]);
 }
@@ -173,14 +178,14 @@ fn encrypted_requests_are_joined_a_few_at_once() {
 /// One node, two, and all three tell the same story, as far as each can see.
 #[test]
 fn fewer_nodes_see_less_and_nothing_else() {
-    let (_directory, cases) = record(&["^mixed-paths"]);
-    let case = cases.iter().find(|case| file_name(case) == "mixed-paths").expect("the case was recorded");
-    let truth = truth(case);
-    for nodes in [&NODES[..1], &NODES[1..2], &NODES[2..], &NODES[..2], &NODES[1..], &[NODES[0], NODES[2]]] {
+    let (_directory, cases) = record(&["^mixed-paths(-vxlan)?$"]);
+    let some = [&NODES[..1], &NODES[1..2], &NODES[2..], &NODES[..2], &NODES[1..], &[NODES[0], NODES[2]]];
+    for (case, nodes) in cases.iter().flat_map(|case| some.map(|nodes| (case, nodes))) {
         let report = report(&files(case, nodes));
-        let tally = compare(&truth, &report, Coverage::SomeNodes);
-        assert!(tally.right > 0, "{nodes:?} see nothing");
-        assert!(tally.wrong.is_empty(), "{nodes:?}: {}", tally.wrong.join("\n"));
+        let tally = compare(&truth(case), &report, Coverage::SomeNodes);
+        let name = file_name(case);
+        assert!(tally.right > 0, "{name}: {nodes:?} see nothing");
+        assert!(tally.wrong.is_empty(), "{name}: {nodes:?}: {}", tally.wrong.join("\n"));
     }
 }
 

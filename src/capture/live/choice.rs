@@ -17,8 +17,12 @@ const OWN_AFFAIRS: &str = "net 127.0.0.0/8 or host ::1";
 /// What the user wants to see.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
-    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub(super) globs: Vec<String>,
+    /// Globs of those that are to have a handle of their own.
+    pub(super) apart: Vec<String>,
+    /// All are to have one.
+    pub(super) is_all_apart: bool,
     pub(super) options: Options,
     /// In the syntax of `pcap-filter(7)`.
     pub(super) filter: Option<String>,
@@ -41,10 +45,17 @@ impl Choice {
         (!is_twice).then_some(role)
     }
 
+    /// A filter does not see into the tunnels that an uplink carries: then their devices are the pods' way to other
+    /// nodes.
     fn role_by_name(&self, link: &Link) -> Option<Role> {
+        let role = self.named_role(link)?;
+        Some(if role == Role::Tunnel && self.filter.is_some() { Role::Uplink } else { role })
+    }
+
+    fn named_role(&self, link: &Link) -> Option<Role> {
         let told = self.options.role(&link.name);
         if self.globs.is_empty() {
-            return told.filter(|role| matches!(role, Role::Uplink | Role::Workload | Role::Loopback));
+            return told;
         }
         if !self.globs.iter().any(|glob| matches(glob, &link.name)) {
             return None;
@@ -80,6 +91,26 @@ impl Choice {
         parts.join(" and ")
     }
 
+    /// Whether an interface is to have a handle of its own, if it is wanted: on `any` VLAN tags are lost.
+    pub(super) fn is_apart(&self, index: u32, links: &Links) -> bool {
+        let is_named = |link: &Link| self.apart.iter().any(|glob| matches(glob, &link.name));
+        self.is_all_apart || self.has_vlans(index, links) || links.get(index).is_some_and(is_named)
+    }
+
+    /// Whether it is an uplink that VLANs lie upon.
+    pub(super) fn has_vlans(&self, index: u32, links: &Links) -> bool {
+        let is_uplink = |link: &Link| self.role(link, links) == Some(Role::Uplink);
+        links.get(index).is_some_and(is_uplink) && carries_vlans(index, links.all())
+    }
+
+    /// The kernel's filter for an interface's own handle.
+    pub(super) fn own_program(&self, link: &Link) -> String {
+        let own_affairs = (link.kind == Kind::Loopback).then(|| format!("not ({OWN_AFFAIRS})"));
+        let filter = self.filter.as_ref().map(|filter| format!("({filter})"));
+        // What a filter says of VLANs moves all that stands behind it.
+        own_affairs.into_iter().chain(filter).collect::<Vec<_>>().join(" and ")
+    }
+
     /// The globs in words.
     pub(super) fn shown(&self) -> String {
         if self.globs.is_empty() {
@@ -88,6 +119,10 @@ impl Choice {
         }
         self.globs.join(", ")
     }
+}
+
+fn carries_vlans<'a>(index: u32, mut all: impl Iterator<Item = (u32, &'a Link)>) -> bool {
+    all.any(|(_, link)| link.kind == Kind::Vlan && link.lower == Some(index))
 }
 
 #[cfg(test)]
@@ -100,7 +135,8 @@ mod tests {
 
     fn choice(globs: &[&str]) -> Choice {
         let globs = globs.iter().map(|&glob| glob.to_owned()).collect();
-        Choice { globs, options: Options::default(), filter: None }
+        let options = Options::default();
+        Choice { globs, apart: Vec::new(), is_all_apart: false, options, filter: None }
     }
 
     #[test]
@@ -113,6 +149,11 @@ mod tests {
         assert_eq!(alone(&["eth*", "veth*"], &link("eth0", Kind::Other)), Some(Role::Uplink));
         assert_eq!(alone(&["eth*", "veth*"], &link("veth7", Kind::Veth)), Some(Role::Workload));
         assert_eq!(alone(&["eth*"], &link("cali12", Kind::Veth)), None);
+        let mut choice = choice(&[]);
+        let vxlan = link("vxlan.calico", Kind::Tunnel);
+        assert_eq!(choice.role_among(&vxlan, &|_| None), Some(Role::Tunnel));
+        choice.filter = Some("tcp".to_owned());
+        assert_eq!(choice.role_among(&vxlan, &|_| None), Some(Role::Uplink));
     }
 
     #[test]
@@ -125,6 +166,18 @@ mod tests {
         assert_eq!(choice(&["eth*"]).role_among(&slave, &find), Some(Role::Uplink));
         assert_eq!(choice(&["*"]).role_among(&vlan, &find), None);
         assert_eq!(choice(&["bond1.*"]).role_among(&vlan, &find), Some(Role::Uplink));
+    }
+
+    #[test]
+    fn an_uplink_with_vlans_is_told_from_one_without() {
+        let links = [
+            (7, link("bond1", Kind::Bond)),
+            (8, Link { lower: Some(7), ..link("bond1.100", Kind::Vlan) }),
+            // A veth's peer may have the same number in another namespace.
+            (9, Link { lower: Some(8), ..link("cali12", Kind::Veth) }),
+        ];
+        let carries = |index| carries_vlans(index, links.iter().map(|(index, link)| (*index, link)));
+        assert_eq!([7, 8, 9].map(carries), [true, false, false]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
 use nix::errno::Errno;
 use nix::net::if_::if_indextoname;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -51,6 +51,7 @@ pub(super) struct Link {
     /// The device it lies upon; of a veth its peer, whose number may be another namespace's.
     pub(super) lower: Option<u32>,
     pub(super) mac: Option<Mac>,
+    pub(super) is_up: bool,
     /// Only of interfaces that were there at the start.
     pub(super) addresses: Vec<IpNet>,
 }
@@ -65,7 +66,7 @@ pub(super) enum Event {
         index: u32,
         before: String,
     },
-    /// Now part of a bond, or no longer.
+    /// Now part of a bond, or no longer; up or down; with another address.
     Changed {
         index: u32,
     },
@@ -214,7 +215,7 @@ impl Links {
                 link.addresses.clone_from(&known.addresses);
                 if known.name != link.name {
                     events.push(Event::Renamed { index, before: known.name.clone() });
-                } else if known.master != link.master || known.kind != link.kind {
+                } else if *known != link {
                     events.push(Event::Changed { index });
                 }
             }
@@ -254,7 +255,7 @@ fn message_len(bytes: &[u8]) -> Option<usize> {
 }
 
 fn read(told: &LinkMessage) -> Option<Link> {
-    let mut link = Link::default();
+    let mut link = Link { is_up: told.header.flags.contains(LinkFlags::Up), ..Link::default() };
     if told.header.link_layer_type == LinkLayerType::Loopback {
         link.kind = Kind::Loopback;
     }
@@ -282,9 +283,7 @@ fn known(kind: &InfoKind) -> Kind {
         InfoKind::Bond => Kind::Bond,
         InfoKind::Vlan => Kind::Vlan,
         InfoKind::Veth => Kind::Veth,
-        InfoKind::Vxlan | InfoKind::IpIp | InfoKind::SitTun | InfoKind::Ip6Tnl | InfoKind::Wireguard => {
-            Kind::Tunnel
-        }
+        InfoKind::Vxlan | InfoKind::IpIp | InfoKind::SitTun | InfoKind::Ip6Tnl => Kind::Tunnel,
         _ => Kind::Other,
     }
 }

@@ -1,32 +1,27 @@
-//! This node's interfaces: one libpcap handle on `any`, whose packets become pcapng blocks.
+//! This node's interfaces: one libpcap handle on `any`, and handles of their own for those that it does not serve.
+//! Their packets become pcapng blocks.
 //!
 //! The thread only moves bytes. It parses nothing but the link header's interface index and direction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pcap::{Active, Capture, Linktype, Precision};
 
 use crate::capture::CaptureError;
-use crate::capture::blocks::{self, Counts, Description, Stored};
+use crate::capture::blocks::{Counts, Stored};
 use crate::capture::link::{self, LinkType};
 use crate::capture::live::choice::Choice;
-use crate::capture::live::feed::{Inlet, Kind, Run};
-use crate::capture::live::links::{Event, Links};
-use crate::capture::live::{Clock, Notice, Settings, Tell};
+use crate::capture::live::feed::Inlet;
+use crate::capture::live::handle::{Handle, Opening, Own, fits_ethernet};
+use crate::capture::live::links::{Event, Kind, Link, Links};
+use crate::capture::live::section::Section;
+use crate::capture::live::{Apart, Clock, Notice, Settings, Tell};
 use crate::model::{MILLIS, Role, SECONDS, Timestamp};
 
-/// The kernel hands packets over after this time at the latest, in milliseconds.
-const BLOCK_TIMEOUT: i32 = 10;
 /// The thread looks after this time whether it is to end.
 const PATIENCE: u16 = 100;
-/// Packets taken at once.
-const DISPATCH: usize = 4096;
-/// Bytes of a run that is handed on even while more packets come.
-const FULL: usize = 256 << 10;
 /// How long after its stamp a packet is here at the latest, unless it was dropped.
 const UNDERWAY: i64 = 100 * MILLIS;
 /// Between two statements of counts: while packets come and deadlines run, and while nothing happens.
@@ -37,71 +32,77 @@ const AFTERMATH: i64 = 5 * SECONDS;
 /// How long an interface may have a name that is not wanted before the kernel leaves its packets out: some are
 /// created under another name.
 const NAMING: i64 = 2 * SECONDS;
-/// Runs kept to be filled anew.
-const SPARE: usize = 16;
 
 /// What becomes of an interface's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
-    /// Under this number in the section.
-    Wanted(u32),
+    /// Those on `any` are kept, under this number in the section.
+    Any(u32),
+    /// Those on the interface's own handle are.
+    Own,
+    /// It has no handle any more, as it is down or about to go.
+    Closed,
     Unwanted,
 }
 
 /// A capture of this node that was opened and not yet begun.
 pub(super) struct Local {
-    handle: Capture<Active>,
+    /// `None` where every interface has a handle of its own.
+    any: Option<Handle>,
+    /// By the kernel's index.
+    own: BTreeMap<u32, Own>,
+    opening: Opening,
     links: Links,
     choice: Choice,
-    writing: Writing,
+    section: Section,
     ports: HashMap<u32, Port>,
     /// When the filter is to be made anew.
     refilter_at: Option<Timestamp>,
-    program: String,
     clock: Clock,
     tell: Tell,
+    /// Of handles that were closed.
+    closed: Counts,
     counted_at: Timestamp,
     packet_at: Timestamp,
-}
-
-/// The section that is being written.
-struct Writing {
-    node: String,
-    snaplen: u32,
-    filling: Vec<u8>,
-    packets: u64,
-    /// The number of each interface by its name, so that one that comes again keeps it.
-    numbers: HashMap<String, u32>,
-    spare: Vec<Arc<Vec<u8>>>,
-    inlets: Vec<Inlet>,
 }
 
 impl Local {
     /// Opens everything that needs rights.
     ///
     /// # Errors
-    /// When the rights are missing, libpcap is too old, or the user's filter is none.
+    /// When the rights are missing, or the user's filter is none.
     pub(super) fn open(settings: &Settings, clock: Clock, tell: Tell) -> Result<Local, CaptureError> {
         let links = Links::open().map_err(CaptureError::Links)?;
+        let opening = Opening { snaplen: settings.snaplen, buffer: settings.buffer };
+        let any = Handle::any(opening)?;
+        let apart = why_apart(any.as_ref(), settings.filter.as_deref())?;
         let choice = Choice {
             globs: settings.globs.clone(),
+            apart: settings.apart.clone(),
+            is_all_apart: apart.is_some(),
             options: settings.options.clone(),
             filter: settings.filter.clone(),
         };
         let mut local = Local {
-            handle: open_any(settings)?,
+            any: any.filter(|_| apart.is_none()),
+            own: BTreeMap::new(),
+            opening,
             links,
             choice,
-            writing: Writing::new(settings.node.clone(), settings.snaplen),
+            section: Section::new(settings.node.clone(), settings.snaplen),
             ports: HashMap::new(),
             refilter_at: None,
-            program: String::new(),
             clock,
             tell,
+            closed: Counts::default(),
             counted_at: Timestamp(0),
             packet_at: Timestamp(0),
         };
-        local.check_filter()?;
+        local.open_apart();
+        let apart = apart.or_else(|| local.with_vlans());
+        if let Some(apart) = apart {
+            (local.tell)(Notice::Apart(apart));
+        }
         local.refilter();
         Ok(local)
     }
@@ -117,6 +118,11 @@ impl Local {
         self.choice.shown()
     }
 
+    /// Whether the right to capture is needed for interfaces that are yet to come.
+    pub(super) fn keeps_right(&self) -> bool {
+        self.choice.is_all_apart || !self.choice.apart.is_empty()
+    }
+
     /// Captures until `stop` is set; [`Local::begin`] comes first.
     pub(super) fn run(mut self, stop: &AtomicBool) {
         loop {
@@ -125,7 +131,7 @@ impl Local {
             // Names first: packets of new interfaces are waiting already.
             self.follow_links();
             let taken = self.take();
-            self.writing.flush();
+            self.section.flush();
             let now = (self.clock)();
             if self.refilter_at.is_some_and(|at| at <= now) {
                 self.refilter();
@@ -136,16 +142,15 @@ impl Local {
                     (self.tell)(Notice::Failed(format!("capturing stopped: {error}")));
                     return;
                 }
-                Ok(_) if is_last => return,
-                Ok(_) => {}
+                Ok(()) if is_last => return,
+                Ok(()) => {}
             }
         }
     }
 
     /// Describes what is there before the first packet; from now on all goes into `inlets`.
     pub(super) fn begin(&mut self, inlets: Vec<Inlet>) {
-        self.writing.inlets = inlets;
-        self.writing.begin();
+        self.section.begin(inlets);
         let indices: Vec<u32> = self.links.all().map(|(index, _)| index).collect();
         for index in indices {
             self.enter(index);
@@ -154,15 +159,15 @@ impl Local {
 
     /// The number of a subject of the kernel's, which is described here.
     pub(super) fn describe_kernel(&mut self, subject: &str) -> u32 {
-        self.writing.describe_kernel(subject)
+        self.section.describe_kernel(subject)
     }
 
     /// Until there are packets or news of interfaces.
     fn wait(&self) {
-        let mut wanted = [
-            PollFd::new(self.handle.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.links.as_fd(), PollFlags::POLLIN),
-        ];
+        let handles = self.any.iter().chain(self.own.values().map(|own| &own.handle));
+        let mut wanted: Vec<PollFd<'_>> =
+            handles.map(|handle| PollFd::new(handle.as_fd(), PollFlags::POLLIN)).collect();
+        wanted.push(PollFd::new(self.links.as_fd(), PollFlags::POLLIN));
         // Interrupted by a signal: the loop looks anew.
         let _ = poll(&mut wanted, PollTimeout::from(PATIENCE));
     }
@@ -170,25 +175,27 @@ impl Local {
     fn follow_links(&mut self) {
         for event in self.links.update() {
             match event {
-                Event::Came { index } => {
+                Event::Came { index } | Event::Changed { index } => {
+                    let was_wanted = self.is_wanted(index);
                     if self.enter(index)
+                        && !was_wanted
                         && let Some(link) = self.links.get(index)
                     {
                         (self.tell)(Notice::Came(link.name.clone()));
                     }
                 }
                 Event::Renamed { index, before } => {
-                    let was_wanted = matches!(self.ports.get(&index), Some(Port::Wanted(_)));
+                    let was_wanted = self.is_wanted(index);
                     let is_wanted = self.enter(index);
                     if let Some(link) = self.links.get(index).filter(|_| was_wanted || is_wanted) {
                         (self.tell)(Notice::Renamed { before, now: link.name.clone() });
                     }
                 }
-                Event::Changed { index } => {
-                    self.enter(index);
-                }
                 Event::Gone { index, name } => {
-                    if self.ports.remove(&index).is_some_and(|port| port != Port::Unwanted) {
+                    let was_wanted = self.is_wanted(index);
+                    self.close(index);
+                    self.ports.remove(&index);
+                    if was_wanted {
                         (self.tell)(Notice::Gone(name));
                     }
                 }
@@ -196,70 +203,142 @@ impl Local {
         }
     }
 
-    /// Decides what becomes of an interface's packets; gives whether they are wanted.
+    fn is_wanted(&self, index: u32) -> bool {
+        self.ports.get(&index).is_some_and(|port| *port != Port::Unwanted)
+    }
+
+    /// Decides what becomes of an interface's packets; gives whether they are kept.
     fn enter(&mut self, index: u32) -> bool {
         let Some(link) = self.links.get(index) else { return false };
         let role = self.choice.role(link, &self.links);
-        let port = match role {
-            Some(role) => Port::Wanted(self.writing.describe(link, role)),
-            None => Port::Unwanted,
+        let before = self.ports.get(&index).copied();
+        let port = match role.map(|role| self.port(index, role)) {
+            Some(Some(port)) => port,
+            Some(None) if matches!(before, Some(Port::Own | Port::Closed)) => Port::Closed,
+            Some(None) | None => Port::Unwanted,
         };
-        let before = self.ports.insert(index, port);
+        if port != Port::Own {
+            self.close(index);
+        }
+        self.ports.insert(index, port);
         match (before, port) {
-            // The kernel may leave its packets out: not any more, from this moment.
-            (Some(Port::Unwanted), Port::Wanted(_)) => self.refilter(),
-            (_, Port::Unwanted) if before != Some(port) => {
+            // The kernel may leave its packets out: not any more, from this moment. Or it is to leave them out now.
+            (Some(Port::Unwanted | Port::Own | Port::Closed), Port::Any(_))
+            | (Some(Port::Any(_)), Port::Own) => self.refilter(),
+            (_, Port::Unwanted | Port::Own) if before != Some(port) => {
                 self.refilter_at.get_or_insert((self.clock)().plus(NAMING));
             }
             _ => {}
         }
-        role.is_some()
+        port != Port::Unwanted
     }
 
-    /// Tells the kernel which packets to leave out.
+    /// By which handle a wanted interface is captured; `None` where it cannot be, as long as it is not up.
+    fn port(&mut self, index: u32, role: Role) -> Option<Port> {
+        if self.choice.is_apart(index, &self.links) {
+            self.open_own(index);
+        }
+        let Local { any, own, links, section, .. } = self;
+        match (links.get(index), own.get_mut(&index), any) {
+            (Some(link), Some(own), _) => {
+                own.follow(link);
+                own.number = section.describe(link, role, own.link_type);
+                Some(Port::Own)
+            }
+            (Some(link), None, Some(_)) => Some(Port::Any(section.describe(link, role, LinkType::SLL2))),
+            _ => None,
+        }
+    }
+
+    /// Opens the handles of all interfaces that are to have one of their own.
+    fn open_apart(&mut self) {
+        let is_wanted = |link: &Link| self.choice.role(link, &self.links).is_some();
+        let wanted = self.links.all().filter(|(_, link)| is_wanted(link)).map(|(index, _)| index);
+        let apart: Vec<u32> = wanted.filter(|&index| self.choice.is_apart(index, &self.links)).collect();
+        for index in apart {
+            self.open_own(index);
+        }
+    }
+
+    /// Opens an interface's own handle, if it is up and not captured so already.
+    fn open_own(&mut self, index: u32) {
+        let Some(link) = self.links.get(index).filter(|link| link.is_up) else { return };
+        if self.own.contains_key(&index) {
+            return;
+        }
+        // An uplink has the packets of all pods.
+        let is_uplink = self.choice.role(link, &self.links) == Some(Role::Uplink);
+        let count = if is_uplink { 1 } else { self.wanted().len() };
+        match Own::open(link, self.opening.shared(count), self.choice.own_program(link)) {
+            Ok(own) => {
+                self.own.insert(index, own);
+            }
+            Err(error) => {
+                let otherwise =
+                    if self.any.is_some() { "its VLAN tags are lost" } else { "it is not captured" };
+                (self.tell)(Notice::Failed(format!("{}: {error}; {otherwise}", link.name)));
+            }
+        }
+    }
+
+    fn close(&mut self, index: u32) {
+        if let Some(mut own) = self.own.remove(&index) {
+            self.closed = self.closed.plus(own.handle.counts());
+        }
+    }
+
+    /// The uplinks that have a handle of their own for their VLANs.
+    fn with_vlans(&self) -> Option<Apart> {
+        let has_vlans = |index: &&u32| self.choice.has_vlans(**index, &self.links);
+        let links = self.own.keys().filter(has_vlans).filter_map(|&index| self.links.get(index));
+        let names: Vec<&str> = links.map(|link| link.name.as_str()).collect();
+        (!names.is_empty()).then(|| Apart::Vlans(names.join(", ")))
+    }
+
+    /// Tells the kernel which packets on `any` to leave out.
     fn refilter(&mut self) {
         self.refilter_at = None;
-        let loopback = self.loopback();
-        let program = self.choice.program(&self.choice.unwanted(&self.links), loopback);
+        let Some(any) = &mut self.any else { return };
+        let is_loopback = |link: &Link| link.kind == Kind::Loopback;
+        let loopback = self.links.all().find(|(_, link)| is_loopback(link)).map(|(index, _)| index);
+        let mut unwanted = self.choice.unwanted(&self.links);
+        unwanted.extend(self.own.keys());
         // Too many interfaces make a program that the kernel refuses. Then those stay that were there before:
         // what they let through is left out here.
-        if program != self.program && self.handle.filter(&program, true).is_ok() {
-            self.program = program;
+        let _ = any.filter(self.choice.program(&unwanted, loopback));
+    }
+
+    /// # Errors
+    /// Where `any` fails, which is the end. An interface whose own handle fails is gone.
+    fn take(&mut self) -> Result<(), String> {
+        let Local { any, own, links, choice, section, ports, packet_at, .. } = self;
+        if let Some(any) = any {
+            any.take(|time, wire_len, bytes| {
+                let header = link::header(LinkType::Sll2, bytes);
+                let Some((index, _)) = header.device else { return };
+                let port = *ports.entry(index).or_insert_with(|| late(index, links, choice, section));
+                let Port::Any(interface) = port else { return };
+                *packet_at = (*packet_at).max(time);
+                section.packet(&Stored { interface, time, wire_len, direction: header.direction, bytes });
+            })?;
         }
-    }
-
-    fn loopback(&self) -> Option<u32> {
-        let is_loopback = |link: &super::links::Link| link.kind == super::links::Kind::Loopback;
-        self.links.all().find(|(_, link)| is_loopback(link)).map(|(index, _)| index)
-    }
-
-    fn check_filter(&self) -> Result<(), CaptureError> {
-        let Some(filter) = &self.choice.filter else { return Ok(()) };
-        match self.handle.compile(filter, true) {
-            Ok(_) => Ok(()),
-            Err(cause) => Err(CaptureError::Filter { filter: filter.clone(), cause: plain(&cause) }),
-        }
-    }
-
-    fn take(&mut self) -> Result<usize, pcap::Error> {
-        let Local { handle, links, choice, writing, ports, packet_at, .. } = self;
-        handle.dispatch(Some(DISPATCH), |packet| {
-            let header = link::header(LinkType::Sll2, packet.data);
-            let Some((index, _)) = header.device else { return };
-            let port = *ports.entry(index).or_insert_with(|| late(index, links, choice, writing));
-            let Port::Wanted(number) = port else { return };
-            // With nanosecond precision the microseconds' field holds nanoseconds.
-            let stamp = packet.header.ts;
-            let time = Timestamp(stamp.tv_sec * SECONDS + stamp.tv_usec);
-            *packet_at = (*packet_at).max(time);
-            writing.packet(&Stored {
-                interface: number,
-                time,
-                wire_len: packet.header.len,
-                direction: header.direction,
-                bytes: packet.data,
+        let mut failed = Vec::new();
+        for (&index, own) in own {
+            let Own { handle, number: interface, sender, .. } = own;
+            let taken = handle.take(|time, wire_len, bytes| {
+                *packet_at = (*packet_at).max(time);
+                let direction = sender.direction(bytes);
+                section.packet(&Stored { interface: *interface, time, wire_len, direction, bytes });
             });
-        })
+            if taken.is_err() {
+                failed.push(index);
+            }
+        }
+        for index in failed {
+            self.close(index);
+            self.enter(index);
+        }
+        Ok(())
     }
 
     /// States the counts, and up to when everything is here.
@@ -269,156 +348,36 @@ impl Local {
             return;
         }
         self.counted_at = now;
-        let Ok(stat) = self.handle.stats() else { return };
-        let counts = Counts {
-            received: u64::from(stat.received),
-            dropped_by_interface: u64::from(stat.if_dropped),
-            dropped_by_system: u64::from(stat.dropped),
-        };
-        self.writing.count(now.plus(-UNDERWAY), counts);
+        let handles = self.any.iter_mut().chain(self.own.values_mut().map(|own| &mut own.handle));
+        let counts = handles.fold(self.closed, |sum, handle| sum.plus(handle.counts()));
+        self.section.count(now.plus(-UNDERWAY), counts);
     }
 }
 
+/// Why `any` cannot serve, if it cannot.
+///
+/// # Errors
+/// When the filter is none.
+fn why_apart(any: Option<&Handle>, filter: Option<&str>) -> Result<Option<Apart>, CaptureError> {
+    let refused = match (any, filter) {
+        (None, None) => return Ok(Some(Apart::OldLibpcap)),
+        (_, None) => return Ok(None),
+        (None, Some(filter)) if fits_ethernet(filter) => return Ok(Some(Apart::OldLibpcap)),
+        (None, Some(_)) => "not understood".to_owned(),
+        (Some(any), Some(filter)) => match any.compiles(filter) {
+            Ok(()) => return Ok(None),
+            Err(_) if fits_ethernet(filter) => return Ok(Some(Apart::Filter)),
+            Err(cause) => cause,
+        },
+    };
+    Err(CaptureError::Filter { filter: filter.unwrap_or_default().to_owned(), cause: refused })
+}
+
 /// An interface that a packet came from before its name was known. One that has none is gone already.
-fn late(index: u32, links: &mut Links, choice: &Choice, writing: &mut Writing) -> Port {
+fn late(index: u32, links: &mut Links, choice: &Choice, section: &mut Section) -> Port {
     if links.get(index).is_none() {
         links.look_up(index);
     }
     let role = links.get(index).and_then(|link| Some((link, choice.role(link, links)?)));
-    role.map_or(Port::Unwanted, |(link, role)| Port::Wanted(writing.describe(link, role)))
-}
-
-impl Writing {
-    fn new(node: String, snaplen: u32) -> Writing {
-        Writing {
-            node,
-            snaplen,
-            filling: Vec::new(),
-            packets: 0,
-            numbers: HashMap::new(),
-            spare: Vec::new(),
-            inlets: Vec::new(),
-        }
-    }
-
-    /// A section and its first interface, which stands for the handle: its counts are the handle's.
-    fn begin(&mut self) {
-        let mut bytes = Vec::new();
-        blocks::section_header(&mut bytes);
-        let description = format!("node={}", self.node);
-        blocks::interface(&mut bytes, &self.described("any", &description));
-        self.numbers.insert(String::new(), 0);
-        self.send_description(bytes);
-    }
-
-    fn described<'a>(&self, name: &'a str, about: &'a str) -> Description<'a> {
-        let link = LinkType::SLL2;
-        Description { link, snaplen: self.snaplen, name, about, mac: None, addresses: &[] }
-    }
-
-    /// The number of an interface, which is described where it is new.
-    fn describe(&mut self, link: &super::links::Link, role: Role) -> u32 {
-        if let Some(&number) = self.numbers.get(&link.name) {
-            return number;
-        }
-        let number = self.numbers.len() as u32;
-        self.numbers.insert(link.name.clone(), number);
-        let description = format!("node={} role={}", self.node, role.name());
-        // A pod's end tells its addresses by its packets.
-        let addresses: &[ipnet::IpNet] = if role == Role::Workload { &[] } else { &link.addresses };
-        let mut bytes = Vec::new();
-        let told = self.described(&link.name, &description);
-        blocks::interface(&mut bytes, &Description { mac: link.mac, addresses, ..told });
-        self.flush();
-        self.send_description(bytes);
-        number
-    }
-
-    fn describe_kernel(&mut self, subject: &str) -> u32 {
-        let number = self.numbers.len() as u32;
-        // No interface has a colon in its name (dev_valid_name in net/core/dev.c).
-        self.numbers.insert(format!("netlink:{subject}"), number);
-        let about = format!("node={}", self.node);
-        let told = Description { link: LinkType::NETLINK, snaplen: 0, ..self.described(subject, &about) };
-        let mut bytes = Vec::new();
-        blocks::interface(&mut bytes, &told);
-        self.send_description(bytes);
-        number
-    }
-
-    fn send_description(&self, bytes: Vec<u8>) {
-        let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
-        for inlet in &self.inlets {
-            inlet.force(run.clone());
-        }
-    }
-
-    #[inline]
-    fn packet(&mut self, packet: &Stored<'_>) {
-        blocks::packet(&mut self.filling, packet);
-        self.packets += 1;
-        if self.filling.len() >= FULL {
-            self.flush();
-        }
-    }
-
-    fn count(&mut self, end: Timestamp, counts: Counts) {
-        blocks::statistics(&mut self.filling, 0, end, counts);
-        self.flush();
-    }
-
-    /// Hands on what was written.
-    fn flush(&mut self) {
-        if self.filling.is_empty() {
-            return;
-        }
-        let unshared = self.spare.iter_mut().position(|spare| Arc::get_mut(spare).is_some());
-        let mut bytes = unshared.map_or_else(|| Arc::new(Vec::new()), |index| self.spare.swap_remove(index));
-        if let Some(empty) = Arc::get_mut(&mut bytes) {
-            empty.clear();
-            std::mem::swap(empty, &mut self.filling);
-        }
-        let run = Run { bytes, packets: std::mem::take(&mut self.packets), kind: Kind::Packets };
-        for inlet in &self.inlets {
-            inlet.offer(&run);
-        }
-        if self.spare.len() < SPARE {
-            self.spare.push(run.bytes);
-        }
-    }
-}
-
-/// One handle for all interfaces, with the index of each in its packets.
-fn open_any(settings: &Settings) -> Result<Capture<Active>, CaptureError> {
-    let refused = |cause: pcap::Error| match &cause {
-        // PCAP_ERROR_PERM_DENIED has no name in the crate.
-        _ if is_right_missing(&cause) => CaptureError::NoRights,
-        _ => CaptureError::Handle { cause: plain(&cause) },
-    };
-    let inactive = Capture::from_device("any").map_err(refused)?;
-    let mut handle = inactive
-        .snaplen(settings.snaplen as i32)
-        .buffer_size(i32::try_from(settings.buffer).unwrap_or(i32::MAX))
-        .timeout(BLOCK_TIMEOUT)
-        .immediate_mode(false)
-        .precision(Precision::Nano)
-        .open()
-        .and_then(Capture::setnonblock)
-        .map_err(refused)?;
-    // The link type first: filters are compiled for it.
-    handle.set_datalink(Linktype::LINUX_SLL2).map_err(|_| CaptureError::NoSll2)?;
-    Ok(handle)
-}
-
-fn is_right_missing(error: &pcap::Error) -> bool {
-    let text = error.to_string();
-    ["permission", "Operation not permitted"].iter().any(|part| text.contains(part))
-}
-
-/// libpcap's own words, without what the crate puts around them.
-fn plain(error: &pcap::Error) -> String {
-    match error {
-        pcap::Error::PcapError(text) => text.trim().replace('\n', " "),
-        other => other.to_string(),
-    }
+    role.map_or(Port::Unwanted, |(link, role)| Port::Any(section.describe(link, role, LinkType::SLL2)))
 }

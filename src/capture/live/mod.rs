@@ -10,12 +10,15 @@
 
 mod choice;
 pub(super) mod feed;
+mod handle;
 mod hooks;
 mod kernel;
 mod links;
 mod local;
+mod namer;
 mod recorder;
 mod remote;
+mod section;
 
 use std::fmt;
 use std::fs::File;
@@ -36,6 +39,7 @@ use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, serve as serve_tracing};
+pub use self::namer::Namer;
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec, State};
 
@@ -54,8 +58,10 @@ pub type Tell = Arc<dyn Fn(Notice) + Send + Sync>;
 pub struct Settings {
     /// The node's name.
     pub node: String,
-    /// Globs of interface names; none for uplinks, workloads, and `lo` for node addresses.
+    /// Globs of interface names; none for uplinks, workloads, tunnels, and `lo` for node addresses.
     pub globs: Vec<String>,
+    /// Globs of interfaces that are captured by a handle of their own, with their Ethernet headers.
+    pub apart: Vec<String>,
     pub options: Options,
     /// In the syntax of `pcap-filter(7)`.
     pub filter: Option<String>,
@@ -82,6 +88,8 @@ pub enum Notice {
         now: String,
     },
     Failed(String),
+    /// Interfaces have handles of their own.
+    Apart(Apart),
     /// Something the kernel would tell is not heard.
     Deaf {
         what: &'static str,
@@ -113,6 +121,31 @@ pub enum Notice {
     },
 }
 
+/// Why `any` does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// It cannot tell interfaces apart there.
+    OldLibpcap,
+    /// The user's filter asks for what packets do not have there.
+    Filter,
+    /// These uplinks carry VLANs, whose tags are lost there.
+    Vlans(String),
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const EACH: &str =
+            "each interface is captured by itself, and the first packets of a new one may be missed";
+        match self {
+            Apart::OldLibpcap => write!(f, "libpcap is older than 1.10: {EACH}"),
+            Apart::Filter => write!(f, "--filter looks at Ethernet headers: {EACH}"),
+            Apart::Vlans(names) => {
+                write!(f, "{names}: captured by itself beside the others, so that VLAN tags are kept")
+            }
+        }
+    }
+}
+
 impl Notice {
     /// Whether something is lost that was there before, rather than an interface come or gone.
     pub const fn is_trouble(&self) -> bool {
@@ -124,6 +157,7 @@ impl Notice {
                 | Notice::Renamed { .. }
                 | Notice::TraceOn
                 | Notice::TraceOff
+                | Notice::Apart(_)
                 | Notice::Node { state: State::Begun | State::Flowing, .. }
         )
     }
@@ -136,6 +170,7 @@ impl fmt::Display for Notice {
             Notice::Gone(name) => write!(f, "{name} is gone"),
             Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
             Notice::Failed(what) => f.write_str(what),
+            Notice::Apart(why) => why.fmt(f),
             Notice::Deaf { what, cause } => {
                 write!(f, "{what} is not seen ({cause}); what it would show is told from packets alone")
             }
@@ -183,6 +218,7 @@ pub struct LiveSource {
 pub struct Running {
     threads: Vec<JoinHandle<()>>,
     to_disk: Option<Lost>,
+    namer: Option<Namer>,
     tell: Tell,
 }
 
@@ -232,6 +268,11 @@ impl Opened {
         &self.node
     }
 
+    /// Whether the capturing thread is to keep the right to capture, for interfaces that are yet to come.
+    pub fn keeps_right(&self) -> bool {
+        self.local.keeps_right()
+    }
+
     /// What interfaces are looked for, in words.
     pub fn globs(&self) -> String {
         self.local.globs()
@@ -247,32 +288,30 @@ impl Opened {
         self.recorder.as_ref().and_then(Recorder::file)
     }
 
-    /// Begins to capture, until `stop` is set. Without `is_followed` there is no source, only the recording.
+    /// Begins to capture, until `stop` is set.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(self, is_followed: bool, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
+    pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
         let mut inlets = Vec::new();
         let mut threads = Vec::new();
-        let mut to_disk = None;
+        let (mut to_disk, mut namer) = (None, None);
         if let Some(recorder) = self.recorder {
             let (inlet, outlet) = feed(TO_DISK);
             let stop = Arc::clone(&stop);
             threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
+            namer = Some(Namer::new(inlet.clone()));
             inlets.push(inlet);
         }
-        let mut sources = Vec::new();
-        if is_followed {
-            let (inlet, outlet) = feed(TO_READER);
-            sources.push(LiveSource {
-                display: format!("live on {}", self.node),
-                node: self.node,
-                bytes: Box::new(outlet),
-                lost: Some(inlet.lost()),
-            });
-            inlets.push(inlet);
-        }
+        let (inlet, outlet) = feed(TO_READER);
+        let mut sources = vec![LiveSource {
+            display: format!("live on {}", self.node),
+            node: self.node,
+            bytes: Box::new(outlet),
+            lost: Some(inlet.lost()),
+        }];
+        inlets.push(inlet);
         let mut lifelines = Vec::new();
         for mut remote in self.remotes {
             lifelines.push(remote.lifeline());
@@ -305,13 +344,19 @@ impl Opened {
             drop(lifelines);
         };
         threads.push(spawn("capture", capture)?);
-        Ok((Running { threads, to_disk, tell: self.tell }, sources))
+        Ok((Running { threads, to_disk, namer, tell: self.tell }, sources))
     }
 }
 
 impl Running {
+    /// What takes names to the recording, if there is one. It has to be gone before [`finish`](Running::finish) ends.
+    pub fn namer(&mut self) -> Option<Namer> {
+        self.namer.take()
+    }
+
     /// Waits until everything that was captured is written. The capture must have been told to stop.
     pub fn finish(self) {
+        drop(self.namer);
         for thread in self.threads {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);

@@ -274,6 +274,7 @@ impl Cluster {
             src_mac: CALI_MAC,
             dst_mac: [2; 6],
             wire_len: 60,
+            inside: None,
             tuple,
             body: Body::Udp(Datagram { len: 32, digest: 4711 }),
             payload: crate::model::Payload::default(),

@@ -29,6 +29,16 @@ pub struct Message {
     pub is_cut: bool,
 }
 
+impl Message {
+    /// `namespace/service` of a response about a Service, whose DNS name is `service.namespace.svc.…`.
+    pub fn service_name(&self) -> Option<String> {
+        let question = self.question.as_ref().filter(|_| self.is_response)?;
+        let mut labels = question.name.split('.');
+        let (service, namespace) = (labels.next()?, labels.next()?);
+        (labels.next() == Some("svc")).then(|| format!("{namespace}/{service}"))
+    }
+}
+
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {

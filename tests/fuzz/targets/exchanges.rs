@@ -95,6 +95,7 @@ impl Connection {
             src_mac: CALI_MAC,
             dst_mac: [2; 6],
             wire_len: 40 + segment.len,
+            inside: None,
             tuple: if is_request { tuple } else { tuple.reversed() },
             body: Body::Tcp(segment),
             payload: Payload::default(),

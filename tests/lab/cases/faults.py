@@ -184,3 +184,28 @@ def _(lab):
     lab.deny(POD["stock-3"], "to", "-s", "172.31.9.0/24", "-p", "tcp")
     lab.run("client", *attempts(pod("stock-3"), expect("lost", "request", "host", "kappa3")), *calls(pod("stock-1"), 2),
             together=4)
+
+
+# -- an overlay --------------------------------------------------------------------------------
+
+@case("fault-vxlan-host", "the client's node drops the VXLAN datagrams of one of its pods' packets (OUTPUT)",
+      overlay="vxlan")
+def _(lab):
+    healthy(lab)
+    lab.drop("kappa1", *vxlan_with(POD["cart-1"], POD["stock-3"]), chain="OUTPUT")
+    suffer(lab, service("stock-k3"), expect("lost", "request", "host", "kappa1"))
+
+
+@case("fault-vxlan-fabric", "the switch drops the VXLAN datagrams that carry a pod's replies", overlay="vxlan")
+def _(lab):
+    healthy(lab)
+    lab.drop("switch", *vxlan_with(POD["stock-3"], POD["cart-1"]))
+    suffer(lab, service("stock-k3"), expect("lost", "reply", "fabric"))
+
+
+def vxlan_with(source, target):
+    """What iptables matches a VXLAN datagram by that carries this pod's packet to that pod. The addresses inside
+    begin 62 bytes into the outer IP packet: headers of IP 20, UDP 8, VXLAN 8, Ethernet 14, and 12 of the inner one."""
+    number = lambda pod: "0x" + "".join(f"{int(part):02x}" for part in pod.address.split("."))
+    return ("-p", "udp", "--dport", "4789", "-m", "u32",
+            "--u32", f"62={number(source)} && 66={number(target)}")

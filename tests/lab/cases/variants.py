@@ -14,4 +14,9 @@ again("mixed-paths-clocks", "mixed-paths", "the nodes' clocks differ by millisec
       clocks=(("kappa2", 0.0042), ("kappa3", -0.0031)))
 again("fault-fabric-clocks", "fault-fabric", "one node's clock is half a minute ahead", clocks=(("kappa3", 31.7),))
 again("mixed-paths-conntrack", "mixed-paths", "conntrack's netlink messages were recorded too", netlink=True)
+again("mixed-paths-vxlan", "mixed-paths", "between the nodes in VXLAN", overlay="vxlan")
+again("mixed-paths-vxlan-sll2", "mixed-paths-vxlan", "captured with tcpdump -i any", store="sll2")
+again("mixed-paths-ipip", "mixed-paths", "between the nodes in IP packets (tunl0)", overlay="ipip")
+again("ingress-other-node-pod-elsewhere-vxlan", "ingress-other-node-pod-elsewhere",
+      "between the nodes in VXLAN", overlay="vxlan")
 again("port-reuse-conntrack", "port-reuse", "conntrack's netlink messages were recorded too", netlink=True)

@@ -20,6 +20,7 @@ class Case:
     snaplen: int = 0                    # how much of each packet is captured; 0 is all
     netlink: bool = False               # conntrack's messages are recorded beside the packets
     loopback: bool = False              # lo is captured too, as far as it carries what nodes' own addresses say
+    overlay: str = ""                   # what carries pods' packets between the nodes: "vxlan" or "ipip"
     clocks: tuple = ()                  # (node, seconds): how far this node's clock is ahead
 
 
