@@ -38,7 +38,7 @@ use crate::capture::{CaptureError, Options};
 use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
-pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, serve as serve_tracing};
+pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, can_trace, serve as serve_tracing};
 pub use self::namer::Namer;
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec, State};

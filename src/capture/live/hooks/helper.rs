@@ -45,6 +45,19 @@ pub fn serve(clock: Clock) -> io::Result<()> {
     .run()
 }
 
+/// Whether the kernel traces: tries it with addresses that are nobody's (RFC 5737).
+///
+/// # Errors
+/// Why it does not.
+pub fn can_trace() -> Result<(), String> {
+    let nobody = "6,192.0.2.1/32:*,192.0.2.2/32:1,*:*".parse().map_err(|()| "no pattern".to_owned())?;
+    let tried = Kernel::open().and_then(|mut kernel| {
+        kernel.trace(&[nobody])?;
+        kernel.stop()
+    });
+    tried.map_err(|error| reason(&error))
+}
+
 /// A chain by family, table and name.
 type ChainKey = (u8, String, String);
 

@@ -13,7 +13,7 @@ mod table;
 mod tracer;
 mod wire;
 
-pub use self::helper::serve;
+pub use self::helper::{can_trace, serve};
 pub(super) use self::tracer::Tracer;
 pub use self::tracer::{TraceControl, TraceState};
 pub use self::wire::MOST_FLOWS;
