@@ -28,6 +28,9 @@ impl Conclusion<'_, '_> {
         };
         let mut verdict = verdict.unwrap_or_else(|| self.verdicts.swap_remove(0));
         verdict.detail.extend(self.given_up());
+        if verdict.dropped_by.is_none() && verdict.outcome != Outcome::Complete {
+            verdict.dropped_by = self.dropped_tries().map(Box::new);
+        }
         verdict
     }
 
@@ -278,17 +281,30 @@ impl Conclusion<'_, '_> {
         (!told.is_empty()).then(|| format!("; {}", told.join("; ")))
     }
 
+    /// What dropped the last try that a proxy gave up, where it was traced.
+    fn dropped_tries(&self) -> Option<DroppedBy> {
+        let trail = self.course.trail;
+        let is_given_up = |leg: u8| {
+            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.is_given_up) && trail.was_tried(leg)
+        };
+        DroppedBy::of(trail.traced.iter().filter(|it| it.leg.is_some_and(is_given_up)))
+    }
+
     fn tried(&self, trail: &Trail, hop: &Hop, leg: u8) -> String {
         let server = trail.legs.get(usize::from(leg)).and_then(|leg| leg.server.or(leg.target));
         let server = server.map_or_else(|| "another server".to_owned(), |server| server.to_string());
         let is_refused = trail.sightings.iter().any(|it| {
             it.leg == leg && it.way == Way::Reply && matches!(it.part, Part::Reset | Part::IcmpError)
         });
+        let dropped = DroppedBy::of(trail.traced.iter().filter(|it| it.leg == Some(leg)));
         let why = match hop.exchange.status {
             _ if is_refused => "which refused".to_owned(),
             Some(status) => format!("which answered {status}"),
             None => "which did not answer".to_owned(),
         };
+        let on =
+            |by: DroppedBy| format!(": on {} it was {by}", self.course.world.topology.node_name(by.node));
+        let why = format!("{why}{}", dropped.map(on).unwrap_or_default());
         format!("{} had tried {server}, {why}", self.named(hop.proxy, hop.node))
     }
 }
