@@ -231,8 +231,11 @@ impl Config {
                 Some(look)
             }
             Config::Live(Live { look, .. }) | Config::Report(Report { look, .. }) => Some(look),
-            Config::Check(_) | Config::Record { .. } | Config::Doctor { .. } => None,
-            Config::Tracer | Config::Node { .. } => None,
+            Config::Check(_)
+            | Config::Record { .. }
+            | Config::Doctor { .. }
+            | Config::Tracer
+            | Config::Node { .. } => None,
         }
     }
 

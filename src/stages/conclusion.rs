@@ -230,7 +230,7 @@ impl Conclusion<'_, '_> {
             unseen.filter_map(|it| Some(it.passes.first()?.packet.tuple.dst.to_string())).collect();
         to.sort_unstable();
         to.dedup();
-        verdict.detail += &format!("; what the node sent to {} meanwhile was {by}", to.join(", "));
+        verdict.detail.extend([format!("; what the node sent to {} meanwhile was {by}", to.join(", "))]);
         verdict.dropped_by = Some(Box::new(by));
     }
 

@@ -150,7 +150,7 @@ impl Judge<'_, '_> {
         let is_bad = matches!(verdict.outcome, Outcome::Lost | Outcome::Refused);
         let way = verdict.direction.filter(|_| is_bad && node.is_some());
         if let Some(by) = way.and_then(|way| self.dropped_by(way, node)) {
-            verdict.detail += &format!("; {by}");
+            verdict.detail.extend(["; ", &by.to_string()]);
             verdict.dropped_by = Some(Box::new(by));
         }
         verdict

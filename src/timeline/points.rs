@@ -70,8 +70,8 @@ fn split_proxies(journey: &mut Journey, context: &Context<'_>) {
     let mut index = 0;
     while let Some(at) = journey.request[index..].iter().position(is_taken_at_hook).map(|at| index + at) {
         index = at + 1;
-        let later = journey.request[index..].iter().chain(&journey.reply);
-        let before = later.filter_map(seen).next().unwrap_or(State::OPEN_END);
+        let mut later = journey.request[index..].iter().chain(&journey.reply);
+        let before = later.find_map(seen).unwrap_or(State::OPEN_END);
         let filled = fill_label(&journey.request[at], journey, context).into_owned();
         let taken = &mut journey.request[at];
         taken.label = Arc::new(Label { en: filled.clone(), zh: filled });

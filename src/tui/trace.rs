@@ -60,10 +60,7 @@ impl Screen {
     /// `tracing 42 s`, and what was lost of it.
     pub(super) fn tracing_shown(&self) -> Option<String> {
         let Tracing::On { left, lost } = self.tracing else { return None };
-        let mut shown = format!("{} {left} s", self.manner.word(Word::Tracing));
-        if lost > 0 {
-            shown += &format!(" ({} {lost})", self.manner.word(Word::Dropped));
-        }
-        Some(shown)
+        let on = format!("{} {left} s", self.manner.word(Word::Tracing));
+        Some(if lost > 0 { format!("{on} ({} {lost})", self.manner.word(Word::Dropped)) } else { on })
     }
 }

@@ -243,9 +243,10 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
-        let tracer = match settings.can_trace {
-            true => Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?),
-            false => None,
+        let tracer = if settings.can_trace {
+            Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?)
+        } else {
+            None
         };
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),

@@ -98,6 +98,7 @@ impl Wording {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what has words has them in the end")]
     fn say(&mut self, words: impl Into<String>) -> Option<()> {
         self.words.push(words.into());
         Some(())
@@ -326,9 +327,13 @@ impl Loaded {
         };
         let mut text = String::from("0x");
         if self.kind == Kind::OwnNumber && cfg!(target_endian = "little") {
-            bytes.iter().rev().for_each(|byte| digit(&mut text, byte));
+            for byte in bytes.iter().rev() {
+                digit(&mut text, byte);
+            }
         } else {
-            bytes.iter().for_each(|byte| digit(&mut text, byte));
+            for byte in bytes {
+                digit(&mut text, byte);
+            }
         }
         text
     }
@@ -359,9 +364,9 @@ impl Loaded {
 
 /// A register's bytes where nothing says what they are: four or sixteen are an address, two a port.
 fn plain(bytes: &[u8]) -> String {
-    match bytes {
-        &[value] => value.to_string(),
-        &[high, low] => u16::from_be_bytes([high, low]).to_string(),
+    match *bytes {
+        [value] => value.to_string(),
+        [high, low] => u16::from_be_bytes([high, low]).to_string(),
         _ => address(bytes, None).unwrap_or_else(|| format!("[{} bytes]", bytes.len())),
     }
 }

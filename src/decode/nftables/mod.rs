@@ -31,7 +31,7 @@ pub(super) fn read(kind: u8, family: u8, attributes: &[u8]) -> Option<HookEvent>
 
 /// A chain's name from the attributes that hold its table's and its own.
 fn name(family: u8, attributes: Attributes<'_>, table: u16, chain: u16) -> Option<ChainName> {
-    let text = |kind| Some(clean(attributes.text(kind)?).into());
+    let text = |kind| Some(clean(attributes.text(kind)?));
     Some(ChainName { family, table: text(table)?, chain: text(chain)? })
 }
 

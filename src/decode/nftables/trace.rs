@@ -53,14 +53,14 @@ pub(super) fn verdict(attributes: Attributes<'_>) -> Action {
 /// `enum nft_verdicts`, and below that netfilter's own (`NF_DROP` and so on). The high half of a drop is an error
 /// for the sender.
 fn code(code: i32, chain: Option<&[u8]>) -> Action {
-    let chain = || clean(chain.unwrap_or_default()).into();
+    let chain = || clean(chain.unwrap_or_default());
     match code {
         -1 | -2 => Action::Continue,
         -3 => Action::Jump(chain()),
         -4 => Action::Goto(chain()),
         -5 => Action::Return,
         1 => Action::Accept,
-        other if other & 0xff == 0 => Action::Drop,
+        other if other.trailing_zeros() >= 8 => Action::Drop,
         _ => Action::Taken,
     }
 }

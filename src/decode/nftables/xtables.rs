@@ -25,7 +25,7 @@ pub(super) fn words(name: &[u8], revision: u32, info: &[u8]) -> Option<String> {
         (b"set", _) => Some("ipset".to_owned()),
         (b"rpfilter", _) => Some("rpfilter".to_owned()),
         (b"DNAT" | b"SNAT", 1..) => nat(name, info),
-        (b"MARK", 2) => mark(word(info, 0)?, word(info, 4)?),
+        (b"MARK", 2) => Some(mark(word(info, 0)?, word(info, 4)?)),
         (b"MASQUERADE", _) => Some("masquerade".to_owned()),
         (b"REJECT", _) => Some("reject".to_owned()),
         (b"NFLOG" | b"LOG", _) => Some("log".to_owned()),
@@ -89,29 +89,22 @@ fn nat(name: &[u8], info: &[u8]) -> Option<String> {
     const HAS_ADDRESS: u32 = 1;
     const HAS_PORT: u32 = 2;
     let flags = word(info, 0)?;
-    let ip = match flags & HAS_ADDRESS {
-        0 => None,
-        _ => {
-            let bytes = info.get(4..20)?;
-            // An IPv4 address stands in the first four bytes of sixteen.
-            let is_v4 = bytes[4..].iter().all(|&byte| byte == 0);
-            address(if is_v4 { &bytes[..4] } else { bytes }, None)
-        }
-    };
-    let port = match flags & HAS_PORT {
-        0 => None,
-        _ => Some(u16::from_be_bytes(*info.get(36..)?.first_chunk()?).to_string()),
-    };
+    let bytes = info.get(4..20)?;
+    // An IPv4 address stands in the first four bytes of sixteen.
+    let is_v4 = bytes[4..].iter().all(|&byte| byte == 0);
+    let ip = address(if is_v4 { &bytes[..4] } else { bytes }, None).filter(|_| flags & HAS_ADDRESS != 0);
+    let port = u16::from_be_bytes(*info.get(36..)?.first_chunk()?);
+    let port = (flags & HAS_PORT != 0).then(|| port.to_string());
     Some(format!("{} to {}", if name == b"DNAT" { "dnat" } else { "snat" }, endpoint(ip, port)))
 }
 
 /// `struct xt_mark_tginfo2`: the bits of the mask are cleared, those of the mark turned.
-fn mark(mark: u32, mask: u32) -> Option<String> {
-    Some(match (mark, mask) {
+fn mark(mark: u32, mask: u32) -> String {
+    match (mark, mask) {
         (bits, mask) if bits == mask => format!("meta mark set mark or {bits:#x}"),
         (bits, 0) => format!("meta mark set mark xor {bits:#x}"),
         (0, mask) => format!("meta mark set mark and {:#x}", !mask),
         (bits, u32::MAX) => format!("meta mark set {bits:#x}"),
         (bits, mask) => format!("meta mark set mark and {:#x} xor {bits:#x}", !mask),
-    })
+    }
 }

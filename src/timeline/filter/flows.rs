@@ -29,6 +29,10 @@ impl Expr {
         let choices = choices(self).map_err(|trouble| trouble.marked(text))?;
         let all: Vec<FlowPattern> = choices.iter().flat_map(Choice::patterns).collect();
         let whole = |what: String| ExprError { column: 0, what };
+        let is_all = |choice: &Choice| choice.ends.iter().all(FlowEnd::is_any);
+        if choices.iter().any(is_all) {
+            return Err(whole("this is every connection; name an address or a port".to_owned()));
+        }
         match all.len() {
             0 => Err(whole("no connection can be so".to_owned())),
             1..=MOST => Ok(all),
@@ -193,29 +197,29 @@ mod tests {
         Ok(flows.iter().map(ToString::to_string).collect())
     }
 
-    fn some(all: &[&str]) -> Result<Vec<String>, String> {
-        Ok(all.iter().map(|&text| text.to_owned()).collect())
+    fn some(text: &str) -> Vec<String> {
+        flows(text).expect(text)
     }
 
     #[test]
     fn ends_and_protocols_become_patterns() {
-        assert_eq!(flows("target == 10.43.7.7:80 and proto == tcp"), some(&["6,*:*,10.43.7.7/32:80,*:*"]));
+        assert_eq!(some("target == 10.43.7.7:80 and proto == tcp"), ["6,*:*,10.43.7.7/32:80,*:*"]);
         assert_eq!(
-            flows("client in 10.244.1.0/24 and server == 10.244.2.9 and proto == udp"),
-            some(&["17,10.244.1.0/24:*,*:*,10.244.2.9/32:*"])
+            some("client in 10.244.1.0/24 and server == 10.244.2.9 and proto == udp"),
+            ["17,10.244.1.0/24:*,*:*,10.244.2.9/32:*"]
         );
         assert_eq!(
-            flows("target == 10.43.7.7"),
-            some(&["6,*:*,10.43.7.7/32:*,*:*", "17,*:*,10.43.7.7/32:*,*:*", "1,*:*,10.43.7.7/32:*,*:*"])
+            some("target == 10.43.7.7"),
+            ["6,*:*,10.43.7.7/32:*,*:*", "17,*:*,10.43.7.7/32:*,*:*", "1,*:*,10.43.7.7/32:*,*:*"]
         );
         assert_eq!(
-            flows("proto == tcp and (target == 10.43.7.7 or target == fd00::7) and client == 10.244.1.3"),
-            some(&["6,10.244.1.3/32:*,10.43.7.7/32:*,*:*"]),
+            some("proto == tcp and (target == 10.43.7.7 or target == fd00::7) and client == 10.244.1.3"),
+            ["6,10.244.1.3/32:*,10.43.7.7/32:*,*:*"],
             "addresses of two families are no connection"
         );
         assert_eq!(
-            flows("addr == 10.244.1.3 and proto == icmp"),
-            some(&["1,10.244.1.3/32:*,*:*,*:*", "1,*:*,10.244.1.3/32:*,*:*", "1,*:*,*:*,10.244.1.3/32:*"])
+            some("addr == 10.244.1.3 and proto == icmp"),
+            ["1,10.244.1.3/32:*,*:*,*:*", "1,*:*,10.244.1.3/32:*,*:*", "1,*:*,*:*,10.244.1.3/32:*"]
         );
         assert_eq!(flows("port == 80 and proto == tcp and target == 10.0.0.1").map(|all| all.len()), Ok(3));
     }
@@ -229,7 +233,8 @@ mod tests {
             ("not target == 10.0.0.1", "leave `not` out at column 1"),
             ("target != 10.0.0.1", "`==` or `in`"),
             ("proto == http", "the kernel traces tcp"),
-            ("proto == tcp", "no connection can be so"),
+            ("proto == tcp", "this is every connection"),
+            ("proto == tcp or port == 80", "this is every connection"),
             ("proto == tcp and target == 10.0.0.1 and target == 10.0.0.2", "no connection can be so"),
             ("port == 1 or port == 2 or port == 3 or port == 4 or port == 5 or port == 6", "makes 36 kinds"),
         ] {

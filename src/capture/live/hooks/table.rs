@@ -32,23 +32,23 @@ const OWNER: u32 = 2;
 /// What a chain's rules look at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Looks {
-    AtPacket,
-    AtConntrack,
-    AtNothing,
+    Packet,
+    Conntrack,
+    Nothing,
 }
 
 /// Name, hook (`enum nf_inet_hooks`), priority, and what it looks at.
 const CHAINS: [(&str, u32, i32, Looks); 10] = [
-    ("prerouting-first", 0, -450, Looks::AtPacket),
-    ("prerouting-tracked", 0, -199, Looks::AtConntrack),
-    ("prerouting-translated", 0, -90, Looks::AtConntrack),
-    ("input", 1, -10, Looks::AtNothing),
-    ("forward", 2, -10, Looks::AtNothing),
-    ("output-first", 3, -450, Looks::AtPacket),
-    ("output-tracked", 3, -199, Looks::AtConntrack),
-    ("output-translated", 3, -90, Looks::AtConntrack),
-    ("postrouting", 4, 90, Looks::AtNothing),
-    ("postrouting-last", 4, 310, Looks::AtNothing),
+    ("prerouting-first", 0, -450, Looks::Packet),
+    ("prerouting-tracked", 0, -199, Looks::Conntrack),
+    ("prerouting-translated", 0, -90, Looks::Conntrack),
+    ("input", 1, -10, Looks::Nothing),
+    ("forward", 2, -10, Looks::Nothing),
+    ("output-first", 3, -450, Looks::Packet),
+    ("output-tracked", 3, -199, Looks::Conntrack),
+    ("output-translated", 3, -90, Looks::Conntrack),
+    ("postrouting", 4, 90, Looks::Nothing),
+    ("postrouting-last", 4, 310, Looks::Nothing),
 ];
 
 /// The batch that puts the table there for `patterns`, in place of the one before it, if there is one.
@@ -98,8 +98,8 @@ fn removal(name: &str, flags: u16) -> Vec<u8> {
 fn conditions(pattern: &FlowPattern, looks: Looks) -> Vec<Vec<Vec<u8>>> {
     let FlowPattern { client, target, server, .. } = *pattern;
     let mut rules = match looks {
-        Looks::AtNothing => Vec::new(),
-        Looks::AtConntrack => {
+        Looks::Nothing => Vec::new(),
+        Looks::Conntrack => {
             let ends = [
                 (client, Side::OriginalSource),
                 (target, Side::OriginalDestination),
@@ -107,7 +107,7 @@ fn conditions(pattern: &FlowPattern, looks: Looks) -> Vec<Vec<Vec<u8>>> {
             ];
             vec![ends.into_iter().flat_map(|(end, side)| tracked(end, side)).collect()]
         }
-        Looks::AtPacket => {
+        Looks::Packet => {
             // A request goes to the target before DNAT and to the server behind it; an answer comes from one of them.
             let others: &[FlowEnd] = match (target.is_any(), server.is_any()) {
                 (false, false) => &[target, server],

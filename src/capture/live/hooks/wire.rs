@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn orders_are_read_as_they_were_given() {
         let flow: FlowPattern = "6,*:*,10.43.7.7/32:80,*:*".parse().expect("a pattern");
-        let order = Order::Trace { flows: vec![flow; 2], time: Duration::from_secs(60) };
+        let order = Order::Trace { flows: vec![flow; 2], time: Duration::from_mins(1) };
         assert_eq!(Order::parse(&order.to_string()), Some(order));
         assert_eq!(Order::parse(&Order::Stop.to_string()), Some(Order::Stop));
         let many = Order::Trace { flows: vec![flow; MOST_FLOWS + 1], time: Duration::ZERO };
