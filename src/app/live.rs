@@ -106,7 +106,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     if let Some(namer) = running.namer() {
-        names::collect(sources, &capture.input.options, namer)?;
+        names::collect(sources, &capture.input.options, &capture.input.names, namer)?;
     }
     running.finish();
     Ok(())

@@ -18,6 +18,7 @@ mod format;
 mod input;
 mod link;
 pub mod live;
+mod names;
 mod naming;
 mod options;
 mod pcap;
@@ -33,5 +34,6 @@ mod testing;
 mod tests;
 
 pub use error::CaptureError;
+pub use names::read_names;
 pub use options::{DEFAULT_UPLINKS, DEFAULT_WORKLOADS, IfMapEntry, Options, SourcePath, SourceSpec};
 pub use reader::{Progress, Reader};

@@ -25,6 +25,7 @@ mod hook;
 mod journey;
 mod kernel;
 mod leg;
+mod names;
 mod packet;
 mod source;
 mod time;
@@ -52,6 +53,7 @@ pub use kernel::{
     Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
+pub use names::Names;
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, TcpSegment,

@@ -234,6 +234,7 @@ words! {
     KeyTenthOn: "a tenth of the recording on", "前进十分之一";
     KeyStart: "start of the recording", "录制开头";
     KeyEnd: "end of the recording", "录制末尾";
+    KeyNames: "names/addresses", "名称/地址";
     KeyLanguage: "中文", "English";
     KeyPicture: "picture to a file", "存为图片";
     KeyCopy: "copy the journey", "复制旅程";

@@ -225,7 +225,7 @@ fn without_colours_no_cell_has_one() {
 fn hostile_names_reach_no_cell() {
     let mut screen = screen(Manner::default(), Speed::Max);
     let mut topology = sample::topology();
-    topology.names.insert(sample::ip("10.244.1.17"), "x\u{1b}[2Jy\u{202e}z\u{7}".into());
+    topology.names.name(sample::ip("10.244.1.17"), "x\u{1b}[2Jy\u{202e}z\u{7}");
     screen.take(News::World(Arc::new(topology), Arc::new(sample::clocks())));
     for keys in ["", "⇥", "p", "e", "s"] {
         let shown = shown(&mut screen, WIDE, keys);

@@ -87,6 +87,7 @@ impl Screen {
                 self.prompt = Some(Prompt::new(Purpose::Filter, text));
             }
             Action::Language => self.manner = self.manner.other_language(),
+            Action::Names => self.manner = self.manner.other_names(),
             Action::Pause => self.playback.toggle_pause(),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),

@@ -19,6 +19,7 @@ mod namer;
 mod recorder;
 mod remote;
 mod section;
+mod surroundings;
 
 use std::fmt;
 use std::fs::File;
@@ -35,7 +36,7 @@ use self::local::Local;
 use self::recorder::Recorder;
 use self::remote::Remote;
 use crate::capture::{CaptureError, Options};
-use crate::model::{Role, Timestamp};
+use crate::model::{Names, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, can_trace, serve as serve_tracing};
@@ -199,6 +200,7 @@ pub struct Opened {
     kernel: Kernel,
     tracer: Option<Tracer>,
     clock: Clock,
+    names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -248,6 +250,7 @@ impl Opened {
         } else {
             None
         };
+        let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -256,12 +259,32 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, kernel, tracer, clock, recorder, remotes, node: settings.node.clone(), tell })
+        Ok(Opened {
+            local,
+            kernel,
+            tracer,
+            clock,
+            names,
+            recorder,
+            remotes,
+            node: settings.node.clone(),
+            tell,
+        })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
     pub fn interfaces(&self) -> Vec<(String, Role)> {
         self.local.wanted()
+    }
+
+    /// What the node says of addresses.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether the kernel tells of connections.
+    pub fn hears_kernel(&self) -> bool {
+        !self.kernel.is_deaf()
     }
 
     /// The name of the node that is captured.
@@ -302,7 +325,7 @@ impl Opened {
             let stop = Arc::clone(&stop);
             threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
             to_disk = Some(inlet.lost());
-            namer = Some(Namer::new(inlet.clone()));
+            namer = Some(Namer::new(inlet.clone(), self.names.clone()));
             inlets.push(inlet);
         }
         let (inlet, outlet) = feed(TO_READER);
@@ -327,6 +350,7 @@ impl Opened {
         }
         let (mut local, mut kernel) = (self.local, self.kernel);
         local.begin(inlets.clone());
+        local.tell_names(&self.names);
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
         }

@@ -7,7 +7,7 @@ use crate::capture::blocks::{self, Counts, Description, Stored};
 use crate::capture::link::LinkType;
 use crate::capture::live::feed::{Inlet, Kind, Run};
 use crate::capture::live::links::Link;
-use crate::model::{Role, Timestamp};
+use crate::model::{Names, Role, Timestamp};
 
 /// Bytes of a run that is handed on even while more packets come.
 const FULL: usize = 256 << 10;
@@ -83,6 +83,15 @@ impl Section {
         blocks::interface(&mut bytes, &told);
         self.send_description(bytes);
         number
+    }
+
+    /// Writes names down where there are any.
+    pub(super) fn tell_names(&self, names: &Names) {
+        if !names.is_empty() {
+            let mut bytes = Vec::new();
+            blocks::names(&mut bytes, names);
+            self.send_description(bytes);
+        }
     }
 
     fn send_description(&self, bytes: Vec<u8>) {

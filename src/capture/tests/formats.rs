@@ -117,7 +117,7 @@ fn losses_and_names_are_told() {
     file.section(Order::Little).interface(ETHERNET, &[(2, b"bond1")]).statistics(0, &[(5, 100)]);
     let (_, reader) = Files::with("a.pcapng", &file.bytes).read(&["a.pcapng"]);
     assert_eq!(reader.summaries()[0].dropped, Some(116));
-    let names: Vec<_> = reader.names().iter().map(|(ip, name)| (*ip, name.as_str())).collect();
+    let names: Vec<_> = reader.names().addresses.iter().map(|(ip, name)| (*ip, name.as_str())).collect();
     assert_eq!(names, [(Ip::v4([10, 0, 0, 1]), "shop/web"), (Ip::v6([0xfd; 16]), "shop/\u{fffd}db")]);
 }
 
