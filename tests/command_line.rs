@@ -205,6 +205,33 @@ fn one_journey_and_those_that_fit() {
     assert!(refused(&["report", &a, "--journey", "4000"]).contains("--journey 4000: there are "));
 }
 
+/// What is written of a journey is a recording of its own, which tells of the same journey.
+#[test]
+fn the_packets_of_one_journey_are_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("journey.pcapng").display().to_string();
+    let node = capture("pod-to-service-dns", "kappa1.pcapng");
+    let whole = json(&["report", &node, "--format", "json"]);
+    let journeys = whole["journeys"].as_array().expect("journeys");
+    let journey = journeys.iter().find(|it| it["exchange"]["protocol"] == "http").expect("a request");
+    let id = journey["id"].to_string();
+    let output = hopline(&["report", &node, "--journey", &id, "--write", &path]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("packets written to"), "{said}");
+    assert!(!said.contains(';'), "all of them: {said}");
+    let part = json(&["report", &path, "--format", "json"]);
+    assert_eq!(part["sources"][0]["node"], "kappa1");
+    let again = part["journeys"].as_array().expect("journeys");
+    let same = again.iter().find(|it| it["exchange"] == journey["exchange"]).expect("the same request");
+    for key in ["path", "route", "client", "target", "server", "request", "reply", "started_ns", "ended_ns"] {
+        assert_eq!(same[key], journey[key], "{key}");
+    }
+    let others = again.iter().filter(|it| it["exchange"]["protocol"] == "http").count();
+    assert_eq!(others, 1, "packets of this journey only");
+    let refusal = refused(&["report", &node, "--write", &path]);
+    assert!(refusal.contains("--journey"), "{refusal}");
+}
+
 #[test]
 fn every_format_tells_the_same_journeys() {
     let files = nodes("mixed-paths");
@@ -409,6 +436,37 @@ fn the_demo_needs_no_file() {
     assert!(output.status.success() && shown.contains("demo/mixed-paths/kappa1.pcapng"), "{shown}");
     let ascii = hopline(&["demo", "--ascii"]).stdout;
     assert!(ascii.is_ascii() && !ascii.is_empty());
+}
+
+/// In Chinese nothing of the program's own stays English, whatever became of a journey.
+#[test]
+fn every_verdict_is_told_in_chinese() {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let mut told = 0;
+    for case in fs::read_dir(captures).expect("captures").filter_map(Result::ok) {
+        if !case.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let directory = case.path().display().to_string();
+        let output = hopline(&["report", &directory, "--lang", "zh", "--where", "outcome != complete"]);
+        for line in
+            text(&output.stdout).lines().filter(|line| line.starts_with([' ']) && line.contains(" · "))
+        {
+            let Some((mark, sentence)) = line.trim_start().split_once(" · ") else { continue };
+            if !mark.starts_with(['✗', '…']) {
+                continue;
+            }
+            told += 1;
+            assert!(
+                sentence.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c) || c == '：'),
+                "{line}"
+            );
+            for english in [" the ", " and ", "answer", "never", "lost", " itself", " nothing", " packet"] {
+                assert!(!sentence.contains(english), "{directory}: {line}");
+            }
+        }
+    }
+    assert!(told > 30, "{told}");
 }
 
 #[test]

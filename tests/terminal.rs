@@ -144,6 +144,10 @@ fn a_recording_is_shown_and_keys_move_in_it() {
     assert!(session.is_alternate());
     session.press("\t");
     session.wait("the ladder", |screen| screen.contains("╭─ ladder"));
+    session.press("\t");
+    session.wait("the map", |screen| screen.contains("╭─ map") && screen.contains("╭─ kappa1"));
+    session.press("d");
+    session.wait("the median beside it", |screen| screen.contains("╭─ comparison"));
     session.press("p");
     session.wait("the packets", |screen| screen.contains("╭─ packets"));
     session.press("e");
@@ -171,6 +175,10 @@ fn the_mouse_chooses_and_can_be_left_to_the_terminal() {
     session.press("\x1b[<64;20;8M");
     session.wait("the wheel over the list", |screen| screen.contains(" 2/9 "));
     let title = session.contents().lines().position(|line| line.contains("╭─ timeline")).expect("a timeline");
+    // A row is chosen by the first click, and unfolded by the second.
+    session.press(&click(20, title as u16 + 6));
+    session.press(&click(20, title as u16 + 6));
+    session.wait("a row's packets", |screen| screen.contains("└ "));
     session.press(&click(20, title as u16 + 1));
     session.wait("the ladder", |screen| screen.contains("╭─ ladder"));
     let foot = session.contents();
@@ -178,7 +186,7 @@ fn the_mouse_chooses_and_can_be_left_to_the_terminal() {
     let column = foot.lines().last().map_or(0, |line| line[..help].chars().count());
     session.press(&click(column as u16 + 1, 50));
     session.wait("what was clicked in the foot line", |screen| screen.contains("╭─ keys"));
-    session.press("?m");
+    session.press("?M");
     session.wait("the mouse is the terminal's", |screen| screen.contains("the mouse selects text"));
     for _ in 0..PATIENCE {
         if session.mouse() == vt100::MouseProtocolMode::None {
@@ -187,7 +195,7 @@ fn the_mouse_chooses_and_can_be_left_to_the_terminal() {
         pause();
     }
     assert_eq!(session.mouse(), vt100::MouseProtocolMode::None);
-    session.press("mq");
+    session.press("Mq");
     assert_eq!(session.end(), 0);
 }
 
@@ -291,6 +299,53 @@ fn a_configuration_changes_keys_colours_and_language() {
 }
 
 #[test]
+fn a_row_unfolds_and_a_packet_is_looked_into() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["replay", RECORDING]);
+    command.cwd(directory.path());
+    command.env("LC_ALL", "C.UTF-8");
+    let mut session = Session::start(command, 50, 160);
+    session.wait("the recording", |screen| screen.contains("pod→service") && screen.contains("100 %"));
+    // The second journey; its row ④.
+    session.press("j\r");
+    session.wait("the journey", |screen| screen.contains("GET /items"));
+    session.press("jjj\r");
+    session.wait("its packets", |screen| screen.contains("└ PSH ACK"));
+    session.press("GkGg");
+    session.press("jjjj");
+    session.wait("the handshake", |screen| screen.contains("└ SYN"));
+    session.press("\r");
+    session.wait("the packet's bytes", |screen| screen.contains("IPv4  ") && screen.contains("MSS 1460"));
+    session.press("\u{1b}");
+    session.wait("the timeline again", |screen| screen.contains("╭─ timeline"));
+    session.press("W");
+    session.wait("where the packets are", |screen| screen.contains("packets written to hopline-1.pcapng"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    let written = std::fs::read(directory.path().join("hopline-1.pcapng")).expect("a recording");
+    assert!(written.starts_with(&0x0a0d_0d0a_u32.to_ne_bytes()));
+}
+
+#[test]
+fn time_is_frozen_and_bookmarks_are_gone_to() {
+    let mut session = Session::hopline(&["replay", RECORDING], 50, 160);
+    session.wait("the recording", |screen| screen.contains(" 1/9 ") && screen.contains("100 %"));
+    session.press("jjm");
+    session.wait("that it is set", |screen| screen.contains("bookmark set"));
+    session.press("\u{1b}[D");
+    session.wait("the time before", |screen| screen.contains("‖ frozen -1.00 s"));
+    session.press("b");
+    session.wait("the bookmarks", |screen| screen.contains("╭─ bookmarks") && screen.contains("AAAA"));
+    session.press("\r");
+    session.wait("its journey", |screen| screen.contains(" 3/9 ") && screen.contains("‖ frozen"));
+    session.press(" ");
+    session.wait("the end again", |screen| screen.contains("■ end"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
 fn it_follows_the_size_of_the_window() {
     let mut session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list alone", |screen| screen.contains("journeys") && !screen.contains("╭─ timeline"));
@@ -313,6 +368,80 @@ fn a_filter_and_a_search_are_typed() {
     session.press("\u{1b}");
     session.wait("the keys again", |screen| screen.contains("q quit"));
     assert!(session.contents().is_ascii(), "{}", session.contents());
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_filter_is_completed_recalled_and_marked_where_it_is_wrong() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max", "--ascii"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("+- journeys") && screen.contains("end max"));
+    session.press("fpat\t == dns");
+    session
+        .wait("what was seen", |screen| screen.contains("| dns-lookup") && screen.contains("path  == dns"));
+    session.press("\t\r");
+    session.wait("the filter", |screen| screen.contains("filter: path  == dns-lookup"));
+    session.press("f\u{15}status > x or");
+    session.wait("the wrong place", |screen| screen.contains("x 10: a status is a number"));
+    session.press("\r");
+    session.wait("that the last one is in force", |screen| screen.contains("filter: path  == dns-lookup"));
+    session.press("\u{1b}[A");
+    session.wait("the one before", |screen| {
+        screen.lines().last().is_some_and(|line| line.contains("filter: path  == dns-lookup"))
+    });
+    session.press("\u{3}");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn the_list_is_ordered_grouped_and_held_still() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("oldest first") && screen.contains("end max"));
+    let first = |screen: &str| screen.lines().nth(3).unwrap_or("").to_owned();
+    let oldest = first(&session.contents());
+    session.press("o");
+    session.wait("the newest first", |screen| screen.contains("newest first") && first(screen) != oldest);
+    session.press("oo");
+    session.wait("errors first", |screen| screen.contains("errors first"));
+    session.press("O");
+    session.wait("groups", |screen| screen.contains("by path") && screen.contains("p99"));
+    let is_closed = |screen: &str| !screen.contains(" - dns-lookup") && !screen.contains(" - pod→service");
+    assert!(is_closed(&session.contents()));
+    session.press("\r");
+    session.wait("an open group", |screen| !is_closed(screen));
+    session.press("\u{1b}[D");
+    session.wait("a closed group", is_closed);
+    session.press("F");
+    session.wait("that it is held", |screen| screen.contains("held still"));
+    session.press("FOO");
+    session.wait("single journeys", |screen| !screen.contains("p99") && !screen.contains("held still"));
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_row_of_the_statistics_is_drawn_and_listed() {
+    let mut session = Session::hopline(&["replay", RECORDING, "--speed", "max"], 24, 80);
+    session.wait("the recording", |screen| screen.contains("end max"));
+    session.press("s");
+    session.wait("the charts", |screen| screen.contains("▴") && screen.contains("█ p50"));
+    let chosen = |screen: &str| {
+        let row = screen.lines().find(|line| line.contains("▸"))?;
+        row.split_whitespace().nth(3).map(str::to_owned)
+    };
+    // Down to a stage: past paths and chains.
+    for _ in 0..60 {
+        let is_stage =
+            chosen(&session.contents()).is_some_and(|cell| cell.chars().any(|c| "①②③④⑤⑥⑦⑧⑨".contains(c)));
+        if is_stage {
+            break;
+        }
+        session.press("j");
+        pause();
+    }
+    session.press("\r");
+    session
+        .wait("its journeys", |screen| screen.contains("longest at") && screen.contains("filter: path == "));
     session.press("q");
     assert_eq!(session.end(), 0);
 }

@@ -14,6 +14,7 @@ use crate::app::{FAILURE, UNUSABLE, templates};
 use crate::capture::{SourcePath, SourceSpec};
 use crate::check::{Case, Expectations, FILE_NAME, InputPart, compare, junit};
 use crate::config::{self, Input};
+use crate::correlate::Limits;
 use crate::model::Journey;
 use crate::report::Totals;
 use crate::stages::Templates;
@@ -111,7 +112,7 @@ impl Shown {
     fn follow(directory: &Path, part: &InputPart, templates: &Templates) -> anyhow::Result<Shown> {
         let input = Input::new(sources(directory, &part.files)?, &part.ifmap, &part.clock)?;
         let input = Input { is_unjoined: part.no_joins, ..input };
-        let Followed { finished, trails } = follow(&input)?;
+        let Followed { finished, trails } = follow(&input, Limits::REPORT)?;
         let mut journeys: Vec<Journey> = Vec::new();
         let keep = |part: &mut Vec<Journey>, _, journey| part.push(journey);
         place_all(trails, templates, &finished.world(), &keep, &mut |part: Vec<Journey>| {

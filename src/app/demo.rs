@@ -33,7 +33,7 @@ pub(super) fn run(look: Look, picture: Option<&Picture>) -> anyhow::Result<ExitC
     if picture.is_some() || io::stdout().is_terminal() {
         return super::replay(&input, Speed::Max, &look, picture);
     }
-    let report = Report { input, format: Format::Text, journey: None, filter: None, look };
+    let report = Report { input, format: Format::Text, journey: None, write: None, filter: None, look };
     let mut out = BufWriter::new(io::stdout().lock());
     report::run(&report, layout(false), &mut out)?;
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
@@ -20,6 +21,8 @@ use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Time
 use crate::report::json;
 use crate::report::text::{self, Layout};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
+use crate::timeline::units::duration;
 use crate::timeline::{Context, Manner};
 
 /// A trail that is over waits at most so long for its last sightings and deadlines.
@@ -53,6 +56,7 @@ pub(super) fn run_headless(
         held: Vec::new(),
         count: 0,
         lossy_nodes: Vec::new(),
+        offsets: Vec::new(),
         dropped: 0,
         messages_lost: 0,
         failed: None,
@@ -84,8 +88,11 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?.naming(running.namer());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, &tracer);
+    let packets = Packets::of(&live.capture.input, true);
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
+        .naming(running.namer())
+        .keeping(packets.kept());
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, packets, &tracer);
     stop.store(true, Ordering::Relaxed);
     running.finish();
     for notice in said.try_iter().filter(Notice::is_trouble) {
@@ -237,6 +244,8 @@ struct Telling<'a> {
     held: Vec<(Timestamp, Arc<Trail>)>,
     count: u64,
     lossy_nodes: Vec<NodeId>,
+    /// How far each node's clock is ahead, as it was told.
+    offsets: Vec<i64>,
     dropped: u64,
     messages_lost: u64,
     failed: Option<io::Error>,
@@ -287,11 +296,16 @@ impl Telling<'_> {
     /// Writes the journeys of which all is known by now.
     fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
         let now = correlator.now();
+        let offsets = correlator.clock_offsets();
+        if offsets != self.offsets {
+            self.tell_clocks(correlator, &offsets);
+            self.offsets.clone_from(&offsets);
+        }
         for (due, trail) in &mut self.held {
             if due.0 == i64::MAX {
                 let node =
                     trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
-                let ahead = node.and_then(|node| correlator.clock_offsets().get(usize::from(node.0)));
+                let ahead = node.and_then(|node| offsets.get(usize::from(node.0)));
                 let deadline = trail.deadline.plus(-ahead.copied().unwrap_or_default());
                 *due = deadline.min(now.plus(LONGEST_HOLD));
             }
@@ -303,6 +317,22 @@ impl Telling<'_> {
         }
         let clocks = correlator.clocks();
         self.write(due, correlator.topology(), &clocks, now)
+    }
+
+    /// Says which clocks were found to be off; by less than is told here they are aligned as well.
+    fn tell_clocks(&self, correlator: &Correlator, offsets: &[i64]) {
+        let nodes = &correlator.topology().nodes;
+        for (node, (name, &offset)) in nodes.iter().zip(offsets).enumerate() {
+            if self.offsets.get(node).copied().unwrap_or_default() != offset {
+                let by = duration(offset.saturating_abs(), self.manner);
+                let way = if offset > 0 { "ahead of" } else { "behind" };
+                let _ = writeln!(
+                    io::stderr(),
+                    "hopline: the clock of {name} is {by} {way} that of {}; its times are aligned",
+                    nodes.first().map_or("?", String::as_str)
+                );
+            }
+        }
     }
 
     /// Writes what is still open, too.

@@ -11,6 +11,7 @@ mod live;
 mod look;
 mod names;
 mod node;
+mod packets;
 mod paths;
 pub mod pipeline;
 mod replay;

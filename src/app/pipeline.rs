@@ -4,19 +4,21 @@
 //! in order, and after each packet everything it had to say is drained.
 
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
+use crate::app::packets::SharedKept;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
 use crate::decode::{self, Stop, Stops};
 use crate::model::{
-    Batch, Change, Clocks, Ip, Names, NodeId, Packet, SourceSummary, Timestamp, Topology, Vantage,
+    Batch, Change, Clocks, Ip, Names, NodeId, Packet, Record, SourceSummary, Timestamp, Topology, Vantage,
 };
 
 /// Packets handed over at once.
@@ -51,6 +53,7 @@ pub struct Pipeline {
     correlator: Correlator,
     /// How long what has nothing new is left alone.
     pause: Duration,
+    kept: Option<SharedKept>,
     namer: Option<Namer>,
 }
 
@@ -90,11 +93,11 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
-        reader.set_clock_offsets(correlator.clock_offsets());
+        reader.set_clock_offsets(&correlator.clock_offsets());
         correlator.add_names(&input.names);
         correlator.add_names(reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None })
+        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None, kept: None })
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -108,7 +111,13 @@ impl Pipeline {
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(informed(&reader, input, &given), limits);
         correlator.add_names(&input.names);
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None })
+        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
+    }
+
+    /// Keeps the latest records there, for whoever looks at packets.
+    #[must_use]
+    pub(super) fn keeping(self, kept: Option<SharedKept>) -> Pipeline {
+        Pipeline { kept, ..self }
     }
 
     /// Takes what becomes known of names to a recording.
@@ -122,11 +131,11 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause, mut namer } = self;
+        let Pipeline { reader, mut correlator, pause, mut namer, kept } = self;
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader, pause).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader, pause, kept).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, &mut |event| {
                 if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
                     namer.tell(&correlator.topology().names);
@@ -168,8 +177,10 @@ fn add_addresses(correlator: &mut Correlator, addresses: &[(Ip, NodeId)]) {
 
 /// Lets the time go on up to which all sources were watched, also where no packet came.
 fn advance(correlator: &mut Correlator, sources: &[SourceSummary]) {
+    let ahead = correlator.clock_offsets();
     let watched = sources.iter().filter_map(|source| source.node.zip(source.ended));
-    if let Some((node, time)) = watched.min_by_key(|&(_, time)| time) {
+    let offset = |node: NodeId| ahead.get(usize::from(node.0)).copied().unwrap_or_default();
+    if let Some((node, time)) = watched.min_by_key(|&(node, time)| time.plus(-offset(node))) {
         correlator.advance(node, time);
     }
 }
@@ -313,6 +324,7 @@ struct Reading {
     known_names: usize,
     pause: Duration,
     looked: Stopwatch,
+    kept: Option<SharedKept>,
 }
 
 /// What the reading thread leaves.
@@ -322,7 +334,7 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader, pause: Duration) -> Reading {
+    fn new(reader: Reader, pause: Duration, kept: Option<SharedKept>) -> Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
@@ -332,6 +344,7 @@ impl Reading {
             latest_stops: Vec::new(),
             pause,
             looked: Stopwatch::start(),
+            kept,
         }
     }
 
@@ -382,7 +395,11 @@ impl Reading {
     fn fill(&mut self, batch: &mut Batch) -> anyhow::Result<Progress> {
         let latest = &mut self.latest_stops;
         let mut records = 0;
+        let mut kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
         let progress = self.reader.read(BATCH_PACKETS, &mut |record| {
+            if let (Some(kept), Record::Frame(frame)) = (&mut kept, record) {
+                kept.put(frame);
+            }
             latest.extend(decode::decode_record(record, batch).map(|stop| (records, stop)));
             records += 1;
         })?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::app::packets::{Lookup, Packets};
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::tracer::{NotLive, TraceHandle};
 use crate::app::{ground, look, templates, terminal};
@@ -16,6 +17,7 @@ use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
 use crate::model::{Change, Clocks, Journey, NodeId, Outcome, State, Timestamp, Topology, Trail};
 use crate::stages::{Templates, World};
+use crate::timeline::listing::Order;
 use crate::tui::theme::Ground;
 use crate::tui::{JOURNEY_BOUND, News, Settings, Speed};
 
@@ -36,16 +38,18 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let templates = templates(look.templates.as_deref())?;
     // What cannot be used is told before the terminal is taken.
-    let pipeline = Pipeline::open(input, Limits::SCREEN)?;
+    let packets = Packets::of(input, false);
+    let pipeline = Pipeline::open(input, Limits::SCREEN)?.keeping(packets.kept());
     match picture {
         Some(picture) => {
-            terminal::paint(settings(speed, look, Ground::default())?, &start(pipeline, templates), picture)
+            let settings = settings(speed, look, Ground::default(), Order::Start)?;
+            terminal::paint(settings, &start(pipeline, templates), picture, &packets)
         }
-        None => show(pipeline, templates, speed, look, &NotLive),
+        None => show(pipeline, templates, speed, look, Order::Start, packets, &NotLive),
     }
 }
 
-/// Plays on the screen what comes of `pipeline`, recorded or live.
+/// Plays on the screen what comes of `pipeline`, recorded or live; the list begins in `order`.
 ///
 /// # Errors
 /// When there is no terminal.
@@ -54,18 +58,21 @@ pub(super) fn show(
     templates: Templates,
     speed: config::Speed,
     look: &Look,
+    order: Order,
+    packets: Packets,
     tracer: &dyn TraceHandle,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
-    terminal::show(settings(speed, look, ground.unwrap_or_default())?, &start(pipeline, templates), tracer)
+    let settings = settings(speed, look, ground.unwrap_or_default(), order)?;
+    terminal::show(settings, &start(pipeline, templates), &Lookup::new(packets), tracer)
 }
 
-fn settings(speed: config::Speed, look: &Look, ground: Ground) -> anyhow::Result<Settings> {
+fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {
     let speed = match speed {
         config::Speed::Max => Speed::Max,
         config::Speed::Times(times) => Speed::Times(times),
     };
-    Ok(Settings { manner: look.manner, speed, look: look::screen(look, ground)? })
+    Ok(Settings { manner: look.manner, speed, order, look: look::screen(look, ground)? })
 }
 
 /// Runs the line in a thread of its own. The thread is not waited for: it may be stuck in reading a pipe when the

@@ -1,19 +1,23 @@
 //! `hopline report`: every recording followed to its end, then every journey written by its start.
 
-use std::fs::File;
+use std::fmt::Write as _;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek as _, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, bounded};
 
+use crate::app::packets::{Extract, Packets, Wanted};
 use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::spool::{Sorted, Spool};
 use crate::app::staging::place_all;
 use crate::app::templates;
 use crate::config::{self, Input};
 use crate::correlate::Limits;
-use crate::model::{Change, Journey, SourceSummary};
+use crate::model::{Change, Journey, SourceSummary, Topology};
 use crate::report::text::Layout;
 use crate::report::{Format, Part};
 use crate::stages::World;
@@ -41,10 +45,13 @@ impl Finished {
 const CHANGES: usize = 32;
 const WAITING: usize = 8;
 
+/// For whoever wants a journey's packets: more of them are kept.
+const ALL_PACKETS: Limits = Limits { sightings: 16_384, bulk_sightings: 16_384, ..Limits::REPORT };
+
 /// Follows `input` to its end and keeps every closed trail, on a thread of its own: following packets is the longest
 /// of what a report does.
-pub(super) fn follow(input: &Input) -> anyhow::Result<Followed> {
-    let pipeline = Pipeline::open(input, Limits::REPORT)?;
+pub(super) fn follow(input: &Input, limits: Limits) -> anyhow::Result<Followed> {
+    let pipeline = Pipeline::open(input, limits)?;
     let (changes_in, changes) = bounded(WAITING);
     let (finished, kept) = std::thread::scope(|scope| {
         let keeping = scope.spawn(|| keep(changes));
@@ -84,6 +91,29 @@ fn keep(changes: Receiver<Vec<Change>>) -> io::Result<Spool> {
     Ok(spool)
 }
 
+/// Writes a journey's packets to `path`, and says on stderr how many.
+fn write_packets(
+    path: &Path,
+    report: &config::Report,
+    journey: Journey,
+    topology: &Topology,
+) -> anyhow::Result<()> {
+    let wanted = Wanted { journey: Arc::new(journey), topology: Arc::new(topology.clone()) };
+    let extract = Packets::of(&report.input, false).extract(&wanted)?;
+    fs::write(path, &extract.bytes)
+        .with_context(|| format!("--write: {} cannot be written", path.display()))?;
+    let Extract { packets, missing, left_out, .. } = extract;
+    let mut said = format!("hopline: {packets} packets written to {}", path.display());
+    for (count, why) in [(missing, "could not be had any more"), (left_out, "are more than a journey keeps")]
+    {
+        if count > 0 {
+            let _ = write!(said, "; {count} {why}");
+        }
+    }
+    let _ = writeln!(io::stderr(), "{said}");
+    Ok(())
+}
+
 /// Says on stderr what of the recordings could not be read; their counts are in the report itself.
 fn name_damage(sources: &[SourceSummary]) {
     for source in sources {
@@ -99,7 +129,8 @@ fn name_damage(sources: &[SourceSummary]) {
 /// When a recording or a template cannot be used, the journey asked for does not exist, or `out` fails.
 pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) -> anyhow::Result<()> {
     let templates = templates(report.look.templates.as_deref())?;
-    let Followed { finished, trails } = follow(&report.input)?;
+    let Followed { finished, trails } =
+        follow(&report.input, if report.write.is_some() { ALL_PACKETS } else { Limits::REPORT })?;
     let format = format(report, layout);
     let context =
         Context { topology: &finished.topology, clocks: &finished.clocks, manner: report.look.manner };
@@ -107,7 +138,11 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
         report.journey.is_none_or(|wanted| wanted == id)
             && report.filter.as_ref().is_none_or(|filter| filter.matches(journey, &finished.topology))
     };
+    let chosen: Mutex<Option<Journey>> = Mutex::new(None);
     let write = |part: &mut Part, id: u64, journey: Journey| {
+        if report.write.is_some() && report.journey == Some(id) {
+            *chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(journey.clone());
+        }
         if is_wanted(id, &journey) {
             format.journey(part, id, &journey, &context);
         }
@@ -134,6 +169,9 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     }
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
+    if let (Some(path), Ok(Some(journey))) = (&report.write, chosen.into_inner()) {
+        write_packets(path, report, journey, &finished.topology)?;
+    }
     let evicted = finished.counters.evicted;
     if evicted > 0 {
         let _ = writeln!(

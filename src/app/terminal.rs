@@ -19,6 +19,7 @@ use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
 use crate::app::ground::Late;
+use crate::app::packets::{Extract, Found, Lookup, Packets, Wanted};
 use crate::app::tracer::TraceHandle;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
@@ -90,6 +91,7 @@ impl Drop for Guard {
 pub(super) fn show(
     settings: Settings,
     news: &Receiver<Vec<News>>,
+    lookup: &Lookup,
     tracer: &dyn TraceHandle,
 ) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
@@ -103,6 +105,7 @@ pub(super) fn show(
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         screen.note_tracing(tracer.state());
+        lookup.finds().for_each(|found| take_found(&mut screen, found));
         let size = guard.terminal.size()?;
         guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
@@ -120,9 +123,11 @@ pub(super) fn show(
                 Some(Effect::Copy) => copy(&mut screen),
                 Some(Effect::Draw) => write_journey(&mut screen),
                 Some(Effect::Trace) => trace(&mut screen, tracer),
-                // Later keys act on what the earlier ones changed.
-                None => screen.refresh(watch.elapsed(), size.width, size.height),
+                Some(effect @ (Effect::Fetch | Effect::Extract)) => look_up(&screen, lookup, effect),
+                None => {}
             }
+            // Later keys act on what the earlier ones changed.
+            screen.refresh(watch.elapsed(), size.width, size.height);
         }
     }
     Ok(())
@@ -136,6 +141,27 @@ fn trace(screen: &mut Screen, tracer: &dyn TraceHandle) {
     let flows = screen.to_trace();
     if !flows.is_empty() {
         tracer.trace(&flows);
+    }
+}
+
+fn look_up(screen: &Screen, lookup: &Lookup, effect: Effect) {
+    let Some(wanted) = wanted(screen) else { return };
+    if effect == Effect::Extract {
+        lookup.begin_extract(wanted);
+    } else {
+        lookup.begin(wanted);
+    }
+}
+
+fn wanted(screen: &Screen) -> Option<Wanted> {
+    screen.wanted().map(|(journey, topology)| Wanted { journey, topology })
+}
+
+fn take_found(screen: &mut Screen, found: Found) {
+    match found {
+        Found::News(news) => screen.take(news),
+        Found::Extract(Ok(extract)) => write_extract(screen, &extract),
+        Found::Extract(Err(error)) => screen.tell(format!("{error:#}")),
     }
 }
 
@@ -174,7 +200,12 @@ fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) ->
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Picture) -> anyhow::Result<()> {
+pub(super) fn paint(
+    settings: Settings,
+    news: &Receiver<Vec<News>>,
+    picture: &Picture,
+    packets: &Packets,
+) -> anyhow::Result<()> {
     let (columns, rows) = picture.size;
     let mut screen = Screen::new(settings);
     news.iter().flatten().for_each(|item| screen.take(item));
@@ -183,7 +214,10 @@ pub(super) fn paint(settings: Settings, news: &Receiver<Vec<News>>, picture: &Pi
     }
     screen.refresh(Duration::ZERO, columns, rows);
     for key in picture.keys.chars() {
-        screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        let effect = screen.handle(&Event::Key(KeyEvent::new(code(key), KeyModifiers::NONE)));
+        if let (Some(Effect::Fetch), Some(wanted)) = (effect, wanted(&screen)) {
+            screen.take(packets.news(&wanted));
+        }
         screen.refresh(Duration::ZERO, columns, rows);
     }
     let path = &picture.path;
@@ -223,15 +257,23 @@ fn copy(screen: &mut Screen) {
 /// Writes the screen as it is beside where the program was started, and says where or why not.
 fn write_picture(screen: &mut Screen) {
     let svg = drawn(screen, screen.size());
-    let written = write_files(&[("svg", &svg)]);
+    let written = write_files(&[("svg", svg.as_bytes())]);
     tell_written(screen, written);
 }
 
 /// The same for the chosen journey alone, as a picture and as text.
 fn write_journey(screen: &mut Screen) {
     let Some(copied) = screen.copied() else { return };
-    let written = write_files(&[("svg", &copied.svg()), ("txt", &copied.text())]);
+    let written = write_files(&[("svg", copied.svg().as_bytes()), ("txt", copied.text().as_bytes())]);
     tell_written(screen, written);
+}
+
+/// Writes the packets of a journey, and says how many.
+fn write_extract(screen: &mut Screen, extract: &Extract) {
+    match write_files(&[("pcapng", &extract.bytes)]) {
+        Ok(path) => screen.tell_extract(&path, extract.packets, extract.missing, extract.left_out),
+        Err(error) => screen.tell(error.to_string()),
+    }
 }
 
 fn tell_written(screen: &mut Screen, written: io::Result<String>) {
@@ -242,17 +284,17 @@ fn tell_written(screen: &mut Screen, written: io::Result<String>) {
 }
 
 /// Writes a file for each ending and what is in it, under the first number of which there is none; says where.
-fn write_files(contents: &[(&str, &str)]) -> io::Result<String> {
+fn write_files(contents: &[(&str, &[u8])]) -> io::Result<String> {
     for number in 1..1000 {
         let paths: Vec<PathBuf> =
             contents.iter().map(|(ending, _)| PathBuf::from(format!("hopline-{number}.{ending}"))).collect();
         if paths.iter().any(|path| path.exists()) {
             continue;
         }
-        for (path, (_, text)) in paths.iter().zip(contents) {
+        for (path, (_, bytes)) in paths.iter().zip(contents) {
             let named =
                 |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(named)?;
+            File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(named)?;
         }
         let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         return Ok(shown.join(" "));

@@ -42,6 +42,19 @@ impl LinkType {
     /// The number of NETLINK in files.
     pub(super) const NETLINK: u16 = 253;
 
+    /// Its number in files.
+    pub(super) const fn number(self) -> u16 {
+        match self {
+            LinkType::Ethernet => 1,
+            LinkType::Sll => 113,
+            LinkType::Sll2 => Self::SLL2,
+            LinkType::Raw => 101,
+            LinkType::Loop => 0,
+            LinkType::Netlink => 253,
+            LinkType::Unsupported(number) => number,
+        }
+    }
+
     pub(super) const fn from_number(number: u16) -> LinkType {
         match number {
             Self::ETHERNET => LinkType::Ethernet,

@@ -12,7 +12,9 @@ use crate::capture::input::{Fill, Input};
 use crate::capture::link::{self, LinkType};
 use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::{Damage, Tally};
-use crate::model::{Direction, Frame, Messages, Record as Given, SourceSummary, Timestamp, VantageId};
+use crate::model::{
+    Direction, Frame, Messages, Record as Given, SourceSummary, Stored, Timestamp, VantageId,
+};
 
 /// Interfaces that are captured together are written in turns, so stamps step back. Where a file does it over
 /// more records than are held back, more are held back from then on, to a limit.
@@ -221,6 +223,11 @@ impl Source {
             ether_type: header.ether_type,
             wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
             data,
+            stored: Stored {
+                link: interface.link.number(),
+                wire_len: record.wire_len.max(bytes.len() as u32),
+                bytes,
+            },
             block,
         }));
         self.tally.packets += 1;

@@ -172,6 +172,9 @@ pub(super) struct ReportArguments {
     /// Only the journey with this number, whole
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) journey: Option<u64>,
+    /// Write that journey's packets to this file, as pcapng
+    #[arg(long, value_name = "FILE", requires = "journey")]
+    pub(super) write: Option<PathBuf>,
     /// Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`
     #[arg(long = "where", value_name = "EXPR")]
     pub(super) filter: Option<String>,

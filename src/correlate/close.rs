@@ -50,7 +50,11 @@ impl Correlator {
             trail.resolution = self.resolution(&trail).map(Box::new);
         }
         self.remember_lookup(&trail);
-        let world = handoffs::World { topology: self.places.topology(), ahead: &self.ahead, now: self.now };
+        let world = handoffs::World {
+            topology: self.places.topology(),
+            ahead: self.alignment.ahead(),
+            now: self.now,
+        };
         let is_ready = trail.phase == Phase::Open || !self.limits.joins;
         let trail = Box::new(trail);
         let ready = if is_ready { Some(trail) } else { self.handoffs.hold(trail, world) };
@@ -60,7 +64,7 @@ impl Correlator {
     /// Decides which held exchanges continue each other through a proxy.
     pub(super) fn join_through_proxies(&mut self, is_end: bool) {
         let topology = self.places.topology();
-        let world = handoffs::World { topology, ahead: &self.ahead, now: self.now };
+        let world = handoffs::World { topology, ahead: self.alignment.ahead(), now: self.now };
         let (first, last) = self.handoffs.span();
         let runs_beside = |state: &&Ongoing| {
             let is_silent = state.reply_seq.is_none();
@@ -142,7 +146,7 @@ impl Correlator {
     fn deadline(&self, trail: &Trail) -> Timestamp {
         let ahead = |sighting: &Sighting| {
             let node = self.places.node_of(sighting.vantage);
-            self.ahead.get(node.0 as usize).copied().unwrap_or_default()
+            self.alignment.ahead_of(node)
         };
         let Some(first) = trail.sightings.first() else { return Timestamp::default() };
         let begins = |way: Way, part: Part| {

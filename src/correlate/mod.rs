@@ -18,6 +18,7 @@
 //!
 //! This room never opens, sleeps, asks the time or knows a terminal.
 
+mod alignment;
 mod body;
 mod clocks;
 mod close;
@@ -53,6 +54,7 @@ pub use limits::{Counters, Limits};
 pub use places::Places;
 pub use survey::Survey;
 
+use self::alignment::Alignment;
 use self::errors::Neighbours;
 use self::fingerprint::Index;
 use self::handoffs::Handoffs;
@@ -117,8 +119,7 @@ pub struct Correlator {
     limits: Limits,
     places: Places,
     mesh: Mesh,
-    /// How far each node's clock is ahead, roughly: only ages are measured with it.
-    ahead: Vec<i64>,
+    alignment: Alignment,
     legs: Slab<LegState>,
     table: HashMap<Key, Slot>,
     index: Index,
@@ -142,12 +143,12 @@ impl Correlator {
     /// A core that starts from what a survey learned.
     pub fn new(survey: Survey, limits: Limits) -> Correlator {
         let (places, mesh) = survey.finish();
-        let ahead = mesh.clocks().fits.iter().map(|fit| fit.offset_ns).collect();
+        let alignment = Alignment::new(&mesh.clocks());
         Correlator {
             limits,
             places,
             mesh,
-            ahead,
+            alignment,
             legs: Slab::new(),
             table: HashMap::new(),
             index: Index::new(INDEX_BUCKETS),
@@ -168,9 +169,9 @@ impl Correlator {
         }
     }
 
-    /// How far each node's clock is ahead of the first node's, in nanoseconds, as the survey found it.
-    pub fn clock_offsets(&self) -> &[i64] {
-        &self.ahead
+    /// How far each node's clock is ahead of the first node's, in nanoseconds, as ages are counted with it: roughly.
+    pub fn clock_offsets(&self) -> Vec<i64> {
+        self.alignment.offsets()
     }
 
     /// Every node's clock against the first node's, from all packets so far.
@@ -186,9 +187,9 @@ impl Correlator {
         Counters { undirected: self.places.undirected(), ..self.counters }
     }
 
-    /// Core time: the latest packet's, roughly on the first node's clock.
+    /// The latest packet's time, roughly on the first node's clock.
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.alignment.on_first_clock(self.now)
     }
 
     /// Takes over capture points found since the last call; `all` only grows.
@@ -209,7 +210,7 @@ impl Correlator {
     /// Everything of `node` up to `time`, on its clock, was handed over: deadlines up to then are over although no
     /// packet came.
     pub fn advance(&mut self, node: NodeId, time: Timestamp) {
-        let now = time.plus(-self.ahead.get(node.0 as usize).copied().unwrap_or_default());
+        let now = self.alignment.core_time(node, time);
         // Before the first packet there is nothing that could end.
         if now > self.now && self.now > Timestamp(i64::MIN) {
             self.now = now;
@@ -221,7 +222,8 @@ impl Correlator {
     pub fn handle_packet(&mut self, packet: &Packet, payload: &[u8]) {
         let direction = self.places.observe(packet);
         let node = self.places.node_of(packet.vantage);
-        let now = packet.time.plus(-self.ahead.get(node.0 as usize).copied().unwrap_or_default());
+        self.alignment.note(node, packet.time);
+        let now = self.alignment.core_time(node, packet.time);
         if now > self.now {
             self.now = now;
             self.run_timers();
@@ -326,15 +328,18 @@ impl Correlator {
     /// Notes a sighting of the trail in `slot`, and what it says about two nodes' clocks.
     fn note(&mut self, slot: u32, sighting: Sighting) {
         let node = self.places.node_of(sighting.vantage);
-        let ahead = self.ahead.get(node.0 as usize).copied().unwrap_or_default();
+        let core_time = self.alignment.core_time(node, sighting.time);
         let trail = &mut self.trails[slot as usize];
         trail.last = self.now;
-        trail.note_end(&sighting, sighting.time.plus(-ahead));
+        trail.note_end(&sighting, core_time);
         if matches!(sighting.part, Part::Handshake | Part::Head)
             && !sighting.is_repeat
             && self.places.role_of(sighting.vantage) == Role::Uplink
         {
-            observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
+            let is_shared = observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
+            if is_shared && self.alignment.is_due(self.now) {
+                self.alignment.adopt(&self.mesh.clocks(), self.now);
+            }
         }
         if sighting.len > 0 {
             let end = sighting.seq.wrapping_add(sighting.len);
@@ -373,8 +378,10 @@ impl Correlator {
     }
 }
 
-/// The same packet out of one node's uplink and into another's bounds the difference of their clocks.
-fn observe_clocks(places: &Places, mesh: &mut Mesh, trail: &Ongoing, new: &Sighting) {
+/// The same packet out of one node's uplink and into another's bounds the difference of their clocks. Gives whether
+/// it is such a packet.
+fn observe_clocks(places: &Places, mesh: &mut Mesh, trail: &Ongoing, new: &Sighting) -> bool {
+    let mut is_shared = false;
     let node = places.node_of(new.vantage);
     for old in &trail.log {
         let is_same_packet = old.part == new.part
@@ -391,9 +398,11 @@ fn observe_clocks(places: &Places, mesh: &mut Mesh, trail: &Ongoing, new: &Sight
         match (old.direction, new.direction) {
             (Direction::Out, Direction::In) if old.ttl >= new.ttl => mesh.observe(old_end, new_end),
             (Direction::In, Direction::Out) if old.ttl <= new.ttl => mesh.observe(new_end, old_end),
-            _ => {}
+            _ => continue,
         }
+        is_shared = true;
     }
+    is_shared
 }
 
 impl Way {

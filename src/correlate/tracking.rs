@@ -161,7 +161,7 @@ impl Correlator {
     /// Takes what a kernel told.
     pub fn handle_event(&mut self, event: &KernelEvent) {
         self.counters.kernel_events += 1;
-        let ahead = self.ahead.get(event.node.0 as usize).copied().unwrap_or_default();
+        let ahead = self.alignment.ahead_of(event.node);
         let at = event.time.plus(-ahead);
         match &event.body {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
@@ -302,7 +302,7 @@ impl Correlator {
     /// The entry that a packet is of, among those that no leg has yet.
     fn entry_for(&self, crossing: Crossing<'_>, tuple: Tuple) -> Option<u32> {
         let slots = self.tracking.by_face.get(&scoped_key(&tuple, crossing.node))?;
-        let ahead = self.ahead.get(crossing.node.0 as usize).copied().unwrap_or_default();
+        let ahead = self.alignment.ahead_of(crossing.node);
         let at = crossing.packet.time.plus(-ahead);
         let body = crossing.packet.body;
         let opens = matches!(body, Body::Tcp(segment) if segment.is_syn());

@@ -1,7 +1,8 @@
 //! Reads one frame into a [`crate::model::Packet`], and application heads from payload bytes.
 //!
 //! [`decode`] never fails: it pushes exactly one packet for each frame, and where it could not follow it to the
-//! transport layer it says how far it got as a [`Stop`]. [`decode_messages`] does the same for what the kernel tells. The other doors read what a payload begins with:
+//! transport layer it says how far it got as a [`Stop`]. [`decode_messages`] does the same for what the kernel tells. [`headers`]
+//! tells a packet header by header, for the eye. The other doors read what a payload begins with:
 //! [`http::head`], [`dns::message`], [`tls::client_hello`], [`proxy::preamble`]. Text from the wire that may be
 //! shown goes through [`clean()`] once.
 //!
@@ -13,6 +14,7 @@ mod clean;
 mod conntrack;
 mod digest;
 pub mod dns;
+mod headers;
 pub mod http;
 pub mod http2;
 mod icmp;
@@ -29,6 +31,7 @@ mod usual;
 
 pub use clean::{MAX_CHARS, clean};
 pub use digest::extend as extend_digest;
+pub use headers::headers;
 pub use netlink::decode_messages;
 pub use network::{MAX_PAYLOAD, NO_PROTOCOL, decode};
 pub use stop::{Layer, Reason, Stop, Stops};

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Batch, Body, Datagram, Direction, Echo, Encapsulation, Endpoint, Frame, IcmpError, IcmpReason, Ip,
-    Neighbour, Outer, Packet, Protocol, TcpSegment, Timestamp, Tuple, VantageId,
+    Neighbour, Outer, Packet, Protocol, Stored, TcpSegment, Timestamp, Tuple, VantageId,
 };
 
 const IPV4: u16 = 0x0800;
@@ -31,6 +31,7 @@ fn frame(ether_type: u16, data: &[u8], wire_len: usize) -> Frame<'_> {
         ether_type,
         wire_len: wire_len as u32,
         data,
+        stored: Stored::default(),
         block: None,
     }
 }

@@ -21,7 +21,7 @@ impl ClockFit {
     /// `time` of this node, on the reference node's clock.
     pub fn align(&self, time: Timestamp) -> Timestamp {
         let drift = i128::from(time.since(self.anchor)) * i128::from(self.drift_ppb) / 1_000_000_000;
-        time.plus(-self.offset_ns - drift as i64)
+        time.plus(self.offset_ns.saturating_neg()).plus((drift as i64).saturating_neg())
     }
 }
 

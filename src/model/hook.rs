@@ -315,26 +315,3 @@ impl DroppedBy {
         self.rule.text.split(' ').any(|word| word == "reject")
     }
 }
-
-impl fmt::Display for DroppedBy {
-    /// `dropped in FORWARD by rule 3 of cali-tw-cali1f0 in ip filter: drop (policy shop/deny)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rule { chain, number, text, comment, .. } = &*self.rule;
-        let done = if self.is_reject() { "rejected" } else { "dropped" };
-        write!(f, "{done} in {} by ", self.hook.name())?;
-        match (number, self.rule.handle) {
-            (Some(number), _) => write!(f, "rule {number} of {}", chain.chain)?,
-            (None, Some(handle)) => write!(f, "the rule with handle {handle} of {}", chain.chain)?,
-            (None, None) => write!(f, "the policy of {}", chain.chain)?,
-        }
-        write!(f, " in {}", chain.shown_table())?;
-        if !text.is_empty() && self.rule.handle.is_some() {
-            write!(f, ": {text}")?;
-        }
-        match (self.rule.policy(), comment) {
-            (Some(policy), _) => write!(f, " (policy {policy})"),
-            (None, Some(comment)) => write!(f, " ({comment})"),
-            (None, None) => Ok(()),
-        }
-    }
-}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Direction, DroppedBy, Hook, NodeId, Proxy, Timestamp, Trail, VantageId};
+use crate::model::{Direction, DroppedBy, Hook, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId};
 
 /// One exchange of the outermost client, staged and judged. All times are on the reference node's clock.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ pub struct Verdict {
     pub before: Option<StagePlace>,
     pub place: Option<Place>,
     /// One sentence.
-    pub detail: String,
+    pub detail: Sentence,
     /// What dropped the packet, where it was traced.
     pub dropped_by: Option<Box<DroppedBy>>,
 }

@@ -17,6 +17,7 @@
 //! This room never does I/O and never reads a clock.
 
 mod address;
+mod captured;
 mod clock;
 mod exchange;
 mod flow;
@@ -27,6 +28,7 @@ mod kernel;
 mod leg;
 mod names;
 mod packet;
+mod sentence;
 mod source;
 mod time;
 mod topology;
@@ -38,6 +40,7 @@ mod vantage;
 pub mod sample;
 
 pub use address::{Endpoint, Ip, Protocol, Tuple};
+pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use flow::{FlowEnd, FlowPattern};
@@ -56,8 +59,9 @@ pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, Translat
 pub use names::Names;
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
-    Neighbour, Outer, Packet, Payload, TcpSegment,
+    Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
 };
+pub use sentence::Sentence;
 pub use source::SourceSummary;
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};

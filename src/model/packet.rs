@@ -29,8 +29,20 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// The network packet, as far as it was captured.
     pub data: &'a [u8],
+    /// The record as it is in the source, link header and all.
+    pub stored: Stored<'a>,
     /// What `data` is a part of; shared instead of copied by who needs it longer.
     pub block: Option<&'a Block>,
+}
+
+/// A record's bytes before anything was taken off.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stored<'a> {
+    /// `pcap-linktype(7)`.
+    pub link: u16,
+    /// Length on the wire, at least `bytes.len()`.
+    pub wire_len: u32,
+    pub bytes: &'a [u8],
 }
 
 /// Bytes of a source that were read at once.

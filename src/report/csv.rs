@@ -137,7 +137,7 @@ fn verdict(record: &mut Record, journey: &Journey, context: &Context<'_>) {
     }
     record.text(verdict.place.map_or("", |place| place.kind.name()));
     record.text(verdict.place.and_then(|place| place.node).map_or("", |node| context.node(node)));
-    record.text(&verdict.detail);
+    record.text(&verdict.detail.en);
 }
 
 /// A line being written.

@@ -524,7 +524,7 @@ impl<'a> VerdictRow<'a> {
             after: verdict.after.map(stage_place),
             before: verdict.before.map(stage_place),
             place: verdict.place.map(|place| PlaceRow { kind: place.kind, node: name(place.node) }),
-            detail: &verdict.detail,
+            detail: &verdict.detail.en,
             dropped_by: verdict.dropped_by.as_ref().map(|by| DropRow {
                 node: context.node(by.node),
                 hook: by.hook.name(),

@@ -55,7 +55,7 @@ fn hostile() -> (Vec<Journey>, Vec<SourceSummary>) {
     journey.path = HOSTILE.into();
     journey.route = HOSTILE.into();
     let mut lost = sample::lost(2, sample::START);
-    lost.verdict.detail = HOSTILE.to_owned();
+    lost.verdict.detail.en = HOSTILE.to_owned();
     let mut sources = sample::sources();
     sources[0].file = HOSTILE.to_owned();
     sources[0].damage = vec![HOSTILE.to_owned()];

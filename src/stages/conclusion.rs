@@ -7,9 +7,13 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    DroppedBy, Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, State, Trail, Verdict, Way,
+    DroppedBy, Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Sentence, State, Trail, Verdict,
+    Way,
 };
 use crate::stages::course::Course;
+use crate::stages::detail::{alike, request};
+use crate::stages::hooks::dropped;
+use crate::stages::say::say;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
 
@@ -27,7 +31,7 @@ impl Conclusion<'_, '_> {
             Some(leg) => self.dropped_behind(self.last()).or_else(|| self.of_cause(leg)),
         };
         let mut verdict = verdict.unwrap_or_else(|| self.verdicts.swap_remove(0));
-        verdict.detail.extend(self.given_up());
+        verdict.detail += self.given_up();
         if verdict.dropped_by.is_none() && verdict.outcome != Outcome::Complete {
             verdict.dropped_by = self.dropped_tries().map(Box::new);
         }
@@ -44,19 +48,21 @@ impl Conclusion<'_, '_> {
     }
 
     /// `Traefik on kappa2`: the proxy that takes the request of a leg.
-    fn proxy_after(&self, leg: usize) -> String {
+    fn proxy_after(&self, leg: usize) -> Sentence {
         self.named(self.course.proxy(leg, Way::Request).kind, self.node_after(leg))
     }
 
-    fn named(&self, kind: Proxy, node: Option<NodeId>) -> String {
+    fn named(&self, kind: Proxy, node: Option<NodeId>) -> Sentence {
         let name = match kind {
-            Proxy::Haproxy => "HAProxy",
-            Proxy::Traefik => "Traefik",
-            Proxy::Unknown => "the proxy",
+            Proxy::Haproxy => alike("HAProxy"),
+            Proxy::Traefik => alike("Traefik"),
+            Proxy::Unknown => say!("the proxy", "代理"),
         };
-        match node {
-            Some(node) => format!("{name} on {}", self.course.world.topology.node_name(node)),
-            None => name.to_owned(),
+        let Some(node) = node else { return name };
+        let node = self.course.world.topology.node_name(node);
+        match kind {
+            Proxy::Unknown => say!("{name} on {node}", "{node} 上的{name}"; name, node),
+            Proxy::Haproxy | Proxy::Traefik => say!("{name} on {node}", "{node} 上的 {name}"; name, node),
         }
     }
 
@@ -76,9 +82,10 @@ impl Conclusion<'_, '_> {
         match (status, served) {
             // The proxy did not like the answer it got.
             (Some(status), Some(served)) if status >= 500 && served < 500 && last > 0 => {
-                let detail = format!(
-                    "{} answered {status}, though the server behind it answered {served}",
-                    self.proxy_after(0)
+                let detail = say!(
+                    "{proxy} answered {status}, though the server behind it answered {served}",
+                    "{proxy} 应答了 {status}，而它后面的服务端应答的是 {served}";
+                    proxy = self.proxy_after(0), status, served
                 );
                 Some(at(Outcome::Failed, Way::Reply, PlaceKind::Proxy, self.node_after(last - 1), detail))
             }
@@ -90,25 +97,34 @@ impl Conclusion<'_, '_> {
     fn by_itself(&self, leg: usize, status: u16) -> Option<Verdict> {
         let node = self.node_after(leg);
         let proxy = self.proxy_after(leg);
-        let method = self.course.trail.exchange.method.as_deref().unwrap_or("request");
+        let method = self.course.trail.exchange.method.as_deref().map_or_else(request, alike);
         if !node.is_some_and(|node| self.would_show_more(node)) {
-            let detail = format!(
-                "{method} answered with {status}; whether {proxy} or a server behind it did is not captured"
+            let detail = say!(
+                "{method} answered with {status}; whether {proxy} or a server behind it did is not captured",
+                "{method} 得到应答 {status}；应答者是 {proxy} 还是它后面的服务端，没有抓包";
+                method, status, proxy
             );
             return (status >= 400).then(|| plain(Outcome::Complete, detail));
         }
         Some(match status {
             400.. => {
-                let why = reason(status).map(|why| format!(" ({why})")).unwrap_or_default();
-                let detail =
-                    format!("{proxy} answered {status} by itself{why}; nothing was seen going to a server");
+                let why = reason(status).map(|why| say!(" ({why})", "（{why}）"; why)).unwrap_or_default();
+                let detail = say!(
+                    "{proxy} answered {status} by itself{why}; nothing was seen going to a server",
+                    "{proxy} 自行应答了 {status}{why}；没有观测到发往服务端的数据包";
+                    proxy, status, why
+                );
                 let mut verdict = at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail);
                 self.name_unseen_drop(&mut verdict, node);
                 verdict
             }
             300..400 => plain(
                 Outcome::Complete,
-                format!("{method} answered with {status}: {proxy} redirects by itself"),
+                say!(
+                    "{method} answered with {status}: {proxy} redirects by itself",
+                    "{method} 得到应答 {status}：{proxy} 自行重定向";
+                    method, status, proxy
+                ),
             ),
             // A page of its own, or an answer whose leg was not recognised.
             _ => return None,
@@ -161,7 +177,7 @@ impl Conclusion<'_, '_> {
             Outcome::Refused => verdict.outcome = Outcome::Failed,
             _ => {}
         }
-        verdict.detail += &self.consequence();
+        verdict.detail += self.consequence();
         Some(verdict)
     }
 
@@ -195,14 +211,30 @@ impl Conclusion<'_, '_> {
         let proxy = self.proxy_after(leg);
         // Where a leg onward would have been seen, it is the request that went no further.
         let (direction, rest) = if node.is_some_and(|node| self.would_show_more(node)) {
-            (Way::Request, "nothing left the node after it, neither to a server nor back")
+            (
+                Way::Request,
+                say!(
+                    "nothing left the node after it, neither to a server nor back",
+                    "此后没有任何数据包离开该节点，既没有发往服务端，也没有返回"
+                ),
+            )
         } else {
-            (Way::Reply, "no answer came; whether it sent the request on is not captured")
+            (
+                Way::Reply,
+                say!(
+                    "no answer came; whether it sent the request on is not captured",
+                    "没有应答；它是否转发了请求，没有抓包"
+                ),
+            )
         };
         let mut verdict = verdict.clone();
         self.name_stages(leg, &mut verdict);
         verdict.direction = Some(direction);
-        verdict.detail = format!("{proxy} took the request, and {rest}{}", self.consequence());
+        verdict.detail = say!(
+            "{proxy} took the request, and {rest}{consequence}",
+            "{proxy} 收下了请求，{rest}{consequence}";
+            proxy, rest, consequence = self.consequence()
+        );
         Some(verdict)
     }
 
@@ -211,13 +243,14 @@ impl Conclusion<'_, '_> {
         let node = self.node_after(leg).filter(|_| self.is_at_end(leg))?;
         let placed = self.course.walks[leg].request();
         let end = placed.iter().position(|placed| placed.step.spot.is_end())?;
-        let detail = format!("{} took the request", self.proxy_after(leg));
+        let proxy = self.proxy_after(leg);
+        let detail = say!("{proxy} took the request", "{proxy} 收下了请求"; proxy);
         let mut verdict = at(Outcome::Lost, Way::Request, PlaceKind::Host, Some(node), detail);
         verdict.after = placed[..=end].iter().rev().find_map(Placed::stage_place);
         verdict.before = placed[end + 1..].iter().find_map(Placed::stage_place);
         self.name_unseen_drop(&mut verdict, Some(node));
         verdict.dropped_by.is_some().then(|| {
-            verdict.detail += &self.consequence();
+            verdict.detail += self.consequence();
             verdict
         })
     }
@@ -230,7 +263,11 @@ impl Conclusion<'_, '_> {
             unseen.filter_map(|it| Some(it.passes.first()?.packet.tuple.dst.to_string())).collect();
         to.sort_unstable();
         to.dedup();
-        verdict.detail.extend([format!("; what the node sent to {} meanwhile was {by}", to.join(", "))]);
+        verdict.detail += say!(
+            "; what the node sent to {to} meanwhile was {by}",
+            "；其间该节点发往 {to} 的数据包{by}";
+            to = to.join(", "), by = dropped(&by)
+        );
         verdict.dropped_by = Some(Box::new(by));
     }
 
@@ -243,10 +280,11 @@ impl Conclusion<'_, '_> {
         let behind = self.course.walks.get(cause + 1).filter(|_| is_kept)?;
         let mut seen = behind.reply().iter().rev().filter(|placed| placed.point.is_some());
         let after = seen.find_map(Placed::stage_place);
-        let detail = format!(
-            "{} took the answer and sent nothing on{}",
-            self.proxy_after(cause),
-            if cause > 0 { self.consequence() } else { String::new() }
+        let consequence = if cause > 0 { self.consequence() } else { Sentence::default() };
+        let detail = say!(
+            "{proxy} took the answer and sent nothing on{consequence}",
+            "{proxy} 收下了应答，没有再转发{consequence}";
+            proxy = self.proxy_after(cause), consequence
         );
         Some(Verdict { after: after.or(verdict.after), detail, ..verdict.clone() })
     }
@@ -260,25 +298,32 @@ impl Conclusion<'_, '_> {
     }
 
     /// What the client got instead of the server's answer.
-    fn consequence(&self) -> String {
+    fn consequence(&self) -> Sentence {
         let client = &self.course.legs[0];
         match (client.pair.reply.part, self.status()) {
             (Some(Part::Head), Some(status)) if status >= 400 => {
-                format!("; {} answered {status}", self.proxy_after(0))
+                say!(
+                    "; {proxy} answered {status}",
+                    "；{proxy} 应答了 {status}";
+                    proxy = self.proxy_after(0), status
+                )
             }
-            (Some(Part::Head), Some(_)) => "; the client's answer ends there too".to_owned(),
-            (Some(Part::Reset), _) => "; the client's connection was reset".to_owned(),
-            _ => String::new(),
+            (Some(Part::Head), Some(_)) => {
+                say!("; the client's answer ends there too", "；客户端得到的应答也到此为止")
+            }
+            (Some(Part::Reset), _) => say!("; the client's connection was reset", "；客户端的连接被重置"),
+            _ => Sentence::default(),
         }
     }
 
     /// The servers that proxies tried before the one that counts.
-    fn given_up(&self) -> Option<String> {
+    fn given_up(&self) -> Sentence {
         let trail = self.course.trail;
         let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.is_given_up);
         let tries = tries.filter(|&(_, leg)| trail.was_tried(leg));
-        let told: Vec<String> = tries.map(|(hop, leg)| self.tried(trail, hop, leg)).collect();
-        (!told.is_empty()).then(|| format!("; {}", told.join("; ")))
+        let mut told = Sentence::default();
+        told.extend(tries.map(|(hop, leg)| self.tried(trail, hop, leg)));
+        told
     }
 
     /// What dropped the last try that a proxy gave up, where it was traced.
@@ -290,37 +335,46 @@ impl Conclusion<'_, '_> {
         DroppedBy::of(trail.traced.iter().filter(|it| it.leg.is_some_and(is_given_up)))
     }
 
-    fn tried(&self, trail: &Trail, hop: &Hop, leg: u8) -> String {
+    fn tried(&self, trail: &Trail, hop: &Hop, leg: u8) -> Sentence {
         let server = trail.legs.get(usize::from(leg)).and_then(|leg| leg.server.or(leg.target));
-        let server = server.map_or_else(|| "another server".to_owned(), |server| server.to_string());
+        let server = server.map_or_else(
+            || say!("another server", "另一个服务端"),
+            |server| say!("{server}", "{server}"; server),
+        );
         let is_refused = trail.sightings.iter().any(|it| {
             it.leg == leg && it.way == Way::Reply && matches!(it.part, Part::Reset | Part::IcmpError)
         });
-        let dropped = DroppedBy::of(trail.traced.iter().filter(|it| it.leg == Some(leg)));
+        let by = DroppedBy::of(trail.traced.iter().filter(|it| it.leg == Some(leg)));
         let why = match hop.exchange.status {
-            _ if is_refused => "which refused".to_owned(),
-            Some(status) => format!("which answered {status}"),
-            None => "which did not answer".to_owned(),
+            _ if is_refused => say!("which refused", "对方拒绝了"),
+            Some(status) => say!("which answered {status}", "对方应答了 {status}"; status),
+            None => say!("which did not answer", "对方没有应答"),
         };
-        let on =
-            |by: DroppedBy| format!(": on {} it was {by}", self.course.world.topology.node_name(by.node));
-        let why = format!("{why}{}", dropped.map(on).unwrap_or_default());
-        format!("{} had tried {server}, {why}", self.named(hop.proxy, hop.node))
+        let on = by.map(|by| {
+            let node = self.course.world.topology.node_name(by.node);
+            say!(": on {node} it was {by}", "：在 {node} 上{by}"; node, by = dropped(&by))
+        });
+        let on = on.unwrap_or_default();
+        say!(
+            "; {proxy} had tried {server}, {why}{on}",
+            "；{proxy} 此前试过 {server}，{why}{on}";
+            proxy = self.named(hop.proxy, hop.node), server, why, on
+        )
     }
 }
 
 /// Why a proxy answers so by itself (RFC 9110 §15).
-const fn reason(status: u16) -> Option<&'static str> {
+fn reason(status: u16) -> Option<Sentence> {
     Some(match status {
-        400 => "the request is none it understands",
-        401 | 403 | 407 => "not allowed",
-        404 => "no route fits the request",
-        408 => "the request did not come in time",
-        413 => "the request is too large",
-        429 => "too many requests",
-        502 => "no server gave an answer",
-        503 => "no server is there",
-        504 => "no server answered in time",
+        400 => say!("the request is none it understands", "它不理解该请求"),
+        401 | 403 | 407 => say!("not allowed", "不被允许"),
+        404 => say!("no route fits the request", "没有路由符合该请求"),
+        408 => say!("the request did not come in time", "请求没有及时到达"),
+        413 => say!("the request is too large", "请求太大"),
+        429 => say!("too many requests", "请求太多"),
+        502 => say!("no server gave an answer", "没有服务端给出应答"),
+        503 => say!("no server is there", "没有可用的服务端"),
+        504 => say!("no server answered in time", "没有服务端及时应答"),
         _ => return None,
     })
 }

@@ -1,31 +1,46 @@
 //! The verdict in one plain sentence.
 
 use crate::model::{
-    Application, Direction, IcmpReason, Lookup, Part, Place, PlaceKind, Role, Sighting, Trail, Way,
+    Application, Direction, IcmpReason, Lookup, Part, Place, PlaceKind, Role, Sentence, Sighting, Trail, Way,
 };
 use crate::stages::followed::Pair;
+use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
 
 /// An answer that came.
-pub(super) fn answered(trail: &Trail, pair: &Pair) -> String {
+pub(super) fn answered(trail: &Trail, pair: &Pair) -> Sentence {
     let exchange = &trail.exchange;
     if let Some(lookup) = exchange.dns.as_deref().filter(|lookup| lookup.rcode.is_some()) {
-        return match lookup.addresses.len() {
-            0 => format!("{} answered without an address", lookup.kind),
-            1 => format!("{} answered with {}", lookup.kind, lookup.addresses[0]),
-            n => format!("{} answered with {n} addresses", lookup.kind),
+        let kind = &lookup.kind;
+        return match lookup.addresses.as_slice() {
+            [] => say!("{kind} answered without an address", "{kind} 的应答没有地址"; kind),
+            [ip] => say!("{kind} answered with {ip}", "{kind} 的应答为 {ip}"; kind, ip),
+            all => {
+                say!("{kind} answered with {n} addresses", "{kind} 的应答有 {n} 个地址"; kind, n = all.len())
+            }
         };
     }
     match (exchange.application, exchange.status, pair.reply.part) {
         (_, Some(status), _) => {
-            format!("{} answered with {status}", exchange.method.as_deref().unwrap_or("request"))
+            let method = exchange.method.as_deref().map_or_else(request, alike);
+            say!("{method} answered with {status}", "{method} 得到应答 {status}"; method, status)
         }
-        (_, _, Some(Part::Handshake)) => "the connection was accepted".to_owned(),
-        (Application::Icmp, ..) => "the echo was answered".to_owned(),
-        _ => "answered".to_owned(),
+        (_, _, Some(Part::Handshake)) => say!("the connection was accepted", "连接已被接受"),
+        (Application::Icmp, ..) => say!("the echo was answered", "回显已得到应答"),
+        _ => say!("answered", "已应答"),
     }
+}
+
+/// A request that has no better name.
+pub(super) fn request() -> Sentence {
+    say!("request", "请求")
+}
+
+/// A name that is the same in each language.
+pub(super) fn alike(name: &str) -> Sentence {
+    say!("{name}", "{name}"; name)
 }
 
 /// Payloads below this fit any path (RFC 791: 576 bytes, less headers), so their loss is no matter of size.
@@ -43,92 +58,126 @@ impl<'a, 't> Teller<'a, 't> {
     }
 
     /// `SYN ×3`: the packet and how often it was seen at a step.
-    fn packet(&self, placed: &Placed<'_>) -> String {
+    fn packet(&self, placed: &Placed<'_>) -> Sentence {
         let followed = match placed.way {
             Way::Request => &self.case.pair.request,
             Way::Reply => &self.case.pair.reply,
         };
         let application = self.case.trail.exchange.application;
         let name = match (followed.part, placed.way) {
-            (Some(Part::Handshake), Way::Request) => "SYN",
-            (Some(Part::Handshake), Way::Reply) => "SYN-ACK",
-            (Some(Part::Reset), _) => "RST",
-            (Some(Part::IcmpError), _) => "ICMP error",
+            (Some(Part::Handshake), Way::Request) => alike("SYN"),
+            (Some(Part::Handshake), Way::Reply) => alike("SYN-ACK"),
+            (Some(Part::Reset), _) => alike("RST"),
+            (Some(Part::IcmpError), _) => say!("ICMP error", "ICMP 错误"),
             (_, Way::Request) => match application {
-                Application::Dns => "query",
-                Application::Icmp => "echo request",
-                Application::Udp => "datagram",
-                Application::Http => self.case.trail.exchange.method.as_deref().unwrap_or("request"),
-                Application::Tls | Application::Tcp => "request",
+                Application::Dns => say!("query", "查询"),
+                Application::Icmp => say!("echo request", "回显请求"),
+                Application::Udp => say!("datagram", "数据报"),
+                Application::Http => self.case.trail.exchange.method.as_deref().map_or_else(request, alike),
+                Application::Tls | Application::Tcp => request(),
             },
-            (_, Way::Reply) => "answer",
+            (_, Way::Reply) => say!("answer", "应答"),
         };
-        let Some(point) = placed.point else { return name.to_owned() };
+        let Some(point) = placed.point else { return name };
         let is_copy = |it: &&Sighting| {
             Some(it.part) == followed.part && it.way == placed.way && it.vantage == point.vantage
         };
         // A capture without directions has both ways of a hairpin on one interface: count the point's own.
         let same_way = |it: &&Sighting| it.direction == point.direction || it.direction == Direction::Unknown;
         let count = self.case.trail.sightings.iter().filter(is_copy).filter(same_way).count();
-        if count > 1 { format!("{name} ×{count}") } else { name.to_owned() }
+        if count > 1 { say!("{name} ×{count}", "{name} ×{count}"; name, count) } else { name }
     }
 
     /// The packet came to a hook of the node, and no further.
-    pub(super) fn stopped(&self, seen: usize) -> String {
+    pub(super) fn stopped(&self, seen: usize) -> Sentence {
         let placed = &self.walk.placed[seen];
-        format!("{} stopped inside {}", self.packet(placed), self.node(placed))
+        say!(
+            "{packet} stopped inside {node}",
+            "{packet} 停在 {node} 内部";
+            packet = self.packet(placed), node = self.node(placed)
+        )
     }
 
-    fn node(&self, placed: &Placed<'_>) -> &str {
-        placed.node.map_or("a node", |node| self.case.world.topology.node_name(node))
+    fn node(&self, placed: &Placed<'_>) -> Sentence {
+        match placed.node {
+            Some(node) => alike(self.case.world.topology.node_name(node)),
+            None => say!("a node", "某个节点"),
+        }
     }
 
     /// ` on bond1`, where the interface is known.
-    fn interface(&self, placed: &Placed<'_>) -> String {
+    fn interface(&self, placed: &Placed<'_>) -> Sentence {
         let name = placed.vantage.map(|vantage| self.case.world.topology.vantage(vantage).interface.as_str());
-        name.filter(|name| !name.is_empty()).map(|name| format!(" on {name}")).unwrap_or_default()
+        let name = name.filter(|name| !name.is_empty());
+        name.map(|name| say!(" on {name}", "（{name}）"; name)).unwrap_or_default()
     }
 
     /// `left kappa1 on bond1`: what the packet did at a step where it was seen.
-    fn did(&self, placed: &Placed<'_>) -> String {
+    fn did(&self, placed: &Placed<'_>) -> Sentence {
         let (node, interface) = (self.node(placed), self.interface(placed));
         match placed.step.spot {
-            Spot::Point(Role::Workload, Direction::In) => format!("came out of a pod of {node}{interface}"),
-            Spot::Point(Role::Workload, _) => format!("went to a pod of {node}{interface}"),
-            Spot::Point(_, Direction::Out) => format!("left {node}{interface}"),
-            _ => format!("entered {node}{interface}"),
+            Spot::Point(Role::Workload, Direction::In) => {
+                say!(
+                    "came out of a pod of {node}{interface}",
+                    "从 {node} 的容器发出{interface}";
+                    node, interface
+                )
+            }
+            Spot::Point(Role::Workload, _) => {
+                say!("went to a pod of {node}{interface}", "送往 {node} 的容器{interface}"; node, interface)
+            }
+            Spot::Point(_, Direction::Out) => {
+                say!("left {node}{interface}", "离开 {node}{interface}"; node, interface)
+            }
+            _ => say!("entered {node}{interface}", "进入 {node}{interface}"; node, interface),
         }
     }
 
     /// `never entered kappa2`: what it did not do.
-    fn did_not(&self, placed: &Placed<'_>) -> String {
-        let node = self.node(placed);
+    fn did_not(&self, placed: &Placed<'_>) -> Sentence {
+        let (node, interface) = (self.node(placed), self.interface(placed));
         match placed.step.spot {
             Spot::Point(Role::Workload, Direction::Out) => match placed.vantage {
-                Some(_) => format!("never went to the pod{}", self.interface(placed)),
-                None => "reached no cali interface".to_owned(),
+                Some(_) => say!("never went to the pod{interface}", "始终没有送往容器{interface}"; interface),
+                None => say!("reached no cali interface", "没有到达任何 cali 网卡"),
             },
-            Spot::Point(Role::Workload, _) => format!("never came out of a pod of {node}"),
-            Spot::Point(_, Direction::Out) => format!("never left {node}{}", self.interface(placed)),
-            Spot::Exit => format!("never left {node} by any interface"),
-            _ => format!("never entered {node}"),
+            Spot::Point(Role::Workload, _) => {
+                say!("never came out of a pod of {node}", "始终没有从 {node} 的容器发出"; node)
+            }
+            Spot::Point(_, Direction::Out) => {
+                say!("never left {node}{interface}", "始终没有离开 {node}{interface}"; node, interface)
+            }
+            Spot::Exit => say!("never left {node} by any interface", "始终没有从任何网卡离开 {node}"; node),
+            _ => say!("never entered {node}", "始终没有进入 {node}"; node),
         }
     }
 
-    pub(super) fn lost(&self, seen: Option<usize>, missing: usize, place: Option<Place>) -> String {
+    pub(super) fn lost(&self, seen: Option<usize>, missing: usize, place: Option<Place>) -> Sentence {
         let gap = &self.walk.placed[missing];
         let Some(seen) = seen.map(|seen| &self.walk.placed[seen]) else {
-            return format!("the packet {}", self.did_not(gap));
+            return say!("the packet {did_not}", "数据包{did_not}"; did_not = self.did_not(gap));
         };
         let (packet, did) = (self.packet(seen), self.did(seen));
         let mut sentence = if seen.way == gap.way {
             let did_not = self.did_not(gap);
             let behind = self.behind_tunnel(gap).unwrap_or_default();
-            format!("{packet} {did} and {did_not}: lost {}{behind}", self.whereabouts(place))
+            say!(
+                "{packet} {did} and {did_not}: lost {place}{behind}",
+                "{packet} {did}，{did_not}：丢失于{place}{behind}";
+                packet, did, did_not, place = self.whereabouts(place), behind
+            )
         } else if matches!(place, Some(Place { kind: PlaceKind::Host, .. })) {
-            format!("{packet} {did} and nothing came out of it again")
+            say!(
+                "{packet} {did} and nothing came out of it again",
+                "{packet} {did}，此后再没有从中出来";
+                packet, did
+            )
         } else {
-            format!("{packet} {did} and nothing came back: lost beyond what is captured")
+            say!(
+                "{packet} {did} and nothing came back: lost beyond what is captured",
+                "{packet} {did}，没有任何返回：丢失在抓包范围之外";
+                packet, did
+            )
         };
         let neighbour = self.neighbour(gap);
         let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind));
@@ -139,41 +188,49 @@ impl<'a, 't> Teller<'a, 't> {
         sentence
     }
 
-    fn whereabouts(&self, place: Option<Place>) -> String {
+    fn whereabouts(&self, place: Option<Place>) -> Sentence {
         match place {
             Some(Place { kind: PlaceKind::Host, node: Some(node) }) => {
-                format!("inside {}", self.case.world.topology.node_name(node))
+                let node = self.case.world.topology.node_name(node);
+                say!("inside {node}", " {node} 内部"; node)
             }
-            Some(Place { kind: PlaceKind::Fabric, .. }) => "between the nodes".to_owned(),
-            _ => "on a way that is not captured".to_owned(),
+            Some(Place { kind: PlaceKind::Fabric, .. }) => say!("between the nodes", "节点之间"),
+            _ => say!("on a way that is not captured", "没有抓包的路上"),
         }
     }
 
     /// `, behind vxlan.calico`: the tunnel's device of the gap's node has the packet, the uplink does not.
-    fn behind_tunnel(&self, gap: &Placed<'_>) -> Option<String> {
+    fn behind_tunnel(&self, gap: &Placed<'_>) -> Option<Sentence> {
         let is_exit = gap.step.spot == Spot::Point(Role::Uplink, Direction::Out);
         let followed = if gap.way == Way::Request { &self.case.pair.request } else { &self.case.pair.reply };
         let mut entries = followed.at(Role::Tunnel, Direction::Out).filter(|_| is_exit);
         let entry = entries.find(|point| Some(point.node) == gap.node)?;
-        Some(format!(", behind {}", self.case.world.topology.vantage(entry.vantage).interface))
+        let device = &self.case.world.topology.vantage(entry.vantage).interface;
+        Some(say!(", behind {device}", "，在 {device} 之后"; device))
     }
 
     /// The node asked for the pod's link address and got none.
-    fn neighbour(&self, gap: &Placed<'_>) -> Option<String> {
+    fn neighbour(&self, gap: &Placed<'_>) -> Option<Sentence> {
         let (node, vantage) = self.case.pair.neighbour?;
         let is_there = gap.node == Some(node) && gap.step.spot == Spot::Point(Role::Workload, Direction::Out);
         let interface = &self.case.world.topology.vantage(vantage).interface;
-        is_there.then(|| format!("; ARP for {} on {interface} stays unanswered", self.server()))
+        is_there.then(|| {
+            say!(
+                "; ARP for {server} on {interface} stays unanswered",
+                "；{interface} 上对 {server} 的 ARP 一直没有应答";
+                server = self.server(), interface
+            )
+        })
     }
 
-    fn server(&self) -> String {
+    fn server(&self) -> Sentence {
         let leg = self.case.trail.legs.last();
         let server = leg.and_then(|leg| leg.server.or(leg.target));
-        server.map_or_else(|| "the pod".to_owned(), |server| server.ip.to_string())
+        server.map_or_else(|| say!("the pod", "容器"), |server| say!("{ip}", "{ip}"; ip = server.ip))
     }
 
     /// Large segments stop where small ones pass: the path's MTU.
-    fn size(&self, seen: &Placed<'_>, gap: &Placed<'_>) -> Option<String> {
+    fn size(&self, seen: &Placed<'_>, gap: &Placed<'_>) -> Option<Sentence> {
         let trail = self.case.trail;
         let lost = trail.sightings.get(seen.point?.sighting as usize)?.len;
         let passed = trail.sightings.iter().filter(|it| self.is_beyond(it, seen.way, gap));
@@ -182,8 +239,15 @@ impl<'a, 't> Teller<'a, 't> {
             return None;
         }
         let notice = trail.notices.iter().find(|it| it.reason == IcmpReason::PacketTooBig);
-        let told = notice.map(|it| format!(" (an ICMP error says that {} bytes fit)", it.mtu));
-        Some(sizes(lost, passed) + told.as_deref().unwrap_or_default())
+        let mut sentence = sizes(lost, passed);
+        sentence.extend(notice.map(|it| {
+            say!(
+                " (an ICMP error says that {mtu} bytes fit)",
+                "（ICMP 错误指出 {mtu} 字节可以通过）";
+                mtu = it.mtu
+            )
+        }));
+        Some(sentence)
     }
 
     /// Whether a sighting shows that packets going `way` pass the gap: it is at the capture point that misses
@@ -198,12 +262,18 @@ impl<'a, 't> Teller<'a, 't> {
             && (Some(vantage.node), vantage.role, sighting.direction) == (gap.node, role, direction)
     }
 
-    fn doubt(&self, gap: &Placed<'_>) -> Option<String> {
+    fn doubt(&self, gap: &Placed<'_>) -> Option<Sentence> {
         let is_lossy = gap.node.is_some_and(|node| self.case.world.lossy_nodes.contains(&node));
-        is_lossy.then(|| format!("; unsure, as the capture itself lost packets on {}", self.node(gap)))
+        is_lossy.then(|| {
+            say!(
+                "; unsure, as the capture itself lost packets on {node}",
+                "；不确定：{node} 上的抓包自身丢过包";
+                node = self.node(gap)
+            )
+        })
     }
 
-    pub(super) fn stalled(&self, way: Way, seen: usize, missing: usize) -> String {
+    pub(super) fn stalled(&self, way: Way, seen: usize, missing: usize) -> Sentence {
         let (seen, gap) = (&self.walk.placed[seen], &self.walk.placed[missing]);
         let longest = |placed: &Placed<'_>| {
             let here = self.case.trail.sightings.iter().filter(|it| {
@@ -214,154 +284,241 @@ impl<'a, 't> Teller<'a, 't> {
             });
             here.map(|it| it.len).max().unwrap_or(0)
         };
-        let name = if way == Way::Request { "request" } else { "answer" };
-        let mut sentence =
-            format!("the {name} began, then {} and the rest {}", self.did(seen), self.did_not(gap));
+        let name = if way == Way::Request { request() } else { say!("answer", "应答") };
+        let mut sentence = say!(
+            "the {name} began, then {did} and the rest {did_not}",
+            "{name}已开始，{did}，其余部分{did_not}";
+            name, did = self.did(seen), did_not = self.did_not(gap)
+        );
         let (sent, passed) = (longest(seen), longest(gap));
         if sent > passed && sent >= SMALL {
-            sentence += &sizes(sent, passed);
+            sentence += sizes(sent, passed);
         }
         sentence.extend(self.doubt(gap));
         sentence
     }
 
-    pub(super) fn open(&self) -> String {
+    pub(super) fn open(&self) -> Sentence {
         let last = self.walk.placed.iter().rev().find(|placed| placed.point.is_some());
         match last {
-            Some(placed) => format!("{} {}; more may come", self.packet(placed), self.did(placed)),
-            None => "more may come".to_owned(),
+            Some(placed) => say!(
+                "{packet} {did}; more may come",
+                "{packet} {did}；可能还有后续";
+                packet = self.packet(placed), did = self.did(placed)
+            ),
+            None => say!("more may come", "可能还有后续"),
         }
     }
 
-    pub(super) fn unknowable(&self) -> String {
+    pub(super) fn unknowable(&self) -> Sentence {
         match self.walk.last_request().map(|last| &self.walk.placed[last]) {
             Some(placed) => {
-                format!("{} {}; the rest of its way is not captured", self.packet(placed), self.did(placed))
+                say!(
+                    "{packet} {did}; the rest of its way is not captured",
+                    "{packet} {did}；其余路程没有抓包";
+                    packet = self.packet(placed), did = self.did(placed)
+                )
             }
-            None => "the way of the request is not captured".to_owned(),
+            None => say!("the way of the request is not captured", "请求经过的路没有抓包"),
         }
     }
 
-    pub(super) fn unanswered(&self, end: Option<usize>) -> String {
+    pub(super) fn unanswered(&self, end: Option<usize>) -> Sentence {
         let Some(last) = self.walk.last_request().map(|last| &self.walk.placed[last]) else {
-            return "the request was never answered".to_owned();
+            return say!("the request was never answered", "请求始终没有得到应答");
         };
         let (packet, did) = (self.packet(last), self.did(last));
         let spot = end.map(|end| self.walk.placed[end].step.spot);
         let tracked = tracked::of_silence(self.case.trail, self.case.world).unwrap_or_default();
-        let acked = if self.case.pair.request_acked { ", was acknowledged" } else { "" };
+        let acked = if self.case.pair.request_acked {
+            say!(", was acknowledged", "，已被确认")
+        } else {
+            Sentence::default()
+        };
         match spot {
-            Some(Spot::Proxy) => {
-                format!(
-                    "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed{tracked}"
+            Some(Spot::Proxy) => say!(
+                "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed{tracked}",
+                "{packet} {did}{acked}，没有得到应答；代理自身的连接没有被跟踪{tracked}";
+                packet, did, acked, tracked
+            ),
+            _ => {
+                say!(
+                    "{packet} {did}{acked} and {server} never answered{tracked}",
+                    "{packet} {did}{acked}，{server} 始终没有应答{tracked}";
+                    packet, did, acked, tracked, server = self.server()
                 )
             }
-            _ => format!("{packet} {did}{acked} and {} never answered{tracked}", self.server()),
         }
     }
 
-    pub(super) fn reset_to_syn(&self) -> String {
+    pub(super) fn reset_to_syn(&self) -> Sentence {
         match self.walk.origin {
             Origin::Node(node) => {
                 let node = self.case.world.topology.node_name(node);
-                format!("{node} itself refused the connection with a RST; the SYN went no further")
+                say!(
+                    "{node} itself refused the connection with a RST; the SYN went no further",
+                    "{node} 自身以 RST 拒绝了连接；SYN 没有再往前走";
+                    node
+                )
             }
             Origin::Server => {
-                format!("{} refused the connection with a RST{}", self.server(), self.reply_from())
+                say!(
+                    "{server} refused the connection with a RST{seen}",
+                    "{server} 以 RST 拒绝了连接{seen}";
+                    server = self.server(), seen = self.reply_from()
+                )
             }
         }
     }
 
     /// ` from cali90aa of kappa2`: where the reply was seen first.
-    fn reply_from(&self) -> String {
+    fn reply_from(&self) -> Sentence {
         let first = self.walk.reply().iter().find(|placed| placed.point.is_some());
         first
-            .map(|placed| format!(", seen{} of {}", self.interface(placed), self.node(placed)))
+            .map(|placed| {
+                say!(
+                    ", seen{interface} of {node}",
+                    "，见于 {node}{interface}";
+                    interface = self.interface(placed), node = self.node(placed)
+                )
+            })
             .unwrap_or_default()
     }
 
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> Sentence {
         let reason = self.case.notice().map(|notice| notice.reason);
         match reason {
-            Some(IcmpReason::NetUnreachable) => "network unreachable",
-            Some(IcmpReason::HostUnreachable) => "host unreachable",
-            Some(IcmpReason::ProtocolUnreachable) => "protocol unreachable",
-            Some(IcmpReason::PortUnreachable) => "port unreachable",
-            Some(IcmpReason::Prohibited) => "prohibited",
-            Some(IcmpReason::TimeExceeded) => "time exceeded",
-            Some(IcmpReason::PacketTooBig | IcmpReason::Redirect | IcmpReason::Other) | None => "an error",
+            Some(IcmpReason::NetUnreachable) => say!("network unreachable", "网络不可达"),
+            Some(IcmpReason::HostUnreachable) => say!("host unreachable", "主机不可达"),
+            Some(IcmpReason::ProtocolUnreachable) => say!("protocol unreachable", "协议不可达"),
+            Some(IcmpReason::PortUnreachable) => say!("port unreachable", "端口不可达"),
+            Some(IcmpReason::Prohibited) => say!("prohibited", "被禁止"),
+            Some(IcmpReason::TimeExceeded) => say!("time exceeded", "生存时间超限"),
+            Some(IcmpReason::PacketTooBig | IcmpReason::Redirect | IcmpReason::Other) | None => {
+                say!("an error", "错误")
+            }
         }
     }
 
-    fn reporter(&self) -> String {
+    fn reporter(&self) -> Sentence {
         let notice = self.case.notice();
-        notice.map_or_else(|| "an unknown address".to_owned(), |notice| notice.reporter.to_string())
+        notice.map_or_else(
+            || say!("an unknown address", "未知地址"),
+            |notice| say!("{ip}", "{ip}"; ip = notice.reporter),
+        )
     }
 
-    pub(super) fn refused_by_icmp(&self) -> String {
+    pub(super) fn refused_by_icmp(&self) -> Sentence {
         let (reason, reporter) = (self.reason(), self.reporter());
         match self.walk.origin {
             Origin::Node(node) => {
                 let node = self.case.world.topology.node_name(node);
-                format!(
+                say!(
                     "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further \
-                     (a REJECT rule, as for a Service without endpoints)"
+                     (a REJECT rule, as for a Service without endpoints)",
+                    "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走\
+                     （REJECT 规则，如没有后端的 Service）";
+                    node, reason, reporter
                 )
             }
-            Origin::Server => format!("refused: ICMP {reason} from {reporter}{}", self.reply_from()),
+            Origin::Server => {
+                say!(
+                    "refused: ICMP {reason} from {reporter}{seen}",
+                    "被拒绝：来自 {reporter} 的 ICMP {reason}{seen}";
+                    reason, reporter, seen = self.reply_from()
+                )
+            }
         }
     }
 
-    pub(super) fn unreachable(&self, is_loop: bool) -> String {
+    pub(super) fn unreachable(&self, is_loop: bool) -> Sentence {
         let (reason, reporter) = (self.reason(), self.reporter());
-        let mut sentence = format!("ICMP {reason} from {reporter}");
+        let mut sentence =
+            say!("ICMP {reason} from {reporter}", "来自 {reporter} 的 ICMP {reason}"; reason, reporter);
         if let Some(last) = self.walk.last_request().map(|last| &self.walk.placed[last]) {
-            sentence = format!("{} {}, then {sentence}", self.packet(last), self.did(last));
+            sentence = say!(
+                "{packet} {did}, then {sentence}",
+                "{packet} {did}，然后是{sentence}";
+                packet = self.packet(last), did = self.did(last), sentence
+            );
         }
         sentence.extend(self.case.pair.neighbour.map(|(node, vantage)| {
             let topology = self.case.world.topology;
             let (node, interface) = (topology.node_name(node), &topology.vantage(vantage).interface);
-            format!(": ARP for {} on {interface} of {node} stays unanswered", self.server())
+            say!(
+                ": ARP for {server} on {interface} of {node} stays unanswered",
+                "：{node} 的 {interface} 上对 {server} 的 ARP 一直没有应答";
+                server = self.server(), interface, node
+            )
         }));
         if is_loop {
-            sentence += ": it went in a circle";
+            sentence += say!(": it went in a circle", "：它在绕圈");
         }
         sentence
     }
 
-    pub(super) fn reset(&self) -> String {
+    pub(super) fn reset(&self) -> Sentence {
         match self.walk.origin {
             Origin::Node(node) => {
                 let node = self.case.world.topology.node_name(node);
-                format!("{node} itself reset the connection before an answer")
+                say!(
+                    "{node} itself reset the connection before an answer",
+                    "{node} 自身在应答之前重置了连接";
+                    node
+                )
             }
             Origin::Server => {
-                format!("{} reset the connection before an answer{}", self.server(), self.reply_from())
+                say!(
+                    "{server} reset the connection before an answer{seen}",
+                    "{server} 在应答之前重置了连接{seen}";
+                    server = self.server(), seen = self.reply_from()
+                )
             }
         }
     }
 
-    pub(super) fn reset_in_answer(&self) -> String {
-        format!("{} reset the connection in the middle of its answer", self.server())
+    pub(super) fn reset_in_answer(&self) -> Sentence {
+        say!(
+            "{server} reset the connection in the middle of its answer",
+            "{server} 在应答中途重置了连接";
+            server = self.server()
+        )
     }
 }
 
-fn sizes(lost: u32, passed: u32) -> String {
+fn sizes(lost: u32, passed: u32) -> Sentence {
     match passed {
-        0 => format!("; segments of {lost} bytes are lost where small packets pass"),
-        _ => format!("; segments of {lost} bytes are lost where those of up to {passed} pass"),
+        0 => {
+            say!(
+                "; segments of {lost} bytes are lost where small packets pass",
+                "；{lost} 字节的段丢失，而小包可以通过";
+                lost
+            )
+        }
+        _ => say!(
+            "; segments of {lost} bytes are lost where those of up to {passed} pass",
+            "；{lost} 字节的段丢失，而 {passed} 字节以内的可以通过";
+            lost, passed
+        ),
     }
 }
 
 /// A name that did not resolve (RFC 1035 §4.1.1).
-pub(super) fn bad_name(lookup: &Lookup, rcode: u8) -> String {
+pub(super) fn bad_name(lookup: &Lookup, rcode: u8) -> Sentence {
+    let (name, kind) = (&lookup.name, &lookup.kind);
     let reason = match rcode {
         1 => "FORMERR",
         2 => "SERVFAIL",
         3 => "NXDOMAIN",
         4 => "NOTIMP",
         5 => "REFUSED",
-        other => return format!("{} {}: response code {other}", lookup.name, lookup.kind),
+        other => {
+            return say!(
+                "{name} {kind}: response code {other}",
+                "{name} {kind}：响应码 {other}";
+                name, kind, other
+            );
+        }
     };
-    format!("{} {}: {reason}", lookup.name, lookup.kind)
+    say!("{name} {kind}: {reason}", "{name} {kind}：{reason}"; name, kind, reason)
 }

@@ -3,7 +3,8 @@
 //! A hook is heard of a little after the packet was there, and how much later differs. So its time is told from the
 //! capture point of the node that the packet came in or went out by, and what was heard says only how far from it.
 
-use crate::model::{Hook, NodeId, Pass, State, Timestamp, Traced, Way};
+use crate::model::{DroppedBy, Hook, NodeId, Pass, Rule, Sentence, State, Timestamp, Traced, Way};
+use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Placed};
 
@@ -119,4 +120,30 @@ impl Around {
         let time = self.left.map_or(time, |left| time.min(left));
         self.before.map_or(time, |before| time.max(before))
     }
+}
+
+/// `dropped in FORWARD by rule 3 of cali-tw-cali1f0 in ip filter: drop (policy shop/deny)`.
+pub(super) fn dropped(by: &DroppedBy) -> Sentence {
+    let Rule { chain, number, text, comment, handle } = &*by.rule;
+    let done = if by.is_reject() { say!("rejected", "拒绝") } else { say!("dropped", "丢弃") };
+    let name = &*chain.chain;
+    let which = match (*number, *handle) {
+        (Some(number), _) => say!("rule {number} of {name}", "{name} 的第 {number} 条规则"; number, name),
+        (None, Some(handle)) => {
+            let handle = handle.to_string();
+            say!("the rule with handle {handle} of {name}", "{name} 中句柄为 {handle} 的规则"; handle, name)
+        }
+        (None, None) => say!("the policy of {name}", "{name} 的默认策略"; name),
+    };
+    let worded = if text.is_empty() || handle.is_none() { String::new() } else { format!(": {text}") };
+    let why = match (by.rule.policy(), comment) {
+        (Some(policy), _) => say!(" (policy {policy})", "（策略 {policy}）"; policy),
+        (None, Some(comment)) => say!(" ({comment})", "（{comment}）"; comment = &**comment),
+        (None, None) => Sentence::default(),
+    };
+    say!(
+        "{done} in {hook} by {which} in {table}{worded}{why}",
+        "在 {hook} 被 {table} 中 {which}{done}{worded}{why}";
+        done, hook = by.hook.name(), which, table = chain.shown_table(), worded, why
+    )
 }

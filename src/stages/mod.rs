@@ -27,6 +27,7 @@ mod hooks;
 mod legs;
 mod place;
 mod read;
+mod say;
 mod template;
 mod tracked;
 mod verdict;

@@ -12,12 +12,14 @@
 
 use crate::model::{
     Application, Direction, DroppedBy, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role,
-    Sighting, StagePlace, State, Trail, Way,
+    Sentence, Sighting, StagePlace, State, Trail, Way,
 };
 use crate::stages::detail::{self, Teller};
 use crate::stages::followed::is_after;
+use crate::stages::hooks;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
+use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 
@@ -31,18 +33,23 @@ pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
 /// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
 pub(super) fn judge_unplaced(legs: &[OneLeg<'_>], world: &World<'_>) -> Verdict {
     let Some(OneLeg { trail, pair, .. }) = legs.first() else {
-        return plain(Outcome::Open, "nothing was seen of it".to_owned());
+        return plain(Outcome::Open, say!("nothing was seen of it", "没有观测到任何数据包"));
     };
     match pair.reply.part {
-        Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => {
-            plain(Outcome::Refused, "an error answered; no path is known for this exchange".to_owned())
-        }
+        Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => plain(
+            Outcome::Refused,
+            say!("an error answered; no path is known for this exchange", "得到的是错误；此交互没有已知路径"),
+        ),
         Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
         // It may have been answered where nothing is captured, or need no answer.
-        None if is_over(trail, world) => {
-            plain(Outcome::Open, "no answer was seen; no path is known for this exchange".to_owned())
-        }
-        None => plain(Outcome::Open, "no answer yet".to_owned()),
+        None if is_over(trail, world) => plain(
+            Outcome::Open,
+            say!(
+                "no answer was seen; no path is known for this exchange",
+                "没有观测到应答；此交互没有已知路径"
+            ),
+        ),
+        None => plain(Outcome::Open, say!("no answer yet", "尚无应答")),
     }
 }
 
@@ -63,7 +70,7 @@ pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
     trail.notices.iter().any(|notice| is_loss(notice.reason))
 }
 
-pub(super) fn plain(outcome: Outcome, detail: String) -> Verdict {
+pub(super) fn plain(outcome: Outcome, detail: Sentence) -> Verdict {
     Verdict { outcome, direction: None, after: None, before: None, place: None, detail, dropped_by: None }
 }
 
@@ -72,7 +79,7 @@ pub(super) fn at(
     direction: Way,
     kind: PlaceKind,
     node: Option<NodeId>,
-    detail: String,
+    detail: Sentence,
 ) -> Verdict {
     let place = Some(Place { kind, node });
     Verdict {
@@ -150,7 +157,7 @@ impl Judge<'_, '_> {
         let is_bad = matches!(verdict.outcome, Outcome::Lost | Outcome::Refused);
         let way = verdict.direction.filter(|_| is_bad && node.is_some());
         if let Some(by) = way.and_then(|way| self.dropped_by(way, node)) {
-            verdict.detail.extend(["; ", &by.to_string()]);
+            verdict.detail += say!("; {by}", "；{by}"; by = hooks::dropped(&by));
             verdict.dropped_by = Some(Box::new(by));
         }
         verdict
@@ -250,7 +257,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    fn refused(&self, detail: String) -> Verdict {
+    fn refused(&self, detail: Sentence) -> Verdict {
         let trail = self.trail();
         let serves = |ip| {
             trail.legs.last().is_some_and(|leg| {

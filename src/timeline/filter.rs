@@ -7,13 +7,18 @@
 //! `a != b` is the same as `not a == b`: it also holds where the field is not known.
 //! Text is compared without regard to case; a bare word is looked for in names, addresses, paths and hosts.
 
+mod complete;
 mod eval;
 mod flows;
 mod parse;
+mod vocabulary;
 
 use std::fmt;
 
 use ipnet::IpNet;
+
+pub use complete::{Candidate, Completion, complete};
+pub use vocabulary::Vocabulary;
 
 use crate::model::{Endpoint, Ip, Outcome, SECONDS, Stage};
 
@@ -35,11 +40,15 @@ pub enum Expr {
 }
 
 /// What can be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     Client,
     Target,
     Server,
+    /// A client or server that is a pod, on any leg.
+    Pod,
+    /// A Service's address that was dialled, on any leg.
+    Service,
     /// Any of client, target and server, on any leg.
     Addr,
     Port,
@@ -59,6 +68,8 @@ pub enum Field {
     Dns,
     /// A name known for one of the addresses.
     Name,
+    /// Kind of a proxy on the way.
+    Proxy,
     /// From start to end, or at one stage.
     Delay(Option<Stage>),
 }
@@ -98,13 +109,17 @@ pub struct ExprError {
     /// Characters before the wrong place.
     pub column: usize,
     pub what: String,
+    /// More text might make it right.
+    pub is_unfinished: bool,
 }
 
 /// Names of the fields as they are written, `delay` apart.
-const FIELDS: [(&str, Field); 17] = [
+const FIELDS: [(&str, Field); 20] = [
     ("client", Field::Client),
     ("target", Field::Target),
     ("server", Field::Server),
+    ("pod", Field::Pod),
+    ("service", Field::Service),
     ("addr", Field::Addr),
     ("port", Field::Port),
     ("proto", Field::Proto),
@@ -119,6 +134,7 @@ const FIELDS: [(&str, Field); 17] = [
     ("url", Field::Url),
     ("dns", Field::Dns),
     ("name", Field::Name),
+    ("proxy", Field::Proxy),
 ];
 
 /// Operators as they are written; a longer one stands before its own beginning.
@@ -136,6 +152,9 @@ const OPERATORS: [(&str, Op); 8] = [
 /// Units of durations, in nanoseconds, the longest first.
 const UNITS: [(&str, i64); 6] =
     [("m", 60 * SECONDS), ("s", SECONDS), ("ms", 1_000_000), ("us", 1_000), ("µs", 1_000), ("ns", 1)];
+
+/// Transports and applications.
+const PROTOCOLS: [&str; 7] = ["tcp", "udp", "icmp", "icmp6", "http", "dns", "tls"];
 
 /// Words of the grammar, which a bare word must quote.
 const KEYWORDS: [&str; 5] = ["and", "or", "not", "in", "delay"];

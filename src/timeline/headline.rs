@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail,
-    Verdict, Way,
+    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail, Way,
 };
 use crate::timeline::proxies::percent;
 use crate::timeline::units::{bytes, duration};
-use crate::timeline::words::Word;
 use crate::timeline::{Context, Language, Line, Manner, Tone, ends};
 
 /// `pod→service` for `pod-to-service`; in ASCII the template's name.
@@ -241,8 +239,8 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
         return line;
     }
     let sentence = match manner.language() {
-        Language::En => manner.text(&verdict.detail).into_owned(),
-        Language::Zh => places_sentence(verdict, context),
+        Language::En => manner.text(&verdict.detail.en),
+        Language::Zh => verdict.detail.zh.as_str().into(),
     };
     if !sentence.is_empty() {
         line.push(Tone::Dim, " ")
@@ -251,21 +249,6 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
             .push(Tone::Plain, &sentence);
     }
     line
-}
-
-/// The verdict from its places alone, for a language that has no detail of its own.
-fn places_sentence(verdict: &Verdict, context: &Context<'_>) -> String {
-    let manner = context.manner;
-    let mut out = String::new();
-    for (word, place) in [(Word::LastSeen, verdict.after), (Word::MissingAt, verdict.before)] {
-        if let Some(place) = place {
-            if !out.is_empty() {
-                out.push_str(" · ");
-            }
-            let _ = write!(out, "{} {}", manner.word(word), context.stage_place(place));
-        }
-    }
-    out
 }
 
 /// Everything of a journey that a search looks at, in lower case: names, addresses, paths, hosts.

@@ -12,13 +12,15 @@
 mod frame;
 mod slim;
 
-use crate::model::{Direction, Grade, Journey, NodeId, Proxy, State, VantageId, Visit, Way};
+use crate::model::{Direction, Endpoint, Grade, Journey, NodeId, Proxy, State, VantageId, Visit, Way};
+use crate::timeline::delay::Took;
 use crate::timeline::headline::state_tone;
 use crate::timeline::points::with_points;
 use crate::timeline::proxies::{depths, hop, percent};
 use crate::timeline::units::Unit;
 use crate::timeline::waterfall::{PointKind, Waterfall, point_kind};
-use crate::timeline::{Context, Tone};
+use crate::timeline::words::Word;
+use crate::timeline::{Context, Tone, ends, proxy_name};
 
 /// What a column stands for. A point that is passed on several legs has a column for each, told apart by how many
 /// proxies lie before it.
@@ -52,6 +54,7 @@ pub enum Stroke {
 /// One visit as a step between two columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
+    pub way: Way,
     pub mark: String,
     pub label: String,
     /// Indexes into [`Ladder::columns`].
@@ -61,6 +64,9 @@ pub struct Step {
     pub tone: Tone,
     /// Nanoseconds from the start.
     pub at: Option<i64>,
+    pub took: Option<Took>,
+    /// Whose own time it took; empty for time on the way.
+    pub owner: &'static str,
     /// At a proxy, how it goes on.
     pub join: Option<Join>,
 }
@@ -99,6 +105,7 @@ impl Ladder {
                 let join = join(journey, visit, &columns, depth);
                 place = join.as_ref().map_or(to, |join| join.to);
                 Step {
+                    way: visit.stage.way,
                     mark: row.mark.to_string(),
                     label: row.label.to_string(),
                     from,
@@ -106,6 +113,8 @@ impl Ladder {
                     stroke: stroke(&visit.state),
                     tone: state_tone(&visit.state, visit.stage.way),
                     at: row.at,
+                    took: row.took,
+                    owner: row.owner,
                     join,
                 }
             })
@@ -228,6 +237,26 @@ fn origin(columns: &[Point], to: usize, visit: &Visit) -> Option<usize> {
             Some(columns.len() - 1)
         }
         _ => None,
+    }
+}
+
+/// What a column is called.
+pub(super) fn point_name(point: Point, journey: &Journey, context: &Context<'_>) -> String {
+    let manner = context.manner;
+    let ends = ends(&journey.trail);
+    let end = |endpoint: Option<Endpoint>, word: Word| {
+        endpoint.map_or_else(
+            || manner.word(word).to_owned(),
+            |endpoint| context.short(Endpoint::new(endpoint.ip, 0)).into_owned(),
+        )
+    };
+    match point {
+        Point::Client => end(ends.client, Word::Client),
+        Point::Server => end(ends.server, Word::Endpoint),
+        Point::Interface(vantage, _) => manner.text(context.interface(vantage)).into_owned(),
+        Point::Proxy(kind, ..) => proxy_name(kind, manner).to_owned(),
+        Point::Kernel(..) => manner.word(Word::Kernel).to_owned(),
+        Point::Switch(_) => manner.word(Word::Switch).to_owned(),
     }
 }
 

@@ -219,24 +219,38 @@ impl Line {
         }
     }
 
-    /// The line in lines of at most `width` cells, broken at spaces where there are some; all but the first are
-    /// indented.
+    /// The line in lines of at most `width` cells, broken at spaces and between Chinese characters, and anywhere
+    /// where there is neither; all but the first are indented.
     #[must_use]
     pub fn wrapped(&self, width: usize, indent: usize) -> Vec<Line> {
-        let mut lines = vec![Line::new()];
+        let mut lines = Vec::new();
+        let mut line = Line::new();
+        let mut start = 0;
         for (text, tone) in self.runs() {
-            for word in text.split_inclusive(' ') {
-                let last = lines.len() - 1;
-                if lines[last].width() + text_width(word.trim_end()) > width && lines[last].width() > indent {
-                    let mut next = Line::new();
-                    next.space(indent);
-                    lines.push(next);
+            for piece in unbroken(text) {
+                let is_fit = line.width + text_width(piece.trim_end()) <= width;
+                if !is_fit && line.width > start {
+                    lines.push(std::mem::take(&mut line));
+                    start = indent.min(width);
+                    line.space(start);
                 }
-                let last = lines.len() - 1;
-                let room = width.saturating_sub(lines[last].width());
-                lines[last].fitted(tone, word, room, "");
+                let mut rest = piece;
+                while line.width + text_width(rest.trim_end()) > width {
+                    let end = fitting(rest, width - line.width);
+                    if end == 0 {
+                        break;
+                    }
+                    line.push(tone, &rest[..end]);
+                    rest = &rest[end..];
+                    lines.push(std::mem::take(&mut line));
+                    start = indent.min(width);
+                    line.space(start);
+                }
+                let room = width.saturating_sub(line.width);
+                line.fitted(tone, rest, room, "");
             }
         }
+        lines.push(line);
         lines
     }
 
@@ -249,6 +263,41 @@ impl Line {
             _ => self.runs.push((end, tone)),
         }
     }
+}
+
+/// Pieces that a line may be broken between: words with the spaces behind them, and Chinese characters, each with what
+/// may not begin a line (Unicode Standard Annex 14, roughly).
+fn unbroken(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut before = rest.chars().next()?;
+        let mut end = before.len_utf8();
+        for next in rest.chars().skip(1) {
+            let is_break = match (before, next) {
+                (_, ' ' | '，' | '。' | '：' | '；' | '、' | '）') | ('（', _) => false,
+                (' ', _) => true,
+                _ => char_width(before) == 2 || char_width(next) == 2,
+            };
+            if is_break {
+                break;
+            }
+            end += next.len_utf8();
+            before = next;
+        }
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// How many bytes of `text` fit into `width` cells.
+fn fitting(text: &str, width: usize) -> usize {
+    let mut used = 0;
+    let fits = |character: &char| {
+        used += shown(*character).map_or(0, |(_, wide)| wide);
+        used <= width
+    };
+    text.chars().take_while(fits).map(char::len_utf8).sum()
 }
 
 /// Cells that `text` takes once it is on a line.
@@ -331,7 +380,33 @@ mod tests {
         assert!(lines.iter().all(|line| line.width() <= 18));
     }
 
+    #[test]
+    fn chinese_and_long_words_are_broken_and_nothing_is_left_out() {
+        let told = |text: &str| -> Vec<String> {
+            let mut line = Line::new();
+            line.push(Tone::Plain, text);
+            line.wrapped(16, 2).iter().map(|line| line.text().trim_end().to_owned()).collect()
+        };
+        assert_eq!(
+            told("SYN 进入 kappa2（bond1），没有到达容器"),
+            ["SYN 进入 kappa2", "  （bond1），没", "  有到达容器"]
+        );
+        assert_eq!(told("GET /0123456789abcdefghij"), ["GET", "  /0123456789abc", "  defghij"]);
+        assert_eq!(told(""), [""]);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn wrapping_keeps_every_character(text in "[a-c 订单，（）x]{0,60}", width in 3usize..30, indent in 0usize..5) {
+            let mut line = Line::new();
+            line.push(Tone::Plain, &text);
+            let lines = line.wrapped(width, indent.min(width / 2));
+            proptest::prop_assert!(lines.iter().all(|line| line.width() <= width));
+            let bare = |text: &str| text.replace(' ', "");
+            let kept: String = lines.iter().map(|line| bare(line.text())).collect();
+            proptest::prop_assert_eq!(kept, bare(&text));
+        }
+
         #[test]
         fn a_column_is_as_wide_as_asked(text in "\\PC*", width in 0usize..40) {
             let mut line = Line::new();

@@ -6,13 +6,19 @@
 //! This room never knows terminal types.
 
 pub mod bar;
+mod cells;
+pub mod chart;
+pub mod comparison;
 pub mod delay;
+pub mod dissection;
 pub mod evidence;
 pub mod filter;
 pub mod headline;
 pub mod ladder;
 pub mod line;
+pub mod listing;
 mod manner;
+pub mod map;
 pub mod markup;
 pub mod moment;
 mod naming;
@@ -20,11 +26,14 @@ pub mod packets;
 pub mod points;
 pub mod proxies;
 pub mod sheet;
+pub mod sorted;
+pub mod spread;
 pub mod stats;
 pub mod store;
 pub mod svg;
 pub mod tables;
 pub mod tracing;
+pub mod unfold;
 pub mod units;
 pub mod waterfall;
 pub mod words;
@@ -33,9 +42,12 @@ pub mod words;
 #[allow(clippy::missing_panics_doc, clippy::return_self_not_must_use, reason = "test data")]
 pub mod sample;
 
+pub use comparison::Comparison;
 pub use ladder::Ladder;
 pub use line::{Line, Tone};
+pub use listing::Listing;
 pub use manner::{Language, Manner};
+pub use map::Map;
 pub use naming::{Context, Ends, ends, fill_label, proxy_name};
 pub use points::with_points;
 pub use stats::Statistics;

@@ -32,7 +32,7 @@ pub fn at_moment(journey: &Arc<Journey>, moment: Timestamp, context: &Context<'_
         after: None,
         before: None,
         place: None,
-        detail: String::new(),
+        detail: crate::model::Sentence::default(),
         dropped_by: None,
     };
     Arc::new(cut)

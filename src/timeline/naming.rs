@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, StagePlace, Topology, Trail,
-    VantageId, Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, Topology, Trail, VantageId,
+    Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -82,11 +82,6 @@ impl<'a> Context<'a> {
 
     pub fn node_of(&self, vantage: VantageId) -> Option<NodeId> {
         self.topology.vantages.get(vantage.0 as usize).map(|vantage| vantage.node)
-    }
-
-    /// `⑤ kappa1`.
-    pub fn stage_place(&self, place: StagePlace) -> String {
-        self.stage_at(place.stage, place.node)
     }
 
     /// `⑤ kappa1`, or `⑤` where the node is not known.

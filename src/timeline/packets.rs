@@ -12,6 +12,8 @@ use crate::timeline::{Context, Line, Manner, Tone};
 /// A sighting, ready to be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// Of the trail, or of the lookup before it.
+    pub sighting: Sighting,
     /// The stage it is followed for, where it is.
     pub stage: String,
     /// Which leg it is of, from 1, where there are several.
@@ -46,7 +48,14 @@ pub fn rows(journey: &Journey, context: &Context<'_>) -> Vec<Row> {
     order.into_iter().map(|(time, index)| row(journey, index, time, context)).collect()
 }
 
-fn aligned(sighting: &Sighting, context: &Context<'_>) -> Timestamp {
+/// The row of one of the trail's sightings.
+pub fn row_of(journey: &Journey, index: usize, context: &Context<'_>) -> Option<Row> {
+    let sighting = journey.trail.sightings.get(index)?;
+    Some(row(journey, index, aligned(sighting, context), context))
+}
+
+/// When it was seen, on the reference clock.
+pub(super) fn aligned(sighting: &Sighting, context: &Context<'_>) -> Timestamp {
     context.node_of(sighting.vantage).map_or(sighting.time, |node| context.clocks.align(node, sighting.time))
 }
 
@@ -59,6 +68,7 @@ fn row(journey: &Journey, index: usize, time: Timestamp, context: &Context<'_>) 
     let (seq, ack) = relative(trail, sighting);
     let leg = if trail.legs.len() > 1 { (sighting.leg + 1).to_string() } else { String::new() };
     Row {
+        sighting: *sighting,
         stage: stage.map_or_else(String::new, |visit| manner.stage(visit.stage)),
         leg,
         at: time.since(origin(journey)),

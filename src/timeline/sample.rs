@@ -284,6 +284,19 @@ impl Builder {
     }
 }
 
+/// What the stages would have said in Chinese.
+fn chinese(detail: &str) -> &str {
+    match detail {
+        "complete" => "已应答",
+        "SYN ×3 entered kappa2 on bond1 (⑩) and reached no cali: dropped inside kappa2" => {
+            "SYN ×3 进入 kappa2（bond1），没有到达任何 cali 网卡：丢失于 kappa2 内部"
+        }
+        "stock-7d9c reset the connection: nothing listens on 9999" => "10.244.2.33 以 RST 拒绝了连接",
+        "stok.shop does not exist (NXDOMAIN)" => "stok.shop A：NXDOMAIN",
+        other => other,
+    }
+}
+
 pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
     Verdict {
         outcome,
@@ -291,7 +304,7 @@ pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
         after: None,
         before: None,
         place: None,
-        detail: detail.into(),
+        detail: crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() },
         dropped_by: None,
     }
 }

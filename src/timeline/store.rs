@@ -60,8 +60,19 @@ impl Store {
     }
 
     /// By start.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Journey>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Journey>> {
         self.journeys.iter()
+    }
+
+    /// Those that began after `from`, and not after `until`.
+    pub fn begun_after(
+        &self,
+        from: Timestamp,
+        until: Option<Timestamp>,
+    ) -> impl Iterator<Item = &Arc<Journey>> {
+        let count_to = |moment| self.journeys.partition_point(|journey| journey.started <= moment);
+        let end = until.map_or(self.journeys.len(), count_to);
+        self.journeys.range(count_to(from).min(end)..end)
     }
 
     pub fn len(&self) -> usize {

@@ -1,82 +1,148 @@
 //! Statistics and sources as tables of lines.
 
+use std::sync::Arc;
+
 use crate::model::{NodeId, SourceSummary, Way};
 use crate::timeline::evidence::clock_text;
 use crate::timeline::headline::path_name;
 use crate::timeline::line::text_width;
-use crate::timeline::stats::{Packets, Series, Statistics};
+use crate::timeline::stats::{Measure, Packets, Series, Statistics};
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Manner, Tone, proxy_name};
 
+/// A line of the statistics.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub line: Line,
+    /// Whether it is a row of a table, not its title or head.
+    pub is_row: bool,
+    /// What the row's durations are of.
+    pub measure: Option<Measure>,
+}
+
+impl Entry {
+    /// A line that is no row.
+    pub fn text(line: Line) -> Entry {
+        Entry { line, is_row: false, measure: None }
+    }
+}
+
+/// A column of a table.
+struct Column {
+    name: String,
+    /// Aligned to the right.
+    is_number: bool,
+    /// Where the table is too wide, the column with the largest goes first; 0 stays.
+    dispensable: u8,
+}
+
+impl Column {
+    fn text(name: &str) -> Column {
+        Column { name: name.to_owned(), is_number: false, dispensable: 0 }
+    }
+
+    fn number(name: impl Into<String>, dispensable: u8) -> Column {
+        Column { name: name.into(), is_number: true, dispensable }
+    }
+}
+
+type Cell = (String, Tone);
+
 /// A table with a title; columns are as wide as their widest cell.
 struct Table {
     title: Word,
-    /// Whether the column is aligned to the right.
-    columns: Vec<(String, bool)>,
-    rows: Vec<Vec<(String, Tone)>>,
+    columns: Vec<Column>,
+    rows: Vec<(Option<Measure>, Vec<Cell>)>,
 }
 
 impl Table {
-    fn lines(self, manner: Manner, width: usize, out: &mut Vec<Line>) {
+    fn entries(mut self, manner: Manner, width: usize, out: &mut Vec<Entry>) {
         if self.rows.is_empty() {
             return;
         }
         if !out.is_empty() {
-            out.push(Line::new());
+            out.push(Entry::text(Line::new()));
         }
         let mut title = Line::new();
         title.space(1).push(Tone::Strong, manner.word(self.title));
-        out.push(title);
-        let widths: Vec<usize> = (0..self.columns.len())
-            .map(|column| {
-                let cells =
-                    self.rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text_width(text));
-                cells.max().unwrap_or(0).max(text_width(&self.columns[column].0))
-            })
-            .collect();
-        let head: Vec<(String, Tone)> =
-            self.columns.iter().map(|(name, _)| (name.clone(), Tone::Head)).collect();
-        for row in std::iter::once(&head).chain(&self.rows) {
-            let mut line = Line::new();
-            line.space(2);
-            for (((text, tone), (_, is_number)), &wide) in row.iter().zip(&self.columns).zip(&widths) {
-                line.space(1);
-                if *is_number {
-                    line.number(*tone, text, wide)
-                } else {
-                    line.column(*tone, text, wide, "")
-                };
-                line.space(1);
-            }
-            line.truncate(width, manner.ellipsis());
-            out.push(line);
+        out.push(Entry::text(title));
+        let widths = self.fit(width);
+        let head: Vec<Cell> = self.columns.iter().map(|column| (column.name.clone(), Tone::Head)).collect();
+        out.push(Entry::text(self.line(&head, &widths, manner, width)));
+        for (measure, cells) in std::mem::take(&mut self.rows) {
+            let line = self.line(&cells, &widths, manner, width);
+            out.push(Entry { line, is_row: true, measure });
         }
+    }
+
+    /// Leaves out columns until the others fit; gives their widths.
+    fn fit(&mut self, width: usize) -> Vec<usize> {
+        loop {
+            let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
+            let total: usize = widths.iter().map(|wide| wide + 2).sum();
+            let least = self.columns.iter().enumerate().max_by_key(|(_, column)| column.dispensable);
+            match least {
+                Some((place, column)) if total + 2 > width && column.dispensable > 0 => {
+                    self.columns.remove(place);
+                    for (_, cells) in &mut self.rows {
+                        cells.remove(place);
+                    }
+                }
+                _ => return widths,
+            }
+        }
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|(_, row)| row.get(column)).map(|(text, _)| text_width(text));
+        cells.max().unwrap_or(0).max(text_width(&self.columns[column].name))
+    }
+
+    fn line(&self, cells: &[Cell], widths: &[usize], manner: Manner, width: usize) -> Line {
+        let mut line = Line::new();
+        line.space(2);
+        for (((text, tone), column), &wide) in cells.iter().zip(&self.columns).zip(widths) {
+            line.space(1);
+            if column.is_number {
+                line.number(*tone, text, wide)
+            } else {
+                line.column(*tone, text, wide, "")
+            };
+            line.space(1);
+        }
+        line.truncate(width, manner.ellipsis());
+        line
     }
 }
 
-fn plain(text: impl Into<String>) -> (String, Tone) {
+fn plain(text: impl Into<String>) -> Cell {
     (text.into(), Tone::Plain)
 }
 
 /// Count and percentiles of a series, in `unit`.
-fn figures(series: &Series, unit: Unit) -> Vec<(String, Tone)> {
+fn figures(series: &Series, unit: Unit, manner: Manner) -> Vec<Cell> {
     let mut cells = vec![plain(series.count().to_string())];
-    cells.extend([50.0, 90.0, 99.0].map(|percent| plain(unit.number(series.percentile(percent)))));
-    cells.push((unit.number(series.max()), Tone::Dim));
+    let figure = |tone, nanos| match series.count() {
+        0 => (manner.dot().to_owned(), Tone::Faint),
+        _ => (unit.number(nanos), tone),
+    };
+    cells.extend([50.0, 90.0, 99.0].map(|percent| figure(Tone::Plain, series.percentile(percent))));
+    cells.push(figure(Tone::Dim, series.max()));
     cells
 }
 
-fn figure_columns(manner: Manner, unit: Unit) -> Vec<(String, bool)> {
+fn figure_columns(manner: Manner, unit: Unit) -> Vec<Column> {
     let unit = unit.name(manner);
-    let named = |word| (format!("{} {unit}", manner.word(word)), true);
-    let mut columns = vec![(manner.word(Word::Count).to_owned(), true)];
-    columns.extend([Word::Median, Word::P90, Word::P99, Word::Maximum].map(named));
+    let named = |(word, dispensable)| Column::number(format!("{} {unit}", manner.word(word)), dispensable);
+    let mut columns = vec![Column::number(manner.word(Word::Count), 0)];
+    let words = [(Word::Median, 0), (Word::P90, 4), (Word::P99, 0), (Word::Maximum, 3)];
+    columns.extend(words.map(named));
     columns
 }
 
-fn text_columns(manner: Manner, words: &[Word]) -> Vec<(String, bool)> {
-    words.iter().map(|&word| (manner.word(word).to_owned(), false)).collect()
+fn text_columns(manner: Manner, words: &[Word]) -> Vec<Column> {
+    words.iter().map(|&word| Column::text(manner.word(word))).collect()
 }
 
 fn spread<'a>(all: impl Iterator<Item = &'a Series>) -> Unit {
@@ -85,34 +151,53 @@ fn spread<'a>(all: impl Iterator<Item = &'a Series>) -> Unit {
 
 /// The statistics of a recording, each table at most `width` cells wide.
 pub fn statistics(statistics: &Statistics, context: &Context<'_>, width: usize) -> Vec<Line> {
+    entries(statistics, context, width).into_iter().map(|entry| entry.line).collect()
+}
+
+/// The same, with what each row is of.
+pub fn entries(statistics: &Statistics, context: &Context<'_>, width: usize) -> Vec<Entry> {
     let manner = context.manner;
     let mut out = Vec::new();
-    paths(statistics, context).lines(manner, width, &mut out);
-    chains(statistics, context).lines(manner, width, &mut out);
-    proxies(statistics, context).lines(manner, width, &mut out);
-    stages(statistics, context).lines(manner, width, &mut out);
-    pods(context).lines(manner, width, &mut out);
+    let tables = [paths, chains, proxies, stages].map(|table| table(statistics, context));
+    for table in tables.into_iter().chain([pods(context)]) {
+        table.entries(manner, width, &mut out);
+    }
     if statistics.uncounted > 0 {
         let mut line = Line::new();
         line.space(1).push(Tone::Bad, &format!("{} {}", statistics.uncounted, manner.word(Word::Uncounted)));
-        out.push(line);
+        out.push(Entry::text(line));
     }
     if out.is_empty() {
         let mut line = Line::new();
         line.space(1).push(Tone::Dim, manner.word(Word::NothingYet));
-        out.push(line);
+        out.push(Entry::text(line));
     }
     out
+}
+
+/// Which packets a node's chains saw.
+pub(super) const fn packets_word(packets: Packets) -> Word {
+    match packets {
+        Packets::First => Word::FirstPackets,
+        Packets::Later => Word::LaterPackets,
+    }
+}
+
+pub(super) const fn way_word(way: Way) -> Word {
+    match way {
+        Way::Request => Word::RequestWay,
+        Way::Reply => Word::ReplyWay,
+    }
 }
 
 fn paths(statistics: &Statistics, context: &Context<'_>) -> Table {
     let manner = context.manner;
     let unit = spread(statistics.paths.values().map(|path| &path.durations));
     let mut columns = text_columns(manner, &[Word::Path, Word::Route]);
-    columns.push((manner.word(Word::Journeys).to_owned(), true));
-    columns.push((manner.word(Word::Bad).to_owned(), true));
-    columns.extend(figure_columns(manner, unit));
-    columns[4].0 = manner.word(Word::Complete).into();
+    columns.push(Column::number(manner.word(Word::Journeys), 0));
+    columns.push(Column::number(manner.word(Word::Bad), 0));
+    columns.push(Column::number(manner.word(Word::Complete), 5));
+    columns.extend(figure_columns(manner, unit).into_iter().skip(1));
     let rows = statistics.paths.iter().map(|((path, route), series)| {
         let bad = if series.bad > 0 {
             (series.bad.to_string(), Tone::Bad)
@@ -121,8 +206,8 @@ fn paths(statistics: &Statistics, context: &Context<'_>) -> Table {
         };
         let mut row =
             vec![plain(path_name(path, manner)), plain(&**route), plain(series.journeys.to_string()), bad];
-        row.extend(figures(&series.durations, unit));
-        row
+        row.extend(figures(&series.durations, unit, manner));
+        (Some(Measure::Path(Arc::clone(path), Arc::clone(route))), row)
     });
     Table { title: Word::JourneyTimes, columns, rows: rows.collect() }
 }
@@ -133,13 +218,9 @@ fn chains(statistics: &Statistics, context: &Context<'_>) -> Table {
     let mut columns = text_columns(manner, &[Word::Node, Word::Packets]);
     columns.extend(figure_columns(manner, unit));
     let rows = statistics.chains.iter().map(|((node, packets), series)| {
-        let packets = match packets {
-            Packets::First => Word::FirstPackets,
-            Packets::Later => Word::LaterPackets,
-        };
-        let mut row = vec![plain(context.node(*node)), plain(manner.word(packets))];
-        row.extend(figures(series, unit));
-        row
+        let mut row = vec![plain(context.node(*node)), plain(manner.word(packets_word(*packets)))];
+        row.extend(figures(series, unit, manner));
+        (Some(Measure::Chains(*node, *packets)), row)
     });
     Table { title: Word::ChainCosts, columns, rows: rows.collect() }
 }
@@ -151,10 +232,10 @@ fn proxies(statistics: &Statistics, context: &Context<'_>) -> Table {
     columns.extend(figure_columns(manner, unit));
     let rows = statistics.proxies.iter().map(|(key, series)| {
         let node = key.node.map_or("", |node| context.node(node));
-        let way = if key.way == Way::Request { Word::RequestWay } else { Word::ReplyWay };
-        let mut row = vec![plain(node), plain(proxy_name(key.kind, manner)), plain(manner.word(way))];
-        row.extend(figures(series, unit));
-        row
+        let way = manner.word(way_word(key.way));
+        let mut row = vec![plain(node), plain(proxy_name(key.kind, manner)), plain(way)];
+        row.extend(figures(series, unit, manner));
+        (Some(Measure::Proxy(*key)), row)
     });
     Table { title: Word::ProxyTimes, columns, rows: rows.collect() }
 }
@@ -168,8 +249,8 @@ fn stages(statistics: &Statistics, context: &Context<'_>) -> Table {
         let node = key.node.map_or("", |node| context.node(node));
         let mut row =
             vec![plain(path_name(&key.path, manner)), (manner.stage(key.stage), Tone::Strong), plain(node)];
-        row.extend(figures(series, unit));
-        row
+        row.extend(figures(series, unit, manner));
+        (Some(Measure::Stage(key.clone())), row)
     });
     Table { title: Word::StageDelays, columns, rows: rows.collect() }
 }
@@ -183,20 +264,26 @@ fn pods(context: &Context<'_>) -> Table {
     let rows = pods.into_iter().map(|(vantage, ip)| {
         let node = context.node_of(vantage).map_or("?", |node| context.node(node));
         let name = manner.text(context.name(ip).unwrap_or("")).into_owned();
-        vec![plain(node), plain(manner.text(context.interface(vantage))), plain(ip.to_string()), plain(name)]
+        let interface = manner.text(context.interface(vantage));
+        (None, vec![plain(node), plain(interface), plain(ip.to_string()), plain(name)])
     });
     Table { title: Word::PodInterfaces, columns, rows: rows.collect() }
 }
 
 /// The sources and what came of each.
 pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize) -> Vec<Line> {
+    source_entries(summaries, context, width).into_iter().map(|entry| entry.line).collect()
+}
+
+/// The same; each source is a row.
+pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width: usize) -> Vec<Entry> {
     let manner = context.manner;
     let mut columns = text_columns(manner, &[Word::Node, Word::File]);
     let counts = [Word::Packets, Word::NotUnderstood, Word::Damaged, Word::Dropped];
-    columns.extend(counts.map(|word| (manner.word(word).to_owned(), true)));
+    columns.extend(counts.map(|word| Column::number(manner.word(word), 0)));
     let has_messages = summaries.iter().any(|source| source.messages > 0);
     if has_messages {
-        columns.push((manner.word(Word::KernelMessages).to_owned(), true));
+        columns.push(Column::number(manner.word(Word::KernelMessages), 0));
     }
     columns.extend(text_columns(manner, &[Word::ClockOffsets]));
     let rows = summaries.iter().map(|source| {
@@ -216,21 +303,21 @@ pub fn sources(summaries: &[SourceSummary], context: &Context<'_>, width: usize)
             row.push(messages(source, manner));
         }
         row.push((clock, Tone::Dim));
-        row
+        (None, row)
     });
     let mut out = Vec::new();
-    Table { title: Word::Sources, columns, rows: rows.collect() }.lines(manner, width, &mut out);
+    Table { title: Word::Sources, columns, rows: rows.collect() }.entries(manner, width, &mut out);
     for text in summaries.iter().flat_map(|source| &source.damage) {
         let mut line = Line::new();
         line.space(3).push(Tone::Bad, &manner.text(text));
         line.truncate(width, manner.ellipsis());
-        out.push(line);
+        out.push(Entry { line, is_row: true, measure: None });
     }
     out
 }
 
 /// Records of kernel messages, and how many were lost.
-fn messages(source: &SourceSummary, manner: Manner) -> (String, Tone) {
+fn messages(source: &SourceSummary, manner: Manner) -> Cell {
     match source.messages_lost {
         None | Some(0) => count(source.messages, manner, Tone::Plain),
         Some(lost) => {
@@ -240,7 +327,7 @@ fn messages(source: &SourceSummary, manner: Manner) -> (String, Tone) {
     }
 }
 
-fn count(count: u64, manner: Manner, tone: Tone) -> (String, Tone) {
+fn count(count: u64, manner: Manner, tone: Tone) -> Cell {
     if count == 0 { (manner.dot().to_owned(), Tone::Faint) } else { (count.to_string(), tone) }
 }
 

@@ -104,6 +104,20 @@ pub fn duration(duration_ns: i64, manner: Manner) -> String {
     out
 }
 
+/// How many a second, with three significant digits; nothing where no time passed.
+pub fn rate(count: usize, nanos: i64) -> String {
+    if nanos <= 0 {
+        return String::new();
+    }
+    let rate = count as f64 * SECONDS as f64 / nanos as f64;
+    let decimals = match rate {
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    };
+    format!("{rate:.decimals$}")
+}
+
 const DAY: i64 = 86_400 * SECONDS;
 
 /// Time of day in UTC with milliseconds: `12:03:22.104`.
@@ -174,6 +188,12 @@ mod tests {
         assert_eq!(shown(1_842_000), "1.84 ms");
         assert_eq!(shown(999_999), "1000 µs");
         assert_eq!(shown(-3_000_000_000), "-3.00 s");
+    }
+
+    #[test]
+    fn a_rate_is_a_second() {
+        let rates = [(3, 6 * SECONDS), (1204, 60 * SECONDS), (9_000, MILLIS), (5, 0)];
+        assert_eq!(rates.map(|(count, nanos)| rate(count, nanos)), ["0.50", "20.1", "9000000", ""]);
     }
 
     #[test]

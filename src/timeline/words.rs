@@ -49,8 +49,6 @@ words! {
     Workload: "workload", "容器";
     Dns: "dns", "域名";
     Client: "client", "客户端";
-    LastSeen: "last seen", "最后见于";
-    MissingAt: "missing", "未见";
     // columns and titles
     Journeys: "journeys", "旅程";
     Journey: "journey", "旅程";
@@ -78,6 +76,7 @@ words! {
     Count: "count", "次数";
     Waterfall: "timeline", "时间线";
     Ladder: "ladder", "时序图";
+    Map: "map", "路径图";
     Packets: "packets", "数据包";
     Evidence: "evidence", "依据";
     Statistics: "statistics", "统计";
@@ -152,6 +151,45 @@ words! {
     MidStream: "the connection began before the recording", "连接早于录制开始";
     NothingMore: "nothing beyond the packets themselves", "除数据包外没有更多依据";
     Phase: "state", "状态";
+    // the map
+    LastSeen: "last seen", "最后见于";
+    // two journeys side by side
+    Comparison: "comparison", "对比";
+    Chosen: "chosen", "所选";
+    MarkedOne: "marked", "标记";
+    MedianOne: "median", "中位";
+    MedianOf: "median of", "中位，样本";
+    Difference: "difference", "差值";
+    Faster: "faster", "更快";
+    Slower: "slower", "更慢";
+    FasterBy: "faster by", "快了";
+    SlowerBy: "slower by", "慢了";
+    SameTime: "equally long", "时长相同";
+    NotBothWhole: "not both went all the way", "并非两者都走完全程";
+    LargestAt: "largest difference at", "差别最大处";
+    NoneMarked: "no journey is marked yet: press a on one", "尚未标记旅程：在某个旅程上按 a";
+    MarkedIsChosen: "this is the marked journey: choose another one", "这就是已标记的旅程：请选择另一个";
+    OtherPath: "the marked journey goes another path", "已标记的旅程走的是另一条路径";
+    NoMedian: "no other journey of this path and route ended well", "同路径同路线没有其他正常结束的旅程";
+    Marked: "marked, c compares another journey with it", "已标记，按 c 将其他旅程与之对比";
+    // one packet
+    Packet: "packet", "数据包";
+    BytesCaptured: "bytes captured", "已抓取字节";
+    BytesOf: "of", "共";
+    MoreBytes: "more bytes", "字节未显示";
+    ReadingPackets: "reading the packet", "正在读取数据包";
+    NotKept: "its bytes are no longer kept", "该数据包的字节已不再保留";
+    NoPacketHere: "no packet of its own was captured here", "此处没有单独抓到的数据包";
+    PacketsWritten: "packets written to", "个数据包已写入";
+    PacketsMissing: "could not be had any more", "个已无法获取";
+    // bookmarks
+    Bookmarks: "bookmarks", "书签";
+    BookmarkSet: "bookmark set, b lists them", "书签已设置，按 b 列出";
+    BookmarksFull: "there are 100 bookmarks: take some away with m in their list", "书签已达 100 个：请在列表中按 m 删除";
+    BookmarkHint: "Enter goes there, m takes it away", "回车跳转，m 删除";
+    BookmarkFiltered: "the filter hides the journey of this bookmark", "过滤条件隐藏了该书签的旅程";
+    BookmarkGone: "the journey of this bookmark is no longer kept", "该书签的旅程已不再保留";
+    NoBookmarks: "no bookmarks yet: m sets one", "尚无书签：按 m 设置";
     // statistics
     StageDelays: "delay by stage and node", "各阶段、各节点延迟";
     JourneyTimes: "journeys by path and route", "各路径旅程时长";
@@ -166,11 +204,15 @@ words! {
     Bad: "not well", "异常";
     FirstPackets: "first of a connection", "连接的首包";
     LaterPackets: "later", "后续包";
+    HowOften: "how often", "分布";
+    OverTime: "over time", "随时间";
     Uncounted: "not counted, over the bound of distinct stages", "条因种类上限未计入";
     NothingYet: "nothing yet", "暂无";
     All: "all", "全部";
     // status
     Replay: "replay", "回放";
+    Frozen: "frozen", "冻结";
+    Newer: "newer", "新";
     Paused: "paused", "暂停";
     Reading: "reading", "读取中";
     Ended: "end", "结束";
@@ -198,6 +240,17 @@ words! {
     Sources: "sources", "来源";
     File: "file", "文件";
     ClientToServer: "client and server", "客户端与服务端";
+    // the list's order and groups
+    NewestFirst: "newest first", "最新在前";
+    OldestFirst: "oldest first", "最早在前";
+    LongestFirst: "longest first", "最慢在前";
+    ErrorsFirst: "errors first", "异常在前";
+    LongestAt: "longest at", "最慢在前：";
+    ByPath: "by path", "按路径";
+    ByEnds: "by client and server", "按客户端与服务端";
+    HeldStill: "held still", "已固定";
+    MoreCame: "more since", "条新旅程";
+    PerSecond: "1/s", "1/秒";
     // signs
     SignSeen: "seen: a packet was captured here", "已观测：此处抓到了数据包";
     SignBounded: "bounded: between two sightings", "区间：介于两次观测之间";
@@ -216,16 +269,24 @@ words! {
     KeyLast: "last row", "末行";
     KeyUnfold: "open, unfold", "打开、展开";
     KeyBack: "back", "返回";
-    KeyView: "timeline/ladder", "时间线/时序图";
+    KeyView: "next view", "下一视图";
     KeyPackets: "packets", "数据包";
     KeyEvidence: "evidence", "依据";
+    KeyMark: "mark to compare", "标记以对比";
+    KeyCompare: "compare with the marked", "与已标记的对比";
+    KeyMedian: "compare with the median", "与中位旅程对比";
     KeySkipped: "show stages this route skips", "显示未经过的阶段";
     KeyStatistics: "statistics", "统计";
     KeySearch: "search", "搜索";
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
-    KeyPause: "pause, play", "暂停、播放";
+    KeyOrder: "order of the list", "列表排序";
+    KeyGroup: "group by path, by ends", "按路径、两端分组";
+    KeyHold: "hold the list still", "固定列表";
+    KeyPause: "freeze, go on", "冻结、继续";
+    KeyBookmark: "set a bookmark", "设置书签";
+    KeyBookmarks: "bookmarks", "书签";
     KeyFaster: "faster", "加速";
     KeySlower: "slower", "减速";
     KeySecondBack: "1 s back", "后退 1 秒";
@@ -237,6 +298,7 @@ words! {
     KeyNames: "names/addresses", "名称/地址";
     KeyLanguage: "中文", "English";
     KeyPicture: "picture to a file", "存为图片";
+    KeyExtract: "this journey's packets to a file", "将此旅程的数据包存为文件";
     KeyCopy: "copy the journey", "复制旅程";
     KeyDraw: "journey to files", "旅程存为文件";
     KeyTrace: "trace in the kernel, stop", "内核跟踪/停止";

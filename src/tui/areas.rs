@@ -11,7 +11,7 @@ pub(super) struct Areas {
     pub(super) status: Rect,
     pub(super) list: Option<Rect>,
     pub(super) journey: Option<Rect>,
-    /// Statistics or help, in place of list and journey.
+    /// A page in place of list and journey.
     pub(super) page: Option<Rect>,
     pub(super) foot: Rect,
 }
@@ -34,14 +34,14 @@ impl Screen {
             foot: row(area.height.saturating_sub(1).max(1)),
         };
         match self.focus {
-            Focus::Statistics | Focus::Help => areas.page = Some(middle),
+            page if page.is_page() => areas.page = Some(middle),
             _ if self.is_wide() => {
                 let top = list_height(middle.height);
                 areas.list = Some(Rect { height: top, ..middle });
                 areas.journey = Some(Rect { y: middle.y + top, height: middle.height - top, ..middle });
             }
-            Focus::List => areas.list = Some(middle),
             Focus::Journey => areas.journey = Some(middle),
+            _ => areas.list = Some(middle),
         }
         areas
     }
@@ -72,7 +72,7 @@ impl Screen {
     /// The first line of the body that is shown.
     pub(super) fn first_line(&self) -> usize {
         match self.focus {
-            Focus::Statistics | Focus::Help => self.scroll.unwrap_or(0).min(self.last_scroll()),
+            page if page.is_page() => self.scroll.unwrap_or(0).min(self.last_scroll()),
             _ => self.content().map_or(0, |content| content.first(self.scroll, self.body_rows())),
         }
     }
@@ -81,14 +81,14 @@ impl Screen {
     pub(super) fn last_scroll(&self) -> usize {
         let width = usize::from(self.size.0.saturating_sub(FRAME));
         let lines = match self.focus {
-            Focus::Statistics => self.statistics_lines(width).len(),
+            Focus::Bookmarks => self.bookmarks.count(),
             Focus::Help => self.help_lines(width).len(),
             _ => self.content().map_or(0, |content| content.rows.len()),
         };
         lines.saturating_sub(self.body_rows())
     }
 
-    fn content(&self) -> Option<Content> {
+    pub(super) fn content(&self) -> Option<Content> {
         let journey = self.chosen()?;
         Some(self.journey_content(&journey, usize::from(self.size.0.saturating_sub(FRAME))))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
+use crate::tui::inspect::Looked;
 
 /// One thing the screen learns. Later news replace earlier ones of their kind.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub enum News {
     Sources(Vec<SourceSummary>),
     /// The recording was read from here up to here (reference clock).
     Read(Timestamp, Timestamp),
+    /// The packets of the journey of this id with their bytes, as far as they could be had; or why not.
+    Packets(u64, Result<Vec<Looked>, String>),
     /// All was read.
     End,
     /// Reading ended early: one sentence.

@@ -1,18 +1,21 @@
-//! Which journeys are listed, which one is chosen, and which rows are in view. The choice is by id, and the chosen
-//! row stays where it is while others come and go around it.
+//! Which row is chosen, and which rows are in view. The choice is by what the row is of, and the chosen row stays where
+//! it is while others come and go around it.
 
 use std::sync::Arc;
 
-use crate::model::{Journey, Timestamp};
+use crate::model::Journey;
+use crate::timeline::listing::{Grouping, Key, Listing, Row, RowId};
 
-/// The listed journeys by start.
+/// A window on the listed rows.
 #[derive(Debug, Default)]
 pub(super) struct List {
-    journeys: Vec<Arc<Journey>>,
-    /// How many of them have begun at the position.
-    begun: usize,
-    chosen: Option<(Timestamp, u64)>,
-    /// The window's row the chosen journey is in.
+    chosen: Option<RowId>,
+    /// Where the chosen row stood in the order, for when it is gone.
+    key: Option<Key>,
+    /// The chosen row's place among all.
+    index: usize,
+    len: usize,
+    /// The window's row the chosen one is in.
     row: usize,
     rows: usize,
     /// The choice goes on to each newest journey.
@@ -24,46 +27,42 @@ impl List {
         List { follows, ..List::default() }
     }
 
-    /// Replaces what is listed; the chosen journey stays chosen where it is still there.
-    pub(super) fn replace(&mut self, journeys: Vec<Arc<Journey>>) {
-        self.journeys = journeys;
-        // A newer revision may begin earlier: the id decides.
-        if let Some((start, id)) = self.chosen
-            && self.place(start, id).is_err()
-            && let Some(moved) = self.journeys.iter().find(|journey| journey.id == id)
-        {
-            self.chosen = Some((moved.started, id));
-        }
-    }
-
-    /// Shows what has begun at `position` in a window of `rows`.
-    pub(super) fn show(&mut self, position: Timestamp, rows: usize) {
-        self.rows = rows;
-        self.begun = self.journeys.partition_point(|journey| journey.started <= position);
-        if self.begun == 0 {
+    /// Shows what `listing` has in a window of `rows`.
+    pub(super) fn show(&mut self, listing: &Listing, rows: usize) {
+        (self.rows, self.len) = (rows, listing.len());
+        if self.len == 0 {
+            self.index = 0;
             return;
         }
-        let index = match self.chosen {
-            _ if self.follows => self.begun - 1,
-            Some((start, id)) => self.place(start, id).unwrap_or_else(|place| place).min(self.begun - 1),
-            None => 0,
-        };
-        self.choose(index);
-        let last_page = self.begun.saturating_sub(rows);
+        let edge = edge(listing).filter(|_| self.follows);
+        let index = edge.or_else(|| self.place(listing)).unwrap_or(0).min(self.len - 1);
+        self.choose(listing, index);
+        let last_page = self.len.saturating_sub(rows);
         // Never a gap below the last row while there are rows above.
         let first = index.saturating_sub(self.row.min(rows.saturating_sub(1))).min(last_page);
         self.row = index - first;
     }
 
-    /// The journeys in view.
-    pub(super) fn window(&self) -> &[Arc<Journey>] {
-        let first = self.index().saturating_sub(self.row).min(self.begun);
-        &self.journeys[first..(first + self.rows).min(self.begun)]
+    /// The chosen row's place; where it is gone, that of its journey alone, or the place it had.
+    fn place(&self, listing: &Listing) -> Option<usize> {
+        let key = self.key?;
+        let journey = || listing.place(&RowId::Journey(key.id));
+        let chosen = self.chosen.as_ref().and_then(|chosen| listing.place(chosen));
+        chosen.or_else(journey).or_else(|| Some(listing.near(&key)))
     }
 
-    pub(super) fn chosen(&self) -> Option<&Arc<Journey>> {
-        let (start, id) = self.chosen?;
-        self.place(start, id).ok().filter(|&index| index < self.begun).map(|index| &self.journeys[index])
+    /// Chooses anew: the first row.
+    pub(super) fn forget(&mut self) {
+        *self = List::new(false);
+    }
+
+    /// The rows in view.
+    pub(super) fn window<'a>(&self, listing: &'a Listing) -> Vec<Row<'a>> {
+        listing.window(self.first_row(), self.rows)
+    }
+
+    pub(super) fn chosen(&self) -> Option<&RowId> {
+        self.chosen.as_ref().filter(|_| self.len > 0)
     }
 
     /// The row of the window that is chosen.
@@ -71,161 +70,203 @@ impl List {
         self.row
     }
 
-    /// The number of the chosen journey, from 1, and how many have begun.
+    /// The number of the chosen row, from 1, and how many there are.
     pub(super) fn count(&self) -> (usize, usize) {
-        (if self.begun == 0 { 0 } else { self.index() + 1 }, self.begun)
+        (if self.len == 0 { 0 } else { self.index + 1 }, self.len)
     }
 
-    /// Moves the choice by `steps`, down where positive.
-    pub(super) fn step(&mut self, steps: isize) {
-        if self.begun == 0 {
-            return;
-        }
-        let index = self.index().saturating_add_signed(steps).min(self.begun - 1);
-        self.go_to(index);
+    /// Moves the choice by `steps`, down where positive. Against the end where the newest come, it follows them.
+    pub(super) fn step(&mut self, listing: &Listing, steps: isize) {
+        let before = self.index;
+        self.go_to(listing, self.index.saturating_add_signed(steps));
+        self.follows = self.index == before && edge(listing) == Some(before);
     }
 
     pub(super) fn page(&self) -> isize {
         self.rows.saturating_sub(1).max(1) as isize
     }
 
-    /// Chooses the first journey.
-    pub(super) fn first(&mut self) {
-        self.go_to(0);
+    /// Chooses the first row; where the newest journey is first, each newest from now on.
+    pub(super) fn first(&mut self, listing: &Listing) {
+        self.go_to(listing, 0);
+        self.follows = edge(listing) == Some(self.index);
     }
 
-    /// Chooses the last journey, and each newest from now on.
-    pub(super) fn last(&mut self) {
-        self.go_to(self.begun.saturating_sub(1));
-        self.follows = true;
+    /// Chooses the last row; where the newest journey is last, each newest from now on.
+    pub(super) fn last(&mut self, listing: &Listing) {
+        self.go_to(listing, usize::MAX);
+        self.follows = edge(listing) == Some(self.index);
     }
 
-    /// Chooses the next journey that `fits`, from the chosen one on (itself too where `is_inclusive`), around the
-    /// end. Gives whether there is one.
+    /// Chooses the row at `index`, or the last one.
+    pub(super) fn go_to(&mut self, listing: &Listing, index: usize) {
+        let Some(last) = self.len.checked_sub(1) else { return };
+        self.follows = false;
+        let (first, index) = (self.first_row(), index.min(last));
+        self.choose(listing, index);
+        self.row = index.saturating_sub(first).min(self.rows.saturating_sub(1));
+    }
+
+    /// The next journey that `fits`, from the chosen one on (itself too where `is_inclusive`), around the end; those
+    /// of closed groups as well.
     pub(super) fn find(
-        &mut self,
+        &self,
+        listing: &Listing,
         backwards: bool,
         is_inclusive: bool,
         fits: impl Fn(&Journey) -> bool,
-    ) -> bool {
-        let count = self.begun;
-        if count == 0 {
-            return false;
-        }
-        let start = self.index();
+    ) -> Option<u64> {
+        let journeys: Vec<&Arc<Journey>> = listing.journeys().collect();
+        let count = journeys.len();
+        let chosen = self.key.and_then(|key| journeys.iter().position(|journey| journey.id == key.id));
+        let start = chosen.unwrap_or(0);
         let place = |offset: usize| {
             if backwards { (start + count - offset) % count } else { (start + offset) % count }
         };
-        let found =
-            (usize::from(!is_inclusive)..=count).map(place).find(|&index| fits(&self.journeys[index]));
-        if let Some(index) = found {
-            self.go_to(index);
-        }
-        found.is_some()
+        // Of a group that is chosen, its first journey is not chosen yet.
+        let is_inclusive = is_inclusive || matches!(self.chosen, Some(RowId::Group(_)));
+        let mut places = (usize::from(!is_inclusive)..=count).take(count).map(place);
+        places.find(|&index| fits(journeys[index])).map(|index| journeys[index].id)
     }
 
-    fn go_to(&mut self, index: usize) {
-        if self.begun == 0 {
-            return;
-        }
-        self.follows = false;
-        let first = self.index() - self.row.min(self.index());
-        self.choose(index);
-        self.row = index.saturating_sub(first).min(self.rows.saturating_sub(1));
-        if index < first {
-            self.row = 0;
-        }
+    fn choose(&mut self, listing: &Listing, index: usize) {
+        self.index = index;
+        self.chosen = listing.row(index);
+        self.key = self.chosen.as_ref().and_then(|chosen| listing.key(chosen));
     }
 
-    fn choose(&mut self, index: usize) {
-        self.chosen = self.journeys.get(index).map(|journey| (journey.started, journey.id));
+    fn first_row(&self) -> usize {
+        self.index.saturating_sub(self.row)
     }
+}
 
-    fn index(&self) -> usize {
-        let place = self.chosen.map_or(0, |(start, id)| self.place(start, id).unwrap_or_else(|place| place));
-        place.min(self.begun.saturating_sub(1))
+/// The row where the newest journeys come, where there is one.
+fn edge(listing: &Listing) -> Option<usize> {
+    if listing.grouping() != Grouping::None {
+        return None;
     }
-
-    fn place(&self, start: Timestamp, id: u64) -> Result<usize, usize> {
-        self.journeys.binary_search_by_key(&(start, id), |journey| (journey.started, journey.id))
-    }
+    Some(if listing.order().ends_with_newest() { listing.len().saturating_sub(1) } else { 0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MILLIS;
-    use crate::timeline::sample;
+    use crate::model::{MILLIS, Timestamp};
+    use crate::timeline::listing::{Moment, Order};
+    use crate::timeline::{Manner, Store, sample};
 
-    fn journeys(ids: impl IntoIterator<Item = u64>) -> Vec<Arc<Journey>> {
-        ids.into_iter()
-            .map(|id| Arc::new(sample::same_node(id, sample::START.plus(id as i64 * MILLIS))))
-            .collect()
+    fn store(ids: impl IntoIterator<Item = u64>) -> Store {
+        let mut store = Store::new(100);
+        for id in ids {
+            store.upsert(Arc::new(sample::same_node(id, at(id as i64))));
+        }
+        store
     }
 
     fn at(id: i64) -> Timestamp {
         sample::START.plus(id * MILLIS)
     }
 
-    fn view(list: &List) -> (Vec<u64>, Option<u64>, usize) {
-        (
-            list.window().iter().map(|journey| journey.id).collect(),
-            list.chosen().map(|journey| journey.id),
-            list.row(),
-        )
+    /// The list of `store` at a moment, in a window of three rows.
+    fn show(
+        list: &mut List,
+        listing: &mut Listing,
+        store: &Store,
+        moment: i64,
+    ) -> (Vec<u64>, Option<u64>, usize) {
+        sample::with_context(Manner::default(), |context| {
+            listing.forget();
+            listing.update(store, &[], Moment::At(at(moment)), context);
+        });
+        list.show(listing, 3);
+        view(list, listing)
+    }
+
+    fn view(list: &List, listing: &Listing) -> (Vec<u64>, Option<u64>, usize) {
+        let id = |row: &Row<'_>| match row {
+            Row::Journey(journey) => journey.id,
+            Row::Group { group, .. } => 1000 + group.count() as u64,
+        };
+        let chosen = list.chosen().and_then(|row| listing.journey(row)).map(|journey| journey.id);
+        (list.window(listing).iter().map(id).collect(), chosen, list.row())
     }
 
     #[test]
     fn the_chosen_row_stays_while_others_come() {
-        let mut list = List::new(false);
-        list.replace(journeys([10, 20, 30, 40, 50]));
-        list.show(at(100), 3);
-        assert_eq!(view(&list), (vec![10, 20, 30], Some(10), 0));
-        list.step(1);
-        list.replace(journeys([5, 6, 10, 20, 25, 30, 40]));
-        list.show(at(100), 3);
-        assert_eq!(view(&list), (vec![10, 20, 25], Some(20), 1));
-        list.step(9);
-        list.show(at(100), 3);
-        assert_eq!(view(&list), (vec![25, 30, 40], Some(40), 2));
-        list.first();
-        list.show(at(100), 3);
-        assert_eq!(view(&list), (vec![5, 6, 10], Some(5), 0));
+        let (mut list, mut listing) = (List::new(false), Listing::new(Order::Start));
+        let first = store([10, 20, 30, 40, 50]);
+        assert_eq!(show(&mut list, &mut listing, &first, 100), (vec![10, 20, 30], Some(10), 0));
+        list.step(&listing, 1);
+        let later = store([5, 6, 10, 20, 25, 30, 40]);
+        assert_eq!(show(&mut list, &mut listing, &later, 100), (vec![10, 20, 25], Some(20), 1));
+        list.step(&listing, 9);
+        assert_eq!(show(&mut list, &mut listing, &later, 100), (vec![25, 30, 40], Some(40), 2));
+        list.first(&listing);
+        assert_eq!(show(&mut list, &mut listing, &later, 100), (vec![5, 6, 10], Some(5), 0));
+        list.step(&listing, 4);
+        let without = store([5, 6, 10, 20, 30, 40]);
+        assert_eq!(show(&mut list, &mut listing, &without, 100).1, Some(30), "the one in its place");
     }
 
     #[test]
     fn only_what_has_begun_is_listed_and_the_newest_may_be_followed() {
-        let mut list = List::new(true);
-        list.replace(journeys([10, 20, 30, 40]));
-        list.show(at(0), 3);
-        assert_eq!(view(&list), (vec![], None, 0));
-        list.show(at(25), 3);
-        assert_eq!(view(&list), (vec![10, 20], Some(20), 1));
-        list.show(at(45), 3);
-        assert_eq!(view(&list), (vec![20, 30, 40], Some(40), 2));
-        list.step(-1);
-        list.replace(journeys([10, 20, 30, 40, 41]));
-        list.show(at(45), 3);
-        assert_eq!(list.chosen().map(|journey| journey.id), Some(30));
-        list.show(at(15), 3);
-        assert_eq!(view(&list), (vec![10], Some(10), 0), "going back in time leaves the last that had begun");
+        let (mut list, mut listing) = (List::new(true), Listing::new(Order::Start));
+        let mut all = store([10, 20, 30, 40]);
+        assert_eq!(show(&mut list, &mut listing, &all, 0), (vec![], None, 0));
+        assert_eq!(show(&mut list, &mut listing, &all, 25), (vec![10, 20], Some(20), 1));
+        assert_eq!(show(&mut list, &mut listing, &all, 45), (vec![20, 30, 40], Some(40), 2));
+        list.step(&listing, -1);
+        all = store([10, 20, 30, 40, 41]);
+        assert_eq!(show(&mut list, &mut listing, &all, 45).1, Some(30));
+        let back = show(&mut list, &mut listing, &all, 15);
+        assert_eq!(back, (vec![10], Some(10), 0), "going back in time leaves the last that had begun");
+    }
+
+    #[test]
+    fn the_newest_first_are_followed_from_the_first_row() {
+        let (mut list, mut listing) = (List::new(true), Listing::new(Order::Newest));
+        assert_eq!(show(&mut list, &mut listing, &store([1, 2, 3, 4]), 99), (vec![4, 3, 2], Some(4), 0));
+        assert_eq!(show(&mut list, &mut listing, &store(1..6), 99), (vec![5, 4, 3], Some(5), 0));
+        list.step(&listing, 1);
+        assert_eq!(show(&mut list, &mut listing, &store(1..8), 99), (vec![5, 4, 3], Some(4), 1));
+        list.step(&listing, -9);
+        list.step(&listing, -1);
+        assert_eq!(show(&mut list, &mut listing, &store(1..9), 99), (vec![8, 7, 6], Some(8), 0));
+    }
+
+    #[test]
+    fn a_row_is_chosen_on_when_it_goes_into_a_group_and_out_of_it() {
+        let (mut list, mut listing) = (List::new(false), Listing::new(Order::Start));
+        let all = store(1..6);
+        show(&mut list, &mut listing, &all, 99);
+        list.step(&listing, 3);
+        listing.set_grouping(Grouping::Path);
+        assert_eq!(show(&mut list, &mut listing, &all, 99), (vec![1005], Some(1), 0));
+        listing.set_open(&RowId::Journey(1), true);
+        assert_eq!(show(&mut list, &mut listing, &all, 99), (vec![1005, 1, 2], Some(1), 0));
+        list.go_to(&listing, 4);
+        listing.set_grouping(Grouping::None);
+        assert_eq!(show(&mut list, &mut listing, &all, 99).1, Some(4));
     }
 
     #[test]
     fn finding_goes_around() {
-        let mut list = List::new(false);
-        assert!(!list.find(false, true, |_| true));
-        list.replace(journeys([1, 2, 3, 4]));
-        list.show(at(9), 2);
-        let chosen = |list: &List| list.chosen().map(|journey| journey.id);
-        assert!(list.find(false, true, |journey| journey.id % 2 == 0));
-        assert_eq!(chosen(&list), Some(2));
-        assert!(list.find(false, false, |journey| journey.id % 2 == 0));
-        assert_eq!(chosen(&list), Some(4));
-        assert!(list.find(false, false, |journey| journey.id % 2 == 0));
-        assert_eq!(chosen(&list), Some(2));
-        assert!(list.find(true, false, |journey| journey.id % 2 == 0));
-        assert_eq!(chosen(&list), Some(4));
-        assert!(!list.find(false, true, |journey| journey.id == 9));
+        let (mut list, mut listing) = (List::new(false), Listing::new(Order::Start));
+        assert_eq!(list.find(&listing, false, true, |_| true), None);
+        let all = store([1, 2, 3, 4]);
+        show(&mut list, &mut listing, &all, 9);
+        let mut go = |is_back, is_inclusive, parts: u64| {
+            let found = list.find(&listing, is_back, is_inclusive, |journey| journey.id % parts == 0)?;
+            let place = listing.place(&RowId::Journey(found))?;
+            list.go_to(&listing, place);
+            Some(found)
+        };
+        assert_eq!(
+            [go(false, true, 2), go(false, false, 2), go(false, false, 2)],
+            [Some(2), Some(4), Some(2)]
+        );
+        assert_eq!(go(true, false, 2), Some(4));
+        assert_eq!(go(false, false, 4), Some(4), "around to itself");
+        assert_eq!((go(false, true, 4), go(false, true, 9)), (Some(4), None));
     }
 }

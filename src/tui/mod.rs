@@ -12,8 +12,11 @@
 //! This room never decides anything about packets.
 
 mod areas;
+mod bookmarks;
+mod compared;
 mod copy;
 mod feed;
+mod inspect;
 pub mod keys;
 mod list;
 mod mouse;
@@ -23,6 +26,7 @@ pub mod picture;
 pub mod playback;
 mod prompt;
 pub mod screen;
+mod statistics;
 pub mod theme;
 mod trace;
 mod update;
@@ -32,6 +36,7 @@ mod tests;
 
 pub use copy::Copied;
 pub use feed::News;
+pub use inspect::Looked;
 pub use panels::{draw, render};
 pub use playback::Speed;
 pub use screen::{JOURNEY_BOUND, Look, Screen, Settings};

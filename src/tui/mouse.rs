@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use crate::tui::screen::{Body, Focus, Screen};
+use crate::tui::panels::journey::Content;
+use crate::tui::screen::{Focus, Screen};
 use crate::tui::update::Effect;
 
 /// Rows that a notch of the wheel moves.
@@ -50,17 +51,38 @@ impl Screen {
             return self.act(action);
         }
         self.focus_at(place);
-        if let Some(list) = areas.list.filter(|list| list.contains(place)) {
+        if let Some(page) = areas.page.filter(|_| self.focus == Focus::Statistics) {
+            self.choose_statistics_at(page, place.y);
+        } else if let Some(list) = areas.list.filter(|list| list.contains(place)) {
             let row = usize::from(place.y.saturating_sub(list.y + LIST_HEAD));
-            let is_row = place.y >= list.y + LIST_HEAD && row < self.list.window().len();
-            if is_row && row == self.list.row() && !self.is_wide() {
+            let is_row = place.y >= list.y + LIST_HEAD && row < self.list.window(&self.listing).len();
+            if is_row && row == self.list.row() && self.toggle_group() {
+            } else if is_row && row == self.list.row() && !self.is_wide() {
                 self.focus = Focus::Journey;
             } else if is_row {
                 self.step(row as isize - self.list.row() as isize);
             }
-        } else if areas.journey.is_some_and(|journey| journey.contains(place) && place.y == journey.y) {
-            self.show_body(if self.body == Body::Waterfall { Body::Ladder } else { Body::Waterfall });
+        } else if let Some(panel) = areas.journey.filter(|panel| panel.contains(place)) {
+            if place.y == panel.y {
+                self.show_body(self.body.next_view());
+            } else {
+                return self.click_row(panel, place);
+            }
         }
+        None
+    }
+
+    /// Chooses a row of the journey; opens the one that is chosen.
+    fn click_row(&mut self, panel: Rect, place: Position) -> Option<Effect> {
+        let content = self.content().filter(Content::has_rows_to_open)?;
+        let head = usize::from(panel.y) + 1 + content.head.len();
+        let below = usize::from(place.y).checked_sub(head).filter(|&row| row < self.body_rows())?;
+        let first = self.first_line();
+        let row = Some(first + below).filter(|&row| row < content.rows.len())?;
+        if self.cursor == Some(row) {
+            return self.open();
+        }
+        (self.cursor, self.scroll) = (Some(row), Some(first));
         None
     }
 }

@@ -93,6 +93,24 @@ impl Playback {
         self.is_paused = !self.is_paused;
     }
 
+    /// Stops at `moment`.
+    pub fn freeze_at(&mut self, moment: Timestamp) {
+        self.is_paused = true;
+        self.seek_to(moment);
+    }
+
+    /// At full speed, shows everything from now on.
+    pub fn go_on(&mut self) {
+        if self.speed == Speed::Max {
+            self.is_paused = false;
+        }
+    }
+
+    /// How far behind the end of what was read the position is, in nanoseconds.
+    pub fn behind(&self) -> i64 {
+        self.range.map_or(0, |(_, end)| end.since(self.position).max(0))
+    }
+
     pub fn faster(&mut self) {
         if let Speed::Times(times) = self.speed {
             self.speed = STEPS.into_iter().find(|&step| step > times).map_or(Speed::Max, Speed::Times);

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
+use crate::model::{Clocks, Journey, SourceSummary, Stage, Timestamp, Topology};
 use crate::timeline::filter::Expr;
-use crate::timeline::headline::{is_bad, search_text};
-use crate::timeline::moment::{at_moment, settled};
-use crate::timeline::{Context, Manner, Statistics, Store};
+use crate::timeline::headline::search_text;
+use crate::timeline::listing::{Listing, Moment, Order, Tally};
+use crate::timeline::moment::at_moment;
+use crate::timeline::stats::Counts;
+use crate::timeline::{Context, Manner, Store};
+use crate::tui::bookmarks::Bookmarks;
+use crate::tui::compared::Compared;
 use crate::tui::feed::News;
+use crate::tui::inspect::Inspection;
 use crate::tui::keys::Keys;
 use crate::tui::list::List;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
+use crate::tui::statistics::StatisticsPage;
 use crate::tui::theme::{Ground, Palette, Theme};
 use crate::tui::trace::Tracing;
+
+/// After names changed, everything is listed anew at most this often.
+const NAMES_REST: Duration = Duration::from_secs(1);
 
 /// Journeys kept for the screen.
 pub const JOURNEY_BOUND: usize = 50_000;
@@ -24,6 +33,8 @@ pub const JOURNEY_BOUND: usize = 50_000;
 pub struct Settings {
     pub manner: Manner,
     pub speed: Speed,
+    /// The order of the list.
+    pub order: Order,
     pub look: Look,
 }
 
@@ -49,7 +60,15 @@ pub enum Focus {
     List,
     Journey,
     Statistics,
+    Bookmarks,
     Help,
+}
+
+impl Focus {
+    /// Whether it takes the place of list and journey.
+    pub(super) const fn is_page(self) -> bool {
+        matches!(self, Focus::Statistics | Focus::Bookmarks | Focus::Help)
+    }
 }
 
 /// What is shown of the chosen journey.
@@ -57,16 +76,33 @@ pub enum Focus {
 pub enum Body {
     Waterfall,
     Ladder,
+    Map,
     Packets,
     Evidence,
+    Comparison,
+    /// One packet, byte by byte.
+    Packet,
+}
+
+impl Body {
+    /// The view after this one; from what is no view of the way back to the first.
+    pub(super) const fn next_view(self) -> Body {
+        match self {
+            Body::Waterfall => Body::Ladder,
+            Body::Ladder => Body::Map,
+            Body::Map | Body::Packets | Body::Evidence | Body::Comparison | Body::Packet => Body::Waterfall,
+        }
+    }
 }
 
 /// Everything the screen knows.
 #[derive(Debug)]
 pub struct Screen {
     pub(super) store: Store,
-    /// Of the journeys that had to leave the store.
-    evicted_statistics: Statistics,
+    /// Of all journeys, also of those that had to leave the store.
+    pub(super) counts: Counts,
+    /// What came, changed or went since the list was last updated.
+    changed: Vec<u64>,
     pub(super) topology: Arc<Topology>,
     pub(super) clocks: Arc<Clocks>,
     pub(super) sources: Vec<SourceSummary>,
@@ -76,16 +112,35 @@ pub struct Screen {
     pub(super) look: Look,
     pub(super) playback: Playback,
     pub(super) focus: Focus,
-    /// Where [`Focus::Statistics`] and [`Focus::Help`] go back to.
+    /// Where a page goes back to.
     pub(super) focus_before: Focus,
     pub(super) body: Body,
     pub(super) shows_skipped: bool,
+    pub(super) compared: Compared,
+    pub(super) inspection: Inspection,
+    pub(super) bookmarks: Bookmarks,
+    /// The row of the journey that is chosen; `None` lets the journey choose.
+    pub(super) cursor: Option<usize>,
+    /// The same before a packet was opened.
+    pub(super) cursor_before: Option<usize>,
     /// First line shown of the journey, the statistics or the help; `None` lets the journey choose.
     pub(super) scroll: Option<usize>,
+    pub(super) listing: Listing,
+    /// Nanoseconds of journeys that are listed.
+    pub(super) listed: i64,
+    /// When everything was last listed anew because names had changed.
+    named_at: Option<Duration>,
+    has_new_names: bool,
+    /// The list is held still; how many journeys came since.
+    pub(super) held: Option<usize>,
     pub(super) list: List,
+    /// A stage whose delay is one of the list's orders.
+    pub(super) stage: Option<Stage>,
     pub(super) filter: Option<(String, Expr)>,
     pub(super) search: Option<String>,
     pub(super) prompt: Option<Prompt>,
+    /// Filters that were in force, the newest last; kept for this session.
+    pub(super) past_filters: Vec<String>,
     /// A sentence for the foot line, until the next key.
     pub(super) notice: Option<String>,
     pub(super) tracing: Tracing,
@@ -93,25 +148,15 @@ pub struct Screen {
     pub(super) beat: usize,
     pub(super) size: (u16, u16),
     pub(super) tally: Tally,
-    /// For which state of the store and which position the tally holds.
-    tallied: Option<(u64, Timestamp)>,
-    /// For which state of the store the list holds.
-    seen_version: Option<u64>,
-    pub(super) statistics: Option<Box<Statistics>>,
-}
-
-/// Counts up to the position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub journeys: usize,
-    pub bad: usize,
+    pub(super) statistics: StatisticsPage,
 }
 
 impl Screen {
     pub fn new(settings: Settings) -> Screen {
         Screen {
             store: Store::new(JOURNEY_BOUND),
-            evicted_statistics: Statistics::default(),
+            counts: Counts::default(),
+            changed: Vec::new(),
             topology: Arc::default(),
             clocks: Arc::default(),
             sources: Vec::new(),
@@ -124,39 +169,51 @@ impl Screen {
             focus_before: Focus::List,
             body: Body::Waterfall,
             shows_skipped: false,
+            compared: Compared::default(),
+            inspection: Inspection::default(),
+            bookmarks: Bookmarks::default(),
+            cursor: None,
+            cursor_before: None,
             scroll: None,
-            list: List::new(settings.speed != Speed::Max),
+            listing: Listing::new(settings.order),
+            listed: 0,
+            named_at: None,
+            has_new_names: false,
+            held: None,
+            list: List::new(settings.speed != Speed::Max || settings.order == Order::Newest),
+            stage: None,
             filter: None,
             search: None,
             prompt: None,
+            past_filters: Vec::new(),
             notice: None,
             tracing: Tracing::default(),
             beat: 0,
             size: (80, 24),
             tally: Tally::default(),
-            tallied: None,
-            seen_version: None,
-            statistics: None,
+            statistics: StatisticsPage::default(),
         }
     }
 
     /// Takes in what the line behind has to say.
     pub fn take(&mut self, news: News) {
         match news {
-            News::Journey(journey) => {
-                if let Some(gone) = self.store.upsert(journey) {
-                    let (topology, clocks) = (Arc::clone(&self.topology), Arc::clone(&self.clocks));
-                    let context = Context { topology: &topology, clocks: &clocks, manner: self.manner };
-                    self.evicted_statistics.add(&gone, &context);
-                }
+            News::Journey(journey) => self.take_journey(&journey),
+            News::Withdraw(id) => {
+                let before = self.store.get(id).cloned();
+                self.count(before.as_deref(), None);
+                self.store.withdraw(id);
+                self.changed.push(id);
             }
-            News::Withdraw(id) => self.store.withdraw(id),
             News::World(topology, clocks) => {
+                let (old, new) = (&self.topology, &topology);
+                self.has_new_names |= self.filter.is_some()
+                    && (&old.names, &old.services, &old.nodes) != (&new.names, &new.services, &new.nodes);
                 (self.topology, self.clocks) = (topology, clocks);
-                self.seen_version = None;
             }
             News::Sources(sources) => self.sources = sources,
             News::Read(start, end) => self.playback.extend(start, end),
+            News::Packets(journey, looked) => self.inspection.take(journey, looked),
             News::End => self.is_reading = false,
             News::Failed(sentence) => {
                 self.is_reading = false;
@@ -165,21 +222,38 @@ impl Screen {
         }
     }
 
+    fn take_journey(&mut self, journey: &Arc<Journey>) {
+        let id = journey.id;
+        let before = self.store.get(id).cloned();
+        if before.is_none() {
+            self.held = self.held.map(|held| held + 1);
+        }
+        let gone = self.store.upsert(Arc::clone(journey));
+        self.changed.push(id);
+        self.changed.extend(gone.map(|gone| gone.id));
+        // An older revision is not taken.
+        if self.store.get(id).is_some_and(|stored| Arc::ptr_eq(stored, journey)) {
+            self.count(before.as_deref(), Some(journey));
+        }
+    }
+
+    fn count(&mut self, before: Option<&Journey>, after: Option<&Journey>) {
+        let context = Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner };
+        self.counts.replace(before, after, &context);
+    }
+
     /// Moves on to `now` and makes ready to be drawn at `width` × `height`.
     pub fn refresh(&mut self, now: Duration, width: u16, height: u16) {
         self.size = (width, height);
         self.beat = (now.as_millis() / 200) as usize;
         self.playback.advance(now);
-        self.update_list();
-        let state = (self.store.version(), self.playback.position());
-        if self.tallied != Some(state) {
-            self.tallied = Some(state);
-            self.tally = self.count();
+        self.update_list(now);
+        self.arrive();
+        self.list.show(&self.listing, self.list_rows());
+        if self.body == Body::Comparison {
+            self.update_compared();
         }
-        self.list.show(self.playback.position(), self.list_rows());
-        if self.focus == Focus::Statistics {
-            self.update_statistics();
-        }
+        self.update_statistics();
     }
 
     /// Whether the next drawing will differ without a key: while it plays or reads.
@@ -217,12 +291,45 @@ impl Screen {
 
     /// The chosen journey as it stands at the position.
     pub(super) fn chosen(&self) -> Option<Arc<Journey>> {
-        self.list.chosen().map(|journey| self.present(journey))
+        self.chosen_stored().map(|journey| self.present(&journey))
+    }
+
+    /// The chosen journey with all that is known of it by now.
+    pub(super) fn chosen_stored(&self) -> Option<Arc<Journey>> {
+        let journey = self.listing.journey(self.list.chosen()?)?;
+        Some(Arc::clone(self.store.get(journey.id).unwrap_or(journey)))
+    }
+
+    /// The time up to which is shown, on the reference clock; `None` while nothing was read.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.playback.range().map(|_| self.playback.position())
     }
 
     /// Whether list and journey fit on the screen together.
     pub(super) fn is_wide(&self) -> bool {
         self.size.0 >= 100 && self.size.1 >= 30
+    }
+
+    /// What marks a journey in the list: one cell.
+    pub(super) fn sign(&self, journey: &Journey) -> &'static str {
+        let is_ascii = self.manner.is_ascii();
+        match (self.compared.is_marked(journey), self.bookmarks.has(journey)) {
+            (true, _) => {
+                if is_ascii {
+                    "*"
+                } else {
+                    "◆"
+                }
+            }
+            (false, true) => {
+                if is_ascii {
+                    "#"
+                } else {
+                    "■"
+                }
+            }
+            (false, false) => " ",
+        }
     }
 
     pub(super) fn is_found(&self, journey: &Journey) -> bool {
@@ -231,48 +338,28 @@ impl Screen {
         })
     }
 
-    /// What the filter or the store changed must be listed anew.
-    pub(super) fn relist(&mut self) {
-        self.seen_version = None;
-        self.update_list();
-    }
-
-    fn update_list(&mut self) {
-        if self.seen_version == Some(self.store.version()) {
+    /// Lists what came, changed or went; everything anew only where names, filter or order ask for it.
+    fn update_list(&mut self, now: Duration) {
+        let is_time = self.named_at.is_none_or(|last| now.saturating_sub(last) >= NAMES_REST);
+        if self.has_new_names && is_time && self.held.is_none() {
+            (self.has_new_names, self.named_at) = (false, Some(now));
+            self.listing.forget();
+        }
+        let changed = std::mem::take(&mut self.changed);
+        if self.held.is_some() && !self.listing.is_forgotten() {
             return;
         }
-        self.seen_version = Some(self.store.version());
-        self.statistics = None;
-        let fits = |journey: &&Arc<Journey>| match &self.filter {
-            Some((_, expr)) => expr.matches(journey, &self.topology),
-            None => true,
-        };
-        let journeys = self.store.iter().filter(fits).cloned().collect();
-        self.list.replace(journeys);
+        let moment = if self.is_whole() { Moment::End } else { Moment::At(self.playback.position()) };
+        let context = Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner };
+        self.listing.update(&self.store, &changed, moment, &context);
+        self.tally = self.listing.tally();
+        let first = self.store.iter().next().map(|journey| journey.started);
+        self.listed = first.map_or(0, |first| self.playback.position().since(first));
     }
 
-    fn count(&self) -> Tally {
-        let (position, context) = (self.playback.position(), self.context());
-        let is_at_end = self.playback.is_at_end();
-        let started = self.store.iter().take_while(|journey| journey.started <= position || is_at_end);
-        let mut tally = Tally::default();
-        for journey in started {
-            tally.journeys += 1;
-            let is_over = is_at_end || settled(journey, &context) <= position;
-            tally.bad += usize::from(is_over && is_bad(journey.verdict.outcome));
-        }
-        tally
-    }
-
-    fn update_statistics(&mut self) {
-        if self.statistics.is_some() {
-            return;
-        }
-        let mut statistics = Box::new(self.evicted_statistics.clone());
-        let context = self.context();
-        for journey in self.store.iter() {
-            statistics.add(journey, &context);
-        }
-        self.statistics = Some(statistics);
+    /// Whether everything that was read is shown, and goes on to be.
+    fn is_whole(&self) -> bool {
+        let goes_on = !self.is_reading || self.playback.speed() == Speed::Max;
+        self.playback.is_at_end() && goes_on
     }
 }

@@ -13,20 +13,26 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::{Journey, MILLIS, SECONDS};
+use crate::model::{Captured, Header, Journey, MILLIS, SECONDS};
+use crate::timeline::dissection::Dissection;
+use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
 use crate::tui::theme::Theme;
-use crate::tui::{Effect, Look, News, Screen, Settings, Speed, draw, picture, render};
+use crate::tui::{Effect, Look, Looked, News, Screen, Settings, Speed, draw, picture, render};
 
 const WIDE: (u16, u16) = (160, 50);
 const NARROW: (u16, u16) = (80, 24);
+
+fn settings(manner: Manner, speed: Speed) -> Settings {
+    Settings { manner, speed, order: Order::Start, look: Look::default() }
+}
 
 fn screen(manner: Manner, speed: Speed) -> Screen {
     screen_of(sample::all(), manner, speed)
 }
 
 fn screen_of(journeys: Vec<Journey>, manner: Manner, speed: Speed) -> Screen {
-    let mut screen = Screen::new(Settings { manner, speed, look: Look::default() });
+    let mut screen = Screen::new(settings(manner, speed));
     screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
     screen.take(News::Sources(sample::sources()));
     for journey in journeys {
@@ -90,15 +96,31 @@ fn screens() {
         ("list", NARROW, en, ""),
         ("waterfall", NARROW, en, "⏎"),
         ("ladder", NARROW, en, "⇥"),
+        ("map", NARROW, en, "⇥⇥"),
+        ("comparison", NARROW, en, "a↓↓↓↓↓↓c"),
         ("packets", NARROW, en, "p"),
         ("evidence", NARROW, en, "e"),
         ("statistics", NARROW, en, "s"),
+        ("statistics_last", NARROW, en, "sG"),
+        ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
+        ("zh_statistics", NARROW, zh, "s"),
+        ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
         ("filter_wrong", NARROW, en, "fstatus >"),
+        ("filter_marked", NARROW, en, "fstatus > x and "),
+        ("filter_completion", NARROW, en, "fpath == ⇥⇥"),
+        ("wide_filter_completion", WIDE, en, "foutcome != lost and delay("),
+        ("ascii_filter_completion", NARROW, ascii, "fserver "),
         ("wide", WIDE, en, ""),
         ("wide_ladder", WIDE, en, "⇥"),
+        ("wide_map", WIDE, en, "⇥⇥"),
+        ("wide_map_lost", WIDE, en, "↓↓↓↓⇥⇥"),
+        ("zh_map", NARROW, zh, "⇥⇥"),
+        ("ascii_map", NARROW, ascii, "⇥⇥"),
+        ("wide_comparison", WIDE, en, "d"),
+        ("zh_comparison", WIDE, zh, "d"),
         ("wide_packets", WIDE, en, "p"),
         ("wide_evidence", WIDE, en, "e"),
         ("wide_statistics", WIDE, en, "s"),
@@ -109,6 +131,11 @@ fn screens() {
         ("zh_wide", WIDE, zh, "↓↓↓↓"),
         ("zh_wide_ladder", WIDE, zh, "⇥"),
         ("zh_help", NARROW, zh, "?"),
+        ("groups", NARROW, en, "O⏎"),
+        ("wide_groups", WIDE, en, "ooOO↓⏎"),
+        ("wide_errors_held", WIDE, en, "oooF"),
+        ("zh_groups", NARROW, zh, "O⏎"),
+        ("ascii_groups", NARROW, ascii, "oO⏎"),
         ("ascii_list", NARROW, ascii, ""),
         ("ascii_waterfall", NARROW, ascii, "⏎"),
         ("ascii_wide", WIDE, ascii, "↓↓↓↓"),
@@ -131,6 +158,8 @@ fn screens_of_proxies() {
         ("proxies_list", NARROW, en, ""),
         ("proxies_waterfall", NARROW, en, "⏎"),
         ("proxies_ladder", NARROW, en, "⇥"),
+        ("proxies_map", NARROW, en, "⇥⇥"),
+        ("proxies_wide_map", WIDE, en, "⇥⇥"),
         ("proxies_evidence", NARROW, en, "e"),
         ("proxies_wide", WIDE, en, ""),
         ("proxies_wide_ladder", WIDE, en, "⇥"),
@@ -191,6 +220,97 @@ fn keys_do_what_the_table_says() {
 }
 
 #[test]
+fn two_journeys_are_put_side_by_side() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, WIDE, "c").contains("no journey is marked yet"));
+    let marked = shown(&mut screen, WIDE, "a");
+    assert!(marked.contains("▸◆12:03:19.000"), "{marked}");
+    assert!(shown(&mut screen, WIDE, "c").contains("this is the marked journey"));
+    assert!(shown(&mut screen, WIDE, "↓↓↓↓").contains("goes another path"));
+    let beside = shown(&mut screen, WIDE, "↓↓");
+    assert!(beside.contains("marked µs") && beside.contains("equally long"), "{beside}");
+    assert!(shown(&mut screen, WIDE, "d").contains("median of 1 "));
+    assert!(shown(&mut screen, WIDE, "d").contains("╭─ timeline"), "the same key goes back");
+    assert!(
+        shown(&mut screen, WIDE, "kkkkkd").contains("no other journey of this path"),
+        "there is one such only"
+    );
+}
+
+/// The packets of `journey`, the first of them with bytes.
+fn packets(journey: &Journey) -> News {
+    let bytes: Vec<u8> = (0..94).map(|at: u8| at.wrapping_mul(7)).collect();
+    let header = |name, bytes, fields: &[&str]| Header {
+        name,
+        bytes,
+        fields: fields.iter().map(|&field| field.to_owned()).collect(),
+    };
+    let first = journey.trail.sightings[0];
+    let captured = Captured {
+        time: first.time,
+        vantage: first.vantage,
+        direction: first.direction,
+        link: 1,
+        wire_len: 1514,
+        bytes: bytes.into(),
+    };
+    let headers = vec![
+        header("Ethernet", 0..14, &["02:00:00:00:00:01 > ee:ee:ee:ee:ee:ee", "type IPv4"]),
+        header("IPv4", 14..34, &["10.244.1.17 > 10.43.7.7", "ttl 64", "protocol TCP"]),
+        header("TCP", 34..66, &["45700 > 80", "PSH ACK", "seq 1000", "ack 500000", "TSval 1 TSecr 2"]),
+        header("HTTP", 66..94, &["GET /r/17 HTTP/1.1", "Host: stock.shop"]),
+    ];
+    let mut looked: Vec<Looked> = journey.trail.sightings.iter().map(|sighting| (*sighting, None)).collect();
+    looked[0].1 = Some(Arc::new(Dissection { captured, headers }));
+    News::Packets(journey.id, Ok(looked))
+}
+
+#[test]
+fn rows_unfold_and_packets_are_looked_into() {
+    for (name, size, manner) in [
+        ("unfolded", NARROW, Manner::default()),
+        ("wide_unfolded", WIDE, Manner::default()),
+        ("zh_unfolded", NARROW, Manner::new(Language::Zh)),
+        ("ascii_unfolded", NARROW, Manner::ascii()),
+    ] {
+        let mut screen = screen(manner, Speed::Max);
+        // ② unfolds into the query, ④ into the request.
+        insta::assert_snapshot!(name, shown(&mut screen, size, "⏎↓⏎↓↓↓⏎"));
+        assert_eq!(press(&mut screen, "↓⏎"), Some(Effect::Fetch));
+        let waits = shown(&mut screen, size, "");
+        assert!(manner != Manner::default() || waits.contains("reading the packet"), "{waits}");
+        screen.take(packets(&sample::other_node(1, sample::START)));
+        insta::assert_snapshot!(format!("{name}_packet"), shown(&mut screen, size, ""));
+        let back = shown(&mut screen, size, "⎋");
+        assert!(!back.contains("HTTP/1.1"), "{back}");
+        assert_eq!(press(&mut screen, "⏎"), None, "what is known is not asked for again");
+        assert!(shown(&mut screen, size, "").contains("GET /r/17 HTTP/1.1"));
+        // The packet at ⑦ is no longer kept.
+        shown(&mut screen, size, "⎋↓↓⏎↓");
+        assert_eq!(press(&mut screen, "⏎"), None);
+        let gone = shown(&mut screen, size, "");
+        assert!(manner != Manner::default() || gone.contains("no longer kept"), "{gone}");
+    }
+}
+
+#[test]
+fn the_chosen_row_stays_in_view() {
+    let mut screen = screen_of(sample::proxies::all(), Manner::default(), Speed::Max);
+    let last = shown(&mut screen, NARROW, "⏎G⏎");
+    assert!(last.contains("(4)·") && last.contains("no packet of its own"), "{last}");
+    assert!(shown(&mut screen, NARROW, "g").contains("①·"));
+    assert!(shown(&mut screen, NARROW, "↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓↓").contains("(1)"));
+    let folded = shown(&mut screen, NARROW, "Gk⏎");
+    assert!(!folded.contains("no packet of its own"), "the same key folds it again: {folded}");
+    let other = shown(&mut screen, NARROW, "⎋↓⏎");
+    assert!(!other.contains("└"), "another journey is folded: {other}");
+    assert_eq!(press(&mut screen, "W"), Some(Effect::Extract));
+    screen.tell_extract("x.pcapng", 7, 2, 0);
+    let told = shown(&mut screen, NARROW, "");
+    assert!(told.contains("7 packets written to x.pcapng; 2 could not be had"), "{told}");
+}
+
+#[test]
 fn what_is_copied_is_the_chosen_journey_whole() {
     let mut screen = screen(Manner::default(), Speed::Max);
     shown(&mut screen, NARROW, "↓↓↓↓⏎");
@@ -201,18 +321,54 @@ fn what_is_copied_is_the_chosen_journey_whole() {
     assert!(screen.copied().expect("a journey is chosen").text().contains("SYN"), "the view that is shown");
     assert_eq!(press(&mut screen, "y"), Some(Effect::Copy));
     assert_eq!(press(&mut screen, "Y"), Some(Effect::Draw));
-    let nothing =
-        Screen::new(Settings { manner: Manner::default(), speed: Speed::Max, look: Look::default() });
+    let nothing = Screen::new(settings(Manner::default(), Speed::Max));
     assert!(nothing.copied().is_none());
 }
 
 #[test]
+fn time_is_frozen_while_more_comes() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    screen.is_reading = true;
+    let frozen = shown(&mut screen, WIDE, " ");
+    assert!(frozen.contains("‖ frozen  ") && !frozen.contains("newer"), "nothing came since: {frozen}");
+    for id in 20..24 {
+        let start = sample::START.plus(7 * SECONDS + id as i64 * MILLIS);
+        screen.take(News::Journey(Arc::new(sample::same_node(id, start))));
+    }
+    screen.take(News::Read(sample::START, sample::START.plus(8 * SECONDS)));
+    let later = shown(&mut screen, WIDE, "");
+    assert!(later.contains("‖ frozen -2.00 s  4 newer") && later.contains(" 1/7 "), "{later}");
+    let back = shown(&mut screen, WIDE, "←←←←←");
+    assert!(back.contains("‖ frozen -7.00 s") && back.contains("/4 "), "{back}");
+    assert!(shown(&mut screen, WIDE, " ").contains("/11 "), "all are shown again");
+    assert!(shown(&mut screen, WIDE, "←").contains("‖ frozen -1.00 s"), "a step back freezes");
+    screen.handle(&Event::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
+    assert!(!shown(&mut screen, WIDE, "").contains("frozen"), "the end is where everything is shown");
+}
+
+#[test]
+fn bookmarks_are_set_listed_and_gone_to() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, NARROW, "b").contains("no bookmarks yet"));
+    assert!(shown(&mut screen, NARROW, "⎋↓m").contains("bookmark set"));
+    assert!(shown(&mut screen, NARROW, "").contains("▸■12:03:19.300"), "the list shows it");
+    shown(&mut screen, NARROW, "↓↓↓");
+    press(&mut screen, "←");
+    insta::assert_snapshot!("bookmarks", shown(&mut screen, NARROW, "mb"));
+    insta::assert_snapshot!("wide_bookmarks", shown(&mut screen, WIDE, ""));
+    let gone_to = shown(&mut screen, NARROW, "⏎");
+    assert!(gone_to.contains("‖ frozen") && gone_to.contains("▸■12:03:19.300"), "{gone_to}");
+    let filtered = shown(&mut screen, NARROW, "foutcome == lost⏎b⏎");
+    assert!(filtered.contains("the filter hides the journey"), "{filtered}");
+    let fewer = shown(&mut screen, NARROW, "bm");
+    assert!(fewer.contains("▸   1  12:03:24.000") && !fewer.contains("   2  "), "{fewer}");
+    assert!(shown(&mut screen, NARROW, "m").contains("no bookmarks yet"));
+}
+
+#[test]
 fn without_colours_no_cell_has_one() {
-    let mut plain = Screen::new(Settings {
-        manner: Manner::default(),
-        speed: Speed::Max,
-        look: Look { theme: Theme::plain(), ..Look::default() },
-    });
+    let look = Look { theme: Theme::plain(), ..Look::default() };
+    let mut plain = Screen::new(Settings { look, ..settings(Manner::default(), Speed::Max) });
     plain.take(News::Journey(Arc::new(sample::lost(1, sample::START))));
     plain.take(News::Read(sample::START, sample::START.plus(SECONDS)));
     plain.refresh(Duration::ZERO, 160, 50);
@@ -253,7 +409,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexs/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

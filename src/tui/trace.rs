@@ -43,7 +43,7 @@ impl Screen {
             Tracing::NotLive => Word::TraceOnlyLive,
             Tracing::NoRight => Word::TraceNoRight,
             Tracing::On { .. } => return Vec::new(),
-            Tracing::Off { .. } => match self.list.chosen().map(|journey| tracing::flows(journey)) {
+            Tracing::Off { .. } => match self.chosen_stored().map(|journey| tracing::flows(&journey)) {
                 Some(flows) if !flows.is_empty() => return flows,
                 _ => Word::NothingToTrace,
             },

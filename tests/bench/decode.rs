@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use etherparse::{PacketBuilder, TcpOptionElement};
 use hopline::decode::{self, decode};
-use hopline::model::{Batch, Direction, Frame, Timestamp, VantageId};
+use hopline::model::{Batch, Direction, Frame, Stored, Timestamp, VantageId};
 
 const BATCH: usize = 256;
 const ROUNDS: usize = 2_000;
@@ -33,6 +33,7 @@ fn frame(ether_type: u16, data: &[u8]) -> Frame<'_> {
         ether_type,
         wire_len: data.len() as u32,
         data,
+        stored: Stored::default(),
         block: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Live captures through the command line, in network namespaces. Needs root and `tests/lab/install`.
 
 mod apart;
+mod clocks;
 mod kernel;
 mod lab;
 mod net;

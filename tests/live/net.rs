@@ -197,6 +197,11 @@ impl Net {
         format!("{}-node", self.id)
     }
 
+    /// The namespace of the machine outside.
+    pub(crate) fn outside(&self) -> String {
+        format!("{}-out", self.id)
+    }
+
     /// A command on the node.
     pub(crate) fn on_node(&self, program: &str, arguments: &[&str]) -> Command {
         within(&format!("{}-node", self.id), program, arguments)

@@ -80,6 +80,7 @@ fn packet(attributes: Attributes<'_>) -> Option<TracedPacket> {
         wire_len: wire_len(&headers, is_v4)?,
         data: &headers,
         block: None,
+        stored: crate::model::Stored::default(),
     };
     let mut batch = Batch::default();
     if decode(&frame, &mut batch).is_some() {

@@ -373,7 +373,7 @@ fn heard() -> Cluster {
 #[test]
 fn connection_tracking_says_where_in_the_node_a_first_packet_was_lost() {
     let lost = || to_pod().syn("cart>");
-    let sentence = |journey: &crate::model::Journey| journey.verdict.detail.clone();
+    let sentence = |journey: &crate::model::Journey| journey.verdict.detail.en.clone();
     says(
         &lost().place(&heard()),
         "lost inside alpha; alpha's conntrack confirmed no entry for it, so it was dropped before the end of POSTROUTING",
@@ -394,5 +394,5 @@ fn an_entry_without_a_reply_and_one_that_is_gone_are_named() {
     let gone = asked().with(|trail| tracked(trail, ALPHA, 6, 3, Some(9))).place(&heard());
     says(&gone, "never answered; alpha's conntrack entry was destroyed while the connection was open");
     let closed = asked().with(|trail| tracked(trail, ALPHA, 6, 7, Some(9))).place(&heard());
-    assert!(closed.verdict.detail.ends_with("never answered"), "{}", closed.verdict.detail);
+    assert!(closed.verdict.detail.en.ends_with("never answered"), "{}", closed.verdict.detail.en);
 }

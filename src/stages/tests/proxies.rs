@@ -432,7 +432,7 @@ fn a_connection_kept_for_later_is_no_try() {
         .ask(">stock");
     let journey =
         back(spare, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
-    assert_eq!(journey.verdict.detail, "GET answered with 200");
+    assert_eq!(journey.verdict.detail.en, "GET answered with 200");
 }
 
 #[test]

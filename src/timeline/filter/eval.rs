@@ -44,6 +44,8 @@ impl Subject<'_> {
             }
             Field::Target => self.target().is_some_and(|target| self.address_fits(target, op, value)),
             Field::Server => self.servers().any(|server| self.address_fits(server, op, value)),
+            Field::Pod => self.pods().any(|pod| self.address_fits(pod, op, value)),
+            Field::Service => self.services().any(|service| self.address_fits(service, op, value)),
             Field::Addr => self.endpoints().any(|endpoint| self.address_fits(endpoint, op, value)),
             Field::Port => self.endpoints().any(|endpoint| number_fits(endpoint.port.into(), op, value)),
             Field::Proto => {
@@ -68,6 +70,7 @@ impl Subject<'_> {
                 .any(|exchange| exchange.application != Application::Dns && text(exchange.path.as_deref())),
             Field::Dns => self.looked_up().any(|name| text(Some(name))),
             Field::Name => self.names().any(|name| text(Some(name))),
+            Field::Proxy => self.trail.hops.iter().any(|hop| text(Some(hop.proxy.name()))),
             Field::Delay(None) => nanos_fit(self.journey.ended.since(self.journey.started), op, value),
             Field::Delay(Some(stage)) => self.delays(stage).any(|nanos| nanos_fit(nanos, op, value)),
         }
@@ -96,6 +99,23 @@ impl Subject<'_> {
             .legs
             .iter()
             .flat_map(|leg| [Some(leg.client), leg.target, leg.server].into_iter().flatten())
+    }
+
+    /// Pods that asked or served, on any leg.
+    fn pods(&self) -> impl Iterator<Item = Endpoint> {
+        let is_pod = |endpoint: &Endpoint| {
+            self.topology.pods.contains_key(&endpoint.ip) || self.topology.is_in_pod_ranges(endpoint.ip)
+        };
+        self.endpoints().filter(is_pod)
+    }
+
+    /// Services that were dialled, on any leg.
+    fn services(&self) -> impl Iterator<Item = Endpoint> {
+        let is_service = |endpoint: &Endpoint| {
+            self.topology.services.contains_key(&endpoint.ip)
+                || self.topology.is_in_service_ranges(endpoint.ip)
+        };
+        self.trail.legs.iter().filter_map(|leg| leg.target).filter(is_service)
     }
 
     fn address_fits(&self, endpoint: Endpoint, op: Op, value: &Value) -> bool {
@@ -248,7 +268,7 @@ mod tests {
                 after: None,
                 before: None,
                 place: Some(Place { kind: PlaceKind::Workload, node: Some(NodeId(1)) }),
-                detail: String::new(),
+                detail: crate::model::Sentence::default(),
             },
             trail: Arc::new(trail),
         };
@@ -311,6 +331,26 @@ mod tests {
             ("proto == tcp", true),
             ("192.0.2.12", true),
             ("delay(5) == 620us", true),
+            ("proxy == haproxy and proxy == traefik", true),
+            ("proxy ~ nginx", false),
+            ("pod == stock-7d9c:8080 or pod in 10.244.2.0/24", true),
+            ("pod == 172.31.9.77", false),
+            ("service == 192.0.2.100", false),
+        ] {
+            let expr = Expr::parse(text).expect(text);
+            assert_eq!(expr.matches(&journey, &topology), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_what_was_dialled() {
+        let topology = crate::timeline::sample::topology();
+        let journey = crate::timeline::sample::other_node(1, crate::timeline::sample::START);
+        for (text, fits) in [
+            ("service == shop/stock and service == 10.43.7.7:80 and service ~ stock", true),
+            ("service == stock-7d9c", false),
+            ("pod == cart and pod == stock-7d9c", true),
+            ("pod == shop/stock", false),
         ] {
             let expr = Expr::parse(text).expect(text);
             assert_eq!(expr.matches(&journey, &topology), fits, "{text}");

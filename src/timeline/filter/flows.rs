@@ -28,7 +28,7 @@ impl Expr {
     pub fn flows(&self, text: &str) -> Result<Vec<FlowPattern>, ExprError> {
         let choices = choices(self).map_err(|trouble| trouble.marked(text))?;
         let all: Vec<FlowPattern> = choices.iter().flat_map(Choice::patterns).collect();
-        let whole = |what: String| ExprError { column: 0, what };
+        let whole = |what: String| ExprError { column: 0, what, is_unfinished: false };
         let is_all = |choice: &Choice| choice.ends.iter().all(FlowEnd::is_any);
         if choices.iter().any(is_all) {
             return Err(whole("this is every connection; name an address or a port".to_owned()));
@@ -52,7 +52,11 @@ struct Trouble {
 impl Trouble {
     fn marked(self, text: &str) -> ExprError {
         let before = text.to_lowercase().find(&self.word.to_lowercase()).unwrap_or(0);
-        ExprError { column: text.get(..before).map_or(0, |before| before.chars().count()), what: self.what }
+        ExprError {
+            column: text.get(..before).map_or(0, |before| before.chars().count()),
+            what: self.what,
+            is_unfinished: false,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Expr, ExprError, FIELDS, Field, OPERATORS, OUTCOMES, Op, UNITS, Value, is_plain};
+use super::{Expr, ExprError, FIELDS, Field, OPERATORS, OUTCOMES, Op, PROTOCOLS, UNITS, Value, is_plain};
 use crate::model::{Endpoint, Ip, Stage, Way};
 
 /// Parentheses and `not`s inside each other: more than anyone writes, few enough for any stack.
@@ -10,10 +10,8 @@ const MAX_DEPTH: usize = 50;
 /// Longer than any expression worth typing; keeps what the screen shows and the parser holds small.
 const MAX_BYTES: usize = 4096;
 
-const PROTOCOLS: [&str; 7] = ["tcp", "udp", "icmp", "icmp6", "http", "dns", "tls"];
-
 pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser::new(text);
     if text.len() > MAX_BYTES {
         return Err(parser.error(0, format!("an expression has at most {MAX_BYTES} bytes")));
     }
@@ -25,11 +23,40 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     }
 }
 
+/// What could come where an expression ends that is still being typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A field, a word or a parenthesis.
+    Part,
+    Operator(Field),
+    Value(Field, Op),
+    /// The stage of `delay(`, of this way.
+    Stage(Way),
+    /// `and`, `or`, and `)` where one is open.
+    Joiner {
+        is_open: bool,
+    },
+}
+
+/// What could come behind `text`.
+pub(super) fn wanted(text: &str) -> Vec<Wanted> {
+    let mut parser = Parser::new(text);
+    if text.len() <= MAX_BYTES {
+        // An expression that goes on is wrong as it is.
+        let _ = parser.any();
+    }
+    parser.wanted
+}
+
 struct Parser<'a> {
     text: &'a str,
     /// Bytes read so far.
     at: usize,
     depth: usize,
+    /// Parentheses that are open.
+    open: usize,
+    /// What was looked for where the text ends.
+    wanted: Vec<Wanted>,
 }
 
 /// A word or a quoted text, and where it began.
@@ -45,7 +72,18 @@ impl Token {
     }
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Parser<'a> {
+        Parser { text, at: 0, depth: 0, open: 0, wanted: Vec::new() }
+    }
+
+    /// Remembers what is looked for here, if the text ends here.
+    fn want(&mut self, wanted: Wanted) {
+        if self.peek().is_none() {
+            self.wanted.push(wanted);
+        }
+    }
+
     fn any(&mut self) -> Result<Expr, ExprError> {
         self.chain("or", Self::all, Expr::Or)
     }
@@ -62,6 +100,7 @@ impl Parser<'_> {
     ) -> Result<Expr, ExprError> {
         let first = part(self)?;
         let mut parts = vec![first];
+        self.want(Wanted::Joiner { is_open: self.open > 0 });
         while self.keyword(word) {
             parts.push(part(self)?);
         }
@@ -86,8 +125,10 @@ impl Parser<'_> {
     }
 
     fn parenthesised(&mut self, start: usize) -> Result<Expr, ExprError> {
+        self.open += 1;
         let inner = self.any()?;
         if self.sign(")") {
+            self.open -= 1;
             return Ok(inner);
         }
         match self.peek() {
@@ -98,12 +139,16 @@ impl Parser<'_> {
 
     /// `FIELD OP VALUE` or a bare word.
     fn comparison(&mut self) -> Result<Expr, ExprError> {
+        self.want(Wanted::Part);
         let token = self.token("a field, a word or `(`")?;
         if ["and", "or", "in"].iter().any(|word| token.is(word)) {
             return Err(self.error(token.start, format!("expected something before `{}`", token.text)));
         }
         let field = self.field(&token)?;
         let op_start = self.skip_space();
+        if let Some(field) = field {
+            self.want(Wanted::Operator(field));
+        }
         let Some(op) = self.operator() else {
             return match field {
                 Some(Field::Delay(_)) => {
@@ -117,8 +162,8 @@ impl Parser<'_> {
             let what = format!("no field `{}`; there are {} delay", token.text, known.join(" "));
             return Err(self.error(token.start, what));
         };
-        let wanted = format!("a value after `{op}`");
-        let value = self.token(&wanted)?;
+        self.want(Wanted::Value(field, op));
+        let value = self.token(&format!("a value after `{op}`"))?;
         let value = self.value(field, op, op_start, &value)?;
         Ok(Expr::Compare { field, op, value })
     }
@@ -133,7 +178,11 @@ impl Parser<'_> {
 
     /// The rest of `delay(⑤)`, `delay(5)` or `delay("(3)")`, after its first parenthesis; quotes may be left out.
     fn stage(&mut self) -> Result<Stage, ExprError> {
+        self.want(Wanted::Stage(Way::Request));
         let has_inner = self.sign("(");
+        if has_inner {
+            self.want(Wanted::Stage(Way::Reply));
+        }
         let token = self.token("a stage: `⑤`, `5` or `\"(3)\"`")?;
         let stage = stage_of(&token.text, has_inner)
             .ok_or_else(|| self.error(token.start, "a stage is `⑤` or `5`, of the reply `\"(3)\"`"))?;
@@ -152,25 +201,14 @@ impl Parser<'_> {
 
     /// Reads the value as its field wants it.
     fn value(&self, field: Field, op: Op, op_start: usize, token: &Token) -> Result<Value, ExprError> {
-        let (allowed, example): (&[Op], &str) = match field {
-            Field::Client | Field::Target | Field::Server | Field::Addr => (
-                &[Op::Equal, Op::Unequal, Op::Contains, Op::In],
-                "`==`, `!=`, `~` (contains) or `in` (a range such as 10.244.0.0/16)",
-            ),
-            Field::Port | Field::Status | Field::Delay(_) => (
-                &[Op::Equal, Op::Unequal, Op::Less, Op::AtMost, Op::Greater, Op::AtLeast],
-                "`==`, `!=`, `<`, `<=`, `>` or `>=`",
-            ),
-            Field::Outcome => (&[Op::Equal, Op::Unequal], "`==` or `!=`"),
-            _ => (&[Op::Equal, Op::Unequal, Op::Contains], "`==`, `!=` or `~` (contains)"),
-        };
+        let (allowed, example) = operators(field);
         if !allowed.contains(&op) {
             return Err(self.error(op_start, format!("`{field}` is compared with {example}")));
         }
         let wrong = |what: &str| self.error(token.start, what);
         let text = token.text.as_str();
         match field {
-            Field::Client | Field::Target | Field::Server | Field::Addr => {
+            Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => {
                 address(op, text).map_err(|what| wrong(&what))
             }
             Field::Port => match text.parse::<u16>() {
@@ -244,6 +282,7 @@ impl Parser<'_> {
                 c => text.push(c),
             }
         }
+        self.at = self.text.len();
         Err(self.error(start, "this quote is never closed"))
     }
 
@@ -262,7 +301,27 @@ impl Parser<'_> {
     }
 
     fn error(&self, at: usize, what: impl Into<String>) -> ExprError {
-        ExprError { column: self.text[..at].chars().count(), what: what.into() }
+        ExprError {
+            column: self.text[..at].chars().count(),
+            what: what.into(),
+            is_unfinished: self.at == self.text.len(),
+        }
+    }
+}
+
+/// The operators that a field is compared with, and how an error names them.
+pub(super) const fn operators(field: Field) -> (&'static [Op], &'static str) {
+    match field {
+        Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => (
+            &[Op::Equal, Op::Unequal, Op::Contains, Op::In],
+            "`==`, `!=`, `~` (contains) or `in` (a range such as 10.244.0.0/16)",
+        ),
+        Field::Port | Field::Status | Field::Delay(_) => (
+            &[Op::Equal, Op::Unequal, Op::Less, Op::AtMost, Op::Greater, Op::AtLeast],
+            "`==`, `!=`, `<`, `<=`, `>` or `>=`",
+        ),
+        Field::Outcome => (&[Op::Equal, Op::Unequal], "`==` or `!=`"),
+        _ => (&[Op::Equal, Op::Unequal, Op::Contains], "`==`, `!=` or `~` (contains)"),
     }
 }
 
@@ -376,6 +435,26 @@ mod tests {
     }
 
     #[test]
+    fn what_more_text_might_make_right_is_unfinished() {
+        for (text, is_unfinished) in [
+            ("status ", true),
+            ("status >", true),
+            ("status > 5 and", true),
+            ("outcome == lo", true),
+            ("delay > 2", true),
+            ("delay > 2 ", false),
+            ("(a or b", true),
+            ("host == \"a", true),
+            ("colour == red", false),
+            ("status > x and a", false),
+            ("a)", false),
+        ] {
+            let unfinished = Expr::parse(text).err().map_or(text == "status ", |error| error.is_unfinished);
+            assert_eq!(unfinished, is_unfinished, "{text}");
+        }
+    }
+
+    #[test]
     fn the_caret_stands_under_the_wrong_place() {
         let text = "host ~ 商店 and status > x";
         let error = Expr::parse(text).expect_err("not a status");
@@ -400,20 +479,22 @@ mod tests {
         ];
         let ip = prop_oneof![any::<[u8; 4]>().prop_map(Ip::v4), any::<[u8; 16]>().prop_map(Ip::v6)];
         match field {
-            Field::Client | Field::Target | Field::Server | Field::Addr => prop_oneof![
-                (equal.clone(), ip.clone().prop_map(Value::Ip)),
-                (
-                    equal,
-                    (ip.clone(), 1_u16..).prop_map(|(ip, port)| Value::Endpoint(Endpoint::new(ip, port)))
-                ),
-                (
-                    Just(Op::In),
-                    (ip, 0_u8..=32).prop_map(|(ip, len)| {
-                        Value::Net(IpNet::new(ip.into(), len).expect("length").trunc())
-                    })
-                ),
-            ]
-            .boxed(),
+            Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => {
+                prop_oneof![
+                    (equal.clone(), ip.clone().prop_map(Value::Ip)),
+                    (
+                        equal,
+                        (ip.clone(), 1_u16..).prop_map(|(ip, port)| Value::Endpoint(Endpoint::new(ip, port)))
+                    ),
+                    (
+                        Just(Op::In),
+                        (ip, 0_u8..=32).prop_map(|(ip, len)| {
+                            Value::Net(IpNet::new(ip.into(), len).expect("length").trunc())
+                        })
+                    ),
+                ]
+                .boxed()
+            }
             Field::Port | Field::Status => {
                 (ordered, any::<u16>().prop_map(|n| Value::Number(n.into()))).boxed()
             }

@@ -1,54 +1,13 @@
 //! A ladder at a certain width: where its rails stand, and a line a step.
 
-use super::{Join, Ladder, Point, Side, Step, Stroke};
+use super::{Join, Ladder, Point, Side, Step, Stroke, point_name};
 use crate::model::Journey;
+use crate::timeline::cells::Cells;
 use crate::timeline::line::text_width;
 use crate::timeline::proxies::join_symbol;
 use crate::timeline::units::Unit;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Line, Manner, Tone, ends, proxy_name};
-
-/// A row of cells that parts are put into.
-struct Canvas {
-    /// `None` continues a wide character.
-    cells: Vec<(Option<char>, Tone)>,
-}
-
-impl Canvas {
-    fn new(width: usize) -> Canvas {
-        Canvas { cells: vec![(Some(' '), Tone::Plain); width] }
-    }
-
-    /// Puts `text`, which must come from a [`Line`], at `x`; what does not fit is left out.
-    fn put(&mut self, x: usize, text: &str, tone: Tone) {
-        let mut at = x;
-        for character in text.chars() {
-            let wide = text_width(character.encode_utf8(&mut [0; 4]));
-            if at + wide > self.cells.len() {
-                return;
-            }
-            self.cells[at] = (Some(character), tone);
-            for rest in 1..wide {
-                self.cells[at + rest] = (None, tone);
-            }
-            at += wide;
-        }
-    }
-
-    fn fill(&mut self, from: usize, to: usize, symbol: char, tone: Tone) {
-        for cell in self.cells.iter_mut().take(to).skip(from) {
-            *cell = (Some(symbol), tone);
-        }
-    }
-
-    fn append_to(&self, line: &mut Line) {
-        for &(character, tone) in &self.cells {
-            if let Some(character) = character {
-                line.repeat(tone, character, 1);
-            }
-        }
-    }
-}
+use crate::timeline::{Context, Line, Manner, Tone};
 
 /// Characters the ladder is drawn with.
 struct Pen {
@@ -121,7 +80,7 @@ impl<'a> Frame<'a> {
     }
 
     fn head(&self, ladder: &Ladder, journey: &Journey) -> Vec<Line> {
-        let (mut nodes, mut points) = (Canvas::new(self.canvas), Canvas::new(self.canvas));
+        let (mut nodes, mut points) = (Cells::new(self.canvas), Cells::new(self.canvas));
         let mut last_node = None;
         for (index, &point) in ladder.columns.iter().enumerate() {
             let node = match point {
@@ -137,11 +96,16 @@ impl<'a> Frame<'a> {
                 // A proxy's name stands over both of its sides.
                 Point::Proxy(_, _, Side::Server) => {}
                 Point::Proxy(_, depth, _) if is_wide_proxy(ladder, index, depth) => {
-                    let name = self.name(point, journey);
+                    let name = point_name(point, journey, self.context);
                     let middle = self.rails[index] + self.pitch() / 2;
                     points.put(middle.saturating_sub(text_width(&name) / 2), &name, Tone::Own);
                 }
-                _ => self.put_centred(&mut points, index, &self.name(point, journey), Tone::Head),
+                _ => self.put_centred(
+                    &mut points,
+                    index,
+                    &point_name(point, journey, self.context),
+                    Tone::Head,
+                ),
             }
         }
         let unit = ladder.unit.name(self.context.manner);
@@ -160,26 +124,7 @@ impl<'a> Frame<'a> {
             .collect()
     }
 
-    fn name(&self, point: Point, journey: &Journey) -> String {
-        let manner = self.context.manner;
-        let ends = ends(&journey.trail);
-        let end = |endpoint: Option<crate::model::Endpoint>, word: Word| {
-            endpoint.map_or_else(
-                || manner.word(word).to_owned(),
-                |endpoint| self.context.short(crate::model::Endpoint::new(endpoint.ip, 0)).into_owned(),
-            )
-        };
-        match point {
-            Point::Client => end(ends.client, Word::Client),
-            Point::Server => end(ends.server, Word::Endpoint),
-            Point::Interface(vantage, _) => manner.text(self.context.interface(vantage)).into_owned(),
-            Point::Proxy(kind, ..) => proxy_name(kind, manner).to_owned(),
-            Point::Kernel(..) => manner.word(Word::Kernel).to_owned(),
-            Point::Switch(_) => manner.word(Word::Switch).to_owned(),
-        }
-    }
-
-    fn put_centred(&self, canvas: &mut Canvas, column: usize, text: &str, tone: Tone) {
+    fn put_centred(&self, canvas: &mut Cells, column: usize, text: &str, tone: Tone) {
         let room = self.pitch().saturating_sub(1);
         let mut fitted = Line::new();
         fitted.fitted(tone, text, room, self.context.manner.ellipsis());
@@ -188,7 +133,7 @@ impl<'a> Frame<'a> {
     }
 
     fn step(&self, step: &Step, unit: Unit) -> Line {
-        let mut canvas = Canvas::new(self.canvas);
+        let mut canvas = Cells::new(self.canvas);
         for &rail in &self.rails {
             canvas.fill(rail, rail + 1, self.pen.rail, Tone::Faint);
         }
@@ -207,7 +152,7 @@ impl<'a> Frame<'a> {
         line
     }
 
-    fn draw(&self, canvas: &mut Canvas, step: &Step) {
+    fn draw(&self, canvas: &mut Cells, step: &Step) {
         let (from, to) = (self.rails[step.from], self.rails[step.to]);
         if from == to {
             self.draw_stay(canvas, step, to);
@@ -220,7 +165,7 @@ impl<'a> Frame<'a> {
     }
 
     /// From one side of a proxy to the other; on its only rail where it has but one.
-    fn draw_join(&self, canvas: &mut Canvas, join: &Join, rail: usize) {
+    fn draw_join(&self, canvas: &mut Cells, join: &Join, rail: usize) {
         let far = self.rails[join.to];
         let symbol = join_symbol(join.grade, self.context.manner);
         if far == rail {
@@ -243,7 +188,7 @@ impl<'a> Frame<'a> {
         canvas.fill(x, x + 1, head, Tone::Own);
     }
 
-    fn draw_arrow(&self, canvas: &mut Canvas, step: &Step, from: usize, to: usize) {
+    fn draw_arrow(&self, canvas: &mut Cells, step: &Step, from: usize, to: usize) {
         let (low, high) = (from.min(to) + 1, from.max(to));
         let symbol = match step.stroke {
             Stroke::Seen => self.pen.solid,
@@ -267,7 +212,7 @@ impl<'a> Frame<'a> {
     }
 
     /// A step that stays at its column.
-    fn draw_stay(&self, canvas: &mut Canvas, step: &Step, rail: usize) {
+    fn draw_stay(&self, canvas: &mut Cells, step: &Step, rail: usize) {
         let symbol = match step.stroke {
             Stroke::Seen => self.pen.stay,
             Stroke::Missing => self.context.manner.cross().chars().next().unwrap_or('x'),
@@ -281,7 +226,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The mark, and the label where it is not at the left, in the middle of the arrow.
-    fn put_label(&self, canvas: &mut Canvas, step: &Step, low: usize, high: usize) {
+    fn put_label(&self, canvas: &mut Cells, step: &Step, low: usize, high: usize) {
         let room = (high - low).saturating_sub(4);
         let mut text = Line::new();
         text.fitted(step.tone, &self.arrow_text(step, room), room, self.context.manner.ellipsis());

@@ -12,7 +12,7 @@ use crate::tui::screen::Screen;
 pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) -> Option<Position> {
     let width = usize::from(area.width);
     if let Some(prompt) = &screen.prompt {
-        let (line, cursor) = prompt.line(screen.manner, width);
+        let (line, cursor, _) = prompt.line(screen.manner, width);
         canvas.line(area, 0, 0, &line);
         return Some(Position { x: area.x + cursor as u16, y: area.y });
     }

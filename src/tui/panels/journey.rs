@@ -7,7 +7,8 @@ use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, path_name, verdict_line, verdict_mark,
 };
 use crate::timeline::words::Word;
-use crate::timeline::{Ladder, Line, Tone, Waterfall, evidence, packets, with_points};
+use crate::timeline::{Ladder, Line, Map, Tone, Waterfall, evidence, packets, with_points};
+use crate::tui::inspect::Target;
 use crate::tui::paint::Canvas;
 use crate::tui::screen::{Body, Focus, Screen};
 
@@ -22,6 +23,8 @@ pub(in crate::tui) struct Content {
     /// A row that must be in view as long as nobody scrolls: where the journey stopped.
     stop: Option<usize>,
     pub(in crate::tui) verdict: Vec<Line>,
+    /// What each row opens into; none where rows cannot be chosen.
+    targets: Vec<Option<Target>>,
 }
 
 impl Content {
@@ -35,6 +38,27 @@ impl Content {
         let wanted = scroll.unwrap_or_else(|| self.stop.map_or(0, |stop| (stop + 2).saturating_sub(rows)));
         wanted.min(self.rows.len().saturating_sub(rows))
     }
+
+    /// Whether rows can be chosen and opened.
+    pub(in crate::tui) fn has_rows_to_open(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
+    /// The chosen row: where nobody chose one, that where the journey stopped, else the first.
+    pub(in crate::tui) fn cursor(&self, chosen: Option<usize>) -> usize {
+        chosen.or(self.stop).unwrap_or(0).min(self.rows.len().saturating_sub(1))
+    }
+
+    /// The last of the rows that the one at `row` opened.
+    pub(in crate::tui) fn last_of(&self, row: usize) -> usize {
+        let is_of_row = |target: &&Option<Target>| !matches!(target, Some(Target::Fold(_)));
+        row + self.targets.iter().skip(row + 1).take_while(is_of_row).count()
+    }
+
+    /// What the chosen row opens into.
+    pub(in crate::tui) fn target(&self, chosen: Option<usize>) -> Option<Target> {
+        self.targets.get(self.cursor(chosen)).copied().flatten()
+    }
 }
 
 impl Screen {
@@ -43,11 +67,13 @@ impl Screen {
         let mut verdict = Line::new();
         verdict.space(1).append(&verdict_line(journey, &context));
         // What fits no path has no stages; its sightings are shown instead.
-        let body = if journey.visits().next().is_none() && self.body != Body::Evidence {
+        let has_stages = journey.visits().next().is_some();
+        let body = if !has_stages && !matches!(self.body, Body::Evidence | Body::Comparison | Body::Packet) {
             Body::Packets
         } else {
             self.body
         };
+        let mut targets = Vec::new();
         let (head, rows, stop) = match body {
             Body::Waterfall => {
                 let whole = with_points(journey, &context);
@@ -57,22 +83,42 @@ impl Screen {
                     verdict.space(2).push(Tone::Faint, &hidden);
                 }
                 let (head, rows) = waterfall.lines(&context, width, self.beat);
-                (vec![head], rows, waterfall.stop())
+                let (rows, opened) = self.unfolded(&whole, &waterfall, rows, width);
+                targets = opened;
+                let stop = waterfall.stop().and_then(|at| nth_fold(&targets, at));
+                (vec![head], rows, stop)
             }
             Body::Ladder => {
                 let ladder = Ladder::new(journey, &context);
                 let (head, rows) = ladder.lines(journey, &context, width);
                 (head, rows, ladder.stop())
             }
+            Body::Map => {
+                let map = Map::new(journey, &context, self.now());
+                (Vec::new(), map.lines(&context, width), map.stop(width))
+            }
             Body::Packets => {
                 let (head, rows) = packets::lines(journey, &context, width);
+                let sightings = packets::rows(journey, &context).into_iter().map(|row| row.sighting);
+                targets = sightings.map(|sighting| Some(Target::Packet(sighting))).collect();
                 (vec![head], rows, None)
+            }
+            Body::Comparison => {
+                let (head, rows, largest, sentence) = self.comparison_lines(journey, width);
+                verdict = Line::new();
+                verdict.space(1).append(&sentence);
+                (head, rows, largest)
+            }
+            Body::Packet => {
+                let (head, rows) = self.packet_lines(journey, width);
+                (head, rows, None)
             }
             Body::Evidence => (Vec::new(), evidence::lines(journey, &context, width), None),
         };
         let mut verdict = verdict.wrapped(width, 1);
         verdict.truncate(MOST_VERDICT);
-        Content { head, rows, stop, verdict }
+        targets.resize(if targets.is_empty() { 0 } else { rows.len() }, None);
+        Content { head, rows, stop, verdict, targets }
     }
 }
 
@@ -90,12 +136,32 @@ pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
     let body = Rect { y: inner.y + head.min(inner.height), height: rows as u16, ..inner };
     let first = content.first(screen.scroll, rows);
     canvas.lines(body, &content.rows, first);
+    if is_active && content.has_rows_to_open() {
+        draw_cursor(&content, screen.cursor, first, body, canvas);
+    }
     let foot = Rect { y: body.bottom(), height: inner.bottom().saturating_sub(body.bottom()), ..inner };
     canvas.lines(foot, &content.verdict, 0);
     if foot.height > 0 {
         let last = Rect { y: foot.bottom() - 1, height: 1, ..foot };
         draw_more(screen, &content, first, rows, last, canvas);
     }
+}
+
+/// The chosen row.
+fn draw_cursor(content: &Content, chosen: Option<usize>, first: usize, body: Rect, canvas: &mut Canvas<'_>) {
+    let Some(row) = content.cursor(chosen).checked_sub(first).and_then(|row| u16::try_from(row).ok()) else {
+        return;
+    };
+    if row < body.height {
+        let style = canvas.theme.chosen();
+        canvas.shade(Rect { y: body.y + row, height: 1, ..body }, style);
+    }
+}
+
+/// The row of the fold `at`, when others are unfolded before it.
+fn nth_fold(targets: &[Option<Target>], at: usize) -> Option<usize> {
+    let folds = targets.iter().enumerate().filter(|(_, target)| matches!(target, Some(Target::Fold(_))));
+    folds.map(|(row, _)| row).nth(at)
 }
 
 /// How much there is above and below, where not all is in view.
@@ -124,8 +190,11 @@ fn title(screen: &Screen, journey: &Journey) -> Line {
     let body = manner.word(match screen.body {
         Body::Waterfall => Word::Waterfall,
         Body::Ladder => Word::Ladder,
+        Body::Map => Word::Map,
         Body::Packets => Word::Packets,
         Body::Evidence => Word::Evidence,
+        Body::Comparison => Word::Comparison,
+        Body::Packet => Word::Packet,
     });
     let detail = if screen.is_wide() { Detail::Addresses } else { Detail::Names };
     line.push(Tone::Head, body).space(2).push(Tone::Strong, &path_name(&journey.path, manner));

@@ -1,6 +1,9 @@
 //! The panels, one a file, and the drawing of them all.
 
+mod bookmarks;
+mod candidates;
 mod foot;
+mod groups;
 mod help;
 pub(super) mod journey;
 mod list;
@@ -46,9 +49,11 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
         journey::draw(screen, area, &mut canvas);
     }
     match (areas.page, screen.focus) {
+        (Some(area), Focus::Bookmarks) => bookmarks::draw(screen, area, &mut canvas),
         (Some(area), Focus::Statistics) => statistics::draw(screen, area, &mut canvas),
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }
+    candidates::draw(screen, areas.foot, &mut canvas);
     foot::draw(screen, areas.foot, &mut canvas)
 }

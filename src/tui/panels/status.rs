@@ -1,8 +1,10 @@
 //! The line at the top: mode, position, counts, filter. Where it is narrow the less important parts go.
 
+use std::fmt::Write as _;
+
 use ratatui::layout::Rect;
 
-use crate::timeline::units::time_of_day;
+use crate::timeline::units::{duration, time_of_day};
 use crate::timeline::words::Word;
 use crate::timeline::{Line, Tone};
 use crate::tui::paint::Canvas;
@@ -82,9 +84,28 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
     parts
 }
 
+/// `‖ frozen -12.4 s  34 newer`: how far back, and what came since.
+fn frozen(screen: &Screen) -> String {
+    let manner = screen.manner;
+    let mut text = format!("{} {}", if manner.is_ascii() { "||" } else { "‖" }, manner.word(Word::Frozen));
+    if !screen.playback.is_at_end() {
+        let newer = screen.store.len().saturating_sub(screen.tally.journeys);
+        let _ = write!(
+            text,
+            " -{}  {newer} {}",
+            duration(screen.playback.behind(), manner),
+            manner.word(Word::Newer)
+        );
+    }
+    text
+}
+
 /// `► replay 10×`, `‖ paused`, `■ end`.
 fn mode(screen: &Screen) -> (String, Tone) {
     let manner = screen.manner;
+    if screen.playback.is_paused() && screen.playback.speed() == Speed::Max {
+        return (frozen(screen), Tone::Own);
+    }
     let sign = |drawn: &'static str, ascii: &'static str| if manner.is_ascii() { ascii } else { drawn };
     let speed = match screen.playback.speed() {
         Speed::Max => manner.word(Word::MaxSpeed).to_owned(),

@@ -3,7 +3,7 @@
 #![no_main]
 
 use hopline::decode::decode;
-use hopline::model::{Batch, Body, Direction, Frame, Timestamp, VantageId};
+use hopline::model::{Batch, Body, Direction, Frame, Stored, Timestamp, VantageId};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u16, &[u8])| {
@@ -17,6 +17,7 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
         ether_type: [0x0800, 0x86dd, 0x0806, u16::from(kind)][usize::from(kind % 4)],
         wire_len: data.len() as u32 + u32::from(missing),
         data,
+        stored: Stored::default(),
         block: None,
     };
     let mut batch = Batch::default();
