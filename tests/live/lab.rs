@@ -20,9 +20,15 @@ impl Cluster {
         cluster
     }
 
+    /// A command of the lab's, about this cluster.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab"));
+        command.args(words).args(["--id", &self.0]);
+        command
+    }
+
     pub(crate) fn lab(&self, words: &[&str]) {
-        let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab");
-        let output = Command::new(lab).args(words).args(["--id", &self.0]).output().expect("the lab starts");
+        let output = self.command(words).output().expect("the lab starts");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "lab {words:?} (it needs root and its packages): {said}");
     }

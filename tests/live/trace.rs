@@ -155,13 +155,30 @@ fn the_recording_tells_the_same(kept: &Path, told: &[Value]) {
     assert!(whole.contains("KUBE-SVC-") && whole.contains("KUBE-SEP-"), "{whole}");
 }
 
+/// The verdict on what a rule of this hook dropped.
+fn dropped(told: &[Value], hook: &str, chain: &str) -> Value {
+    let is_it = |journey: &&Value| {
+        let by = &journey["verdict"]["dropped_by"];
+        by["hook"] == hook && by["rule"]["chain"].as_str().is_some_and(|name| name.starts_with(chain))
+    };
+    let details: Vec<&Value> = told.iter().map(|journey| &journey["verdict"]["detail"]).collect();
+    let found = told.iter().find(is_it);
+    found.unwrap_or_else(|| panic!("nothing was dropped in {hook} by {chain}: {details:?}"))["verdict"]
+        .clone()
+}
+
+/// Outcome, kind of place, and node.
+fn place(verdict: &Value) -> [&str; 3] {
+    [&verdict["outcome"], &verdict["where"]["kind"], &verdict["where"]["node"]]
+        .map(|value| value.as_str().unwrap_or("-"))
+}
+
 #[test]
 fn the_rule_that_dropped_a_packet_is_named() {
     let cluster = Cluster::up("drop");
     let (kept, _) = directory();
     let run = start(&cluster, kept.path());
-    let cases = ["fault-policy-ingress", "ingress-fault-output", "fault-no-endpoints"];
-    for case in cases {
+    for case in ["fault-policy-ingress", "fault-no-endpoints"] {
         cluster.lab(&["play", case]);
     }
     // This one stays, so that no retransmission comes through.
@@ -174,43 +191,56 @@ fn the_rule_that_dropped_a_packet_is_named() {
     // What is lost is known when nothing more can come.
     pause();
     let told = journeys(&run.end());
-    let dropped = |hook: &str, chain: &str| {
-        let is_it = |journey: &&Value| {
-            let by = &journey["verdict"]["dropped_by"];
-            by["hook"] == hook && by["rule"]["chain"].as_str().is_some_and(|name| name.starts_with(chain))
-        };
-        let details: Vec<&Value> = told.iter().map(|journey| &journey["verdict"]["detail"]).collect();
-        let found = told.iter().find(is_it);
-        found.unwrap_or_else(|| panic!("nothing was dropped in {hook} by {chain}: {details:?}"))["verdict"]
-            .clone()
-    };
-    let place = |verdict: &Value| {
-        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-        (text(&verdict["outcome"]), text(&verdict["where"]["kind"]), text(&verdict["where"]["node"]))
-    };
-    let owned = |parts: [&str; 3]| (parts[0].to_owned(), parts[1].to_owned(), parts[2].to_owned());
 
-    let policy = dropped("FORWARD", "cali-tw-");
-    assert_eq!(place(&policy), owned(["lost", "host", "kappa3"]));
-    assert_eq!(policy["dropped_by"]["rule"]["policy"], "shop/deny");
-    assert_eq!(policy["dropped_by"]["rule"]["number"], 3);
+    let policy = dropped(&told, "FORWARD", "cali-tw-");
+    assert_eq!(place(&policy), ["lost", "host", "kappa3"]);
+    let rule = &policy["dropped_by"]["rule"];
+    assert_eq!((&rule["policy"], &rule["number"]), (&Value::from("shop/deny"), &Value::from(3)));
 
-    let forward = dropped("FORWARD", "FORWARD");
-    assert_eq!(place(&forward), owned(["lost", "host", "kappa3"]));
+    let forward = dropped(&told, "FORWARD", "FORWARD");
+    assert_eq!(place(&forward), ["lost", "host", "kappa3"]);
     let rule = &forward["dropped_by"]["rule"];
     assert_eq!((&rule["table"], &rule["number"]), (&Value::from("filter"), &Value::from(1)));
     assert_eq!(rule["comment"], "test:forward");
     assert!(rule["text"].as_str().expect("a text").ends_with("drop"), "{rule}");
 
-    let output = dropped("OUTPUT", "OUTPUT");
-    assert_eq!(output["where"]["node"], "kappa2");
-    assert_eq!(output["direction"], "request");
-    assert!(output["detail"].as_str().expect("a sentence").contains("10.244.3.11:8080"), "{output}");
-
-    let rejected = dropped("FORWARD", "KUBE-SERVICES");
-    assert_eq!(place(&rejected), owned(["refused", "host", "kappa1"]));
+    let rejected = dropped(&told, "FORWARD", "KUBE-SERVICES");
+    assert_eq!(place(&rejected), ["refused", "host", "kappa1"]);
     let comment = rejected["dropped_by"]["rule"]["comment"].as_str().expect("a comment");
     assert!(comment.ends_with("has no endpoints"), "{comment}");
+}
+
+#[test]
+fn what_a_proxys_node_drops_in_output_is_named_although_nothing_captured_it() {
+    let cluster = Cluster::up("output");
+    let (kept, _) = directory();
+    let run = start(&cluster, kept.path());
+    let mut case = cluster.command(&["play", "ingress-fault-output"]);
+    let mut case = case.stdout(Stdio::null()).spawn().expect("the lab starts");
+    let rules = || {
+        let output = cluster.within("kappa2", "iptables -S OUTPUT").output().expect("iptables");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    for _ in 0..200 {
+        if rules().contains("-j DROP") {
+            break;
+        }
+        nap(100);
+    }
+    // Longer than a packet takes, shorter than the client waits: with the rule gone a retransmission would come through.
+    nap(2_000);
+    assert!(rules().contains("-j DROP"), "the case takes its time");
+    let told = journeys(&run.end());
+    case.wait().expect("the case ends");
+    let output = dropped(&told, "OUTPUT", "OUTPUT");
+    assert_eq!(place(&output), ["lost", "host", "kappa2"]);
+    assert_eq!(output["direction"], "request");
+    assert!(output["detail"].as_str().expect("a sentence").contains("10.244.3.11:8080"), "{output}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the programs under test have their own time")]
+fn nap(millis: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(millis));
 }
 
 fn ruleset(net: &Net) -> String {
