@@ -41,9 +41,9 @@ pub(super) fn run_headless(
     let templates = templates(live.look.templates.as_deref())?;
     let can_trace = !live.capture.trace.is_empty();
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
@@ -84,6 +84,10 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    // What there is to say now is there before the screen, and behind it.
+    for line in said.try_iter().map(|notice| notice.to_string()).chain(missing(&opened)) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
     let tracer = tracer::Live { control: opened.trace_control(), time: live.capture.trace_time };
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
@@ -107,16 +111,18 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), !capture.trace.is_empty(), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    if let Some(namer) = running.namer() {
-        names::collect(sources, &capture.input.options, &capture.input.names, namer)?;
-    }
+    let named = match running.namer() {
+        Some(namer) => names::collect(sources, &capture.input.options, &capture.input.names, namer),
+        None => Ok(()),
+    };
+    // A recording without names goes on all the same.
     running.finish();
-    Ok(())
+    named
 }
 
 /// Opens everything, and gives up all rights.
@@ -181,7 +187,10 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
 fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
+    let missing: Vec<String> = missing(opened).collect();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
+        // Then what is missing says more.
+        0 if !missing.is_empty() => format!("capturing on {} what comes", opened.node()),
         0 => format!(
             "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
             opened.globs()
@@ -189,7 +198,13 @@ fn introduce(opened: &Opened) {
         1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
         count => format!("capturing {count} interfaces on {}", opened.node()),
     };
-    let _ = writeln!(io::stderr(), "hopline: {said}");
+    for line in std::iter::once(said).chain(missing) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
+}
+
+fn missing(opened: &Opened) -> impl Iterator<Item = String> + use<> {
+    opened.missing().into_iter().map(|missing| missing.to_string())
 }
 
 /// Says notices on standard error.

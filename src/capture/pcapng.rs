@@ -45,7 +45,7 @@ pub(super) struct Pcapng {
     interfaces: Vec<Interface>,
     known: HashMap<Interface, u32>,
     /// Names of addresses that were not fetched yet.
-    names: Names,
+    names: Box<Names>,
     losses: Losses,
     /// The latest packet's time, for simple packet blocks, which have none.
     latest: Timestamp,
@@ -81,7 +81,7 @@ impl Pcapng {
             section: Vec::new(),
             interfaces: Vec::new(),
             known: HashMap::new(),
-            names: Names::default(),
+            names: Box::default(),
             losses: Losses::default(),
             latest: Timestamp(0),
             ended: None,
@@ -94,7 +94,7 @@ impl Pcapng {
 
     /// Names read since the last call.
     pub(super) fn take_names(&mut self) -> Names {
-        std::mem::take(&mut self.names)
+        std::mem::take(&mut *self.names)
     }
 
     /// When capturing ended, where the file says so.

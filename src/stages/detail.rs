@@ -345,7 +345,7 @@ impl<'a, 't> Teller<'a, 't> {
                 say!(
                     "{packet} {did}{acked} and {server} never answered{tracked}",
                     "{packet} {did}{acked}，{server} 始终没有应答{tracked}";
-                    packet, did, acked, tracked, server = self.server()
+                    packet, did, acked, server = self.server(), tracked
                 )
             }
         }

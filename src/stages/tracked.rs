@@ -51,12 +51,12 @@ fn inside(case: &Case<'_>, gap: &Placed<'_>, node: NodeId) -> Option<Sentence> {
     Some(match entries(trail).find(|entry| entry.node == node) {
         Some(_) => say!(
             "; {name}'s conntrack confirmed it, so it passed POSTROUTING",
-            "；{name} 的连接跟踪确认了它，因此它通过了 POSTROUTING";
+            "；{name} 的连接跟踪已确认它，因此它通过了 POSTROUTING";
             name
         ),
         None => say!(
             "; {name}'s conntrack confirmed no entry for it, so it was dropped before the end of POSTROUTING",
-            "；{name} 的连接跟踪没有为它确认条目，因此它在 POSTROUTING 结束前被丢弃";
+            "；{name} 的连接跟踪没有确认任何条目，因此它在 POSTROUTING 结束之前被丢弃";
             name
         ),
     })
@@ -66,5 +66,9 @@ fn inside(case: &Case<'_>, gap: &Placed<'_>, node: NodeId) -> Option<Sentence> {
 fn unreplied(trail: &Trail, world: &World<'_>) -> Option<Sentence> {
     let entry = entries(trail).find(|entry| !entry.status.has_seen_reply())?;
     let node = world.topology.node_name(entry.node);
-    Some(say!("; {node}'s conntrack entry has seen no reply", "；{node} 的连接跟踪条目没有见到应答"; node))
+    Some(say!(
+        "; {node}'s conntrack entry has seen no reply",
+        "；{node} 的连接跟踪条目没有见到应答";
+        node
+    ))
 }

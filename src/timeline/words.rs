@@ -140,7 +140,7 @@ words! {
     ByPayload: "the same bytes of the request", "请求字节相同";
     ByResponsePayload: "the same bytes of the answer", "应答字节相同";
     ByRequestLine: "the same method, path and host", "方法、路径与主机相同";
-    BySocketOwner: "one process has both sockets", "同一进程持有两个套接字";
+    BySocketOwner: "the process that listens there", "在该地址监听的进程";
     ByTiming: "one lies within the other in time", "时间上一个在另一个之内";
     ProxyTimes: "what proxies take", "代理自身用时";
     ProxyColumn: "proxy", "代理";

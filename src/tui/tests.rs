@@ -52,6 +52,7 @@ fn press(screen: &mut Screen, keys: &str) -> Option<Effect> {
             '⇥' => KeyCode::Tab,
             '↓' => KeyCode::Down,
             '←' => KeyCode::Left,
+            '→' => KeyCode::Right,
             other => KeyCode::Char(other),
         };
         effect = screen.handle(&Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
@@ -214,6 +215,11 @@ fn keys_do_what_the_table_says() {
     assert_eq!(press(&mut screen, "⎋q"), Some(Effect::Quit));
     assert_eq!(press(&mut screen, "w"), Some(Effect::Picture));
     assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
+    let mut screen = self::screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, NARROW, "").contains("stock-7d9c"));
+    let by_address = shown(&mut screen, NARROW, "n");
+    assert!(!by_address.contains("stock-7d9c") && by_address.contains("10.244.2.33"), "{by_address}");
+    assert!(shown(&mut screen, NARROW, "n").contains("stock-7d9c"));
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
@@ -294,6 +300,23 @@ fn rows_unfold_and_packets_are_looked_into() {
 }
 
 #[test]
+fn a_packet_is_left_when_another_journey_is_chosen() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    shown(&mut screen, WIDE, "⏎↓⏎↓⏎");
+    screen.take(packets(&sample::lost(5, sample::START)));
+    let waits = shown(&mut screen, WIDE, "");
+    assert!(
+        waits.contains("╭─ packet") && waits.contains("reading the packet"),
+        "only what was asked for: {waits}"
+    );
+    // By the mouse: the list's second row.
+    let (kind, row) = (MouseEventKind::Down(MouseButton::Left), 4);
+    screen.handle(&Event::Mouse(MouseEvent { kind, column: 20, row, modifiers: KeyModifiers::NONE }));
+    let other = shown(&mut screen, WIDE, "");
+    assert!(other.contains(" 2/7 ") && other.contains("╭─ timeline"), "{other}");
+}
+
+#[test]
 fn the_chosen_row_stays_in_view() {
     let mut screen = screen_of(sample::proxies::all(), Manner::default(), Speed::Max);
     let last = shown(&mut screen, NARROW, "⏎G⏎");
@@ -344,6 +367,19 @@ fn time_is_frozen_while_more_comes() {
     assert!(shown(&mut screen, WIDE, "←").contains("‖ frozen -1.00 s"), "a step back freezes");
     screen.handle(&Event::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
     assert!(!shown(&mut screen, WIDE, "").contains("frozen"), "the end is where everything is shown");
+}
+
+#[test]
+fn what_is_waited_for_says_for_how_long() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    // Frozen while the SYN is under way for the third second.
+    let lost = shown(&mut screen, WIDE, "↓↓↓↓ ←←");
+    assert!(lost.contains("…2.80 s") && lost.contains("⑥…"), "{lost}");
+    let later = shown(&mut screen, WIDE, "→");
+    assert!(later.contains("…3.80 s"), "{later}");
+    let row = |screen: &str| screen.lines().position(|line| line.contains("⑥…"));
+    assert_eq!(row(&lost), row(&later), "nothing moves but the age");
+    assert!(shown(&mut screen, WIDE, "⇥⇥").contains("● 3.80 s"), "the map says it too");
 }
 
 #[test]

@@ -228,7 +228,7 @@ impl Screen {
         match (self.focus, self.body) {
             (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
-            (Focus::Journey, Body::Packet) => self.leave_packet(),
+            (Focus::Journey, Body::Packet) if self.is_packet_shown() => self.leave_packet(),
             (Focus::Journey, _) if self.content().is_some_and(|content| content.has_rows_to_open()) => {
                 self.cursor_before = Some(self.content().map_or(0, |content| content.cursor(self.cursor)));
                 return self.open_row();

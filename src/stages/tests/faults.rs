@@ -394,5 +394,5 @@ fn an_entry_without_a_reply_and_one_that_is_gone_are_named() {
     let gone = asked().with(|trail| tracked(trail, ALPHA, 6, 3, Some(9))).place(&heard());
     says(&gone, "never answered; alpha's conntrack entry was destroyed while the connection was open");
     let closed = asked().with(|trail| tracked(trail, ALPHA, 6, 7, Some(9))).place(&heard());
-    assert!(closed.verdict.detail.en.ends_with("never answered"), "{}", closed.verdict.detail.en);
+    assert!(closed.verdict.detail.en.ends_with("never answered"), "{:?}", closed.verdict);
 }
