@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
 use crate::capture::CaptureError;
-use crate::capture::live::{Missing, Opened};
+use crate::capture::live::{Missing, Opened, can_trace};
 use crate::config::{Capture, ConfigError, Look};
 use crate::model::Notice;
 use crate::timeline::{Manner, notices};
 use crate::tui::theme::Ground;
+
+/// Tables of iptables-legacy, in which nf_tables has no part; empty or not there where it is not used.
+const LEGACY_TABLES: &str = "/proc/self/net/ip_tables_names";
 
 /// One ability.
 struct Finding {
@@ -38,8 +41,7 @@ fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result
     found.push(sandbox());
     found.push(screen());
     found.push(configuration(look));
-    let why = "not a part of this version: translations come from packets and conntrack".to_owned();
-    found.push(Finding { ability: "hook tracing", works: false, why });
+    found.push(tracing());
     Ok(found)
 }
 
@@ -116,6 +118,29 @@ fn interfaces(opened: &Opened) -> Finding {
         format!("nothing matches {}; name others: hopline live -i 'eth*' -i 'veth*'", opened.globs())
     };
     Finding { ability: "interfaces", works, why }
+}
+
+/// Puts a table for tracing there that fits no packet, and takes it away again.
+fn tracing() -> Finding {
+    let finding = |works, why| Finding { ability: "hook tracing", works, why };
+    if !rights::may_trace() {
+        return finding(false, rights::tracing_missing());
+    }
+    if let Err(why) = can_trace() {
+        return finding(false, why);
+    }
+    let tables = std::fs::read_to_string(LEGACY_TABLES).unwrap_or_default();
+    let tables: Vec<&str> = tables.split_whitespace().collect();
+    let why = if tables.is_empty() {
+        "nf_tables traces, and its rules (iptables-nft's too) are named; `t` on a journey, or --trace"
+            .to_owned()
+    } else {
+        format!(
+            "hooks are seen; iptables-legacy's rules (tables {}) cannot be named, as nf_tables does not know them: use iptables-nft",
+            tables.join(", ")
+        )
+    };
+    finding(true, why)
 }
 
 fn sandbox() -> Finding {

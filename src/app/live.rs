@@ -15,7 +15,7 @@ use crate::app::files::Files;
 use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
 use crate::app::session::{self, Session};
-use crate::app::{clock, names, replay, rights, templates};
+use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
 use crate::capture::live::{LiveSource, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
@@ -44,8 +44,10 @@ pub(super) fn run_headless(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
+    let can_trace = !live.capture.trace.is_empty();
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, say())?;
     confine(&opened, live.recording.as_ref())?;
+    begin_tracing(&opened, &live.capture);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     introduce(&opened);
@@ -80,7 +82,9 @@ pub(super) fn run_headless(
 pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let (tell, notices) = session::notices_for_later();
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), tell)?;
+    // The key `t` may ask for it later, when there are no rights any more.
+    let can_trace = !live.capture.trace.is_empty() || rights::may_trace();
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, tell)?;
     if !io::stdout().is_terminal() {
         bail!(
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
@@ -92,6 +96,8 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     for line in missing(&opened) {
         let _ = writeln!(io::stderr(), "hopline: {line}");
     }
+    begin_tracing(&opened, &live.capture);
+    let tracer = tracer::Live { control: opened.trace_control(), time: live.capture.trace_time };
     let node = opened.node().to_owned();
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
@@ -100,7 +106,7 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
         .naming(running.namer())
         .keeping(packets.kept());
-    let mut session = Session::live(files, packets, node, running, notices);
+    let mut session = Session::live(files, packets, node, running, notices, tracer);
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, &mut session);
     stop.store(true, Ordering::Relaxed);
     session.finish();
@@ -112,8 +118,9 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
-    let opened = open(capture, &[], Some(recording), say())?;
+    let opened = open(capture, &[], Some(recording), !capture.trace.is_empty(), say())?;
     confine(&opened, Some(recording))?;
+    begin_tracing(&opened, capture);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     introduce(&opened);
@@ -133,9 +140,13 @@ fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],
     recording: Option<&Recording>,
+    can_trace: bool,
     tell: Tell,
 ) -> anyhow::Result<Opened> {
-    let settings = settings(capture, remotes)?;
+    if !capture.trace.is_empty() && !rights::may_trace() {
+        bail!(rights::tracing_missing());
+    }
+    let settings = Settings { can_trace, ..settings(capture, remotes)? };
     match Opened::new(&settings, recording, clock::now, tell) {
         Ok(opened) => Ok(opened),
         Err(CaptureError::NoRights) => bail!(rights::missing()),
@@ -148,8 +159,15 @@ fn confine(opened: &Opened, recording: Option<&Recording>) -> anyhow::Result<()>
     rights::give_up(&rights::Needs {
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
-        keeps_capturing: opened.keeps_right(),
+        keeps: opened.keeps_right().then_some(rights::Right::Capture),
     })
+}
+
+/// Asks the process that traces for what was to be traced from the start.
+fn begin_tracing(opened: &Opened, capture: &Capture) {
+    if let Some(control) = opened.trace_control().filter(|_| !capture.trace.is_empty()) {
+        control.trace(&capture.trace, capture.trace_time);
+    }
 }
 
 /// Begins to capture. Only the threads that this starts may keep a right, and they parse nothing.
@@ -177,6 +195,7 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
         snaplen: capture.snaplen,
         buffer: capture.buffer,
         remotes: remotes.to_vec(),
+        can_trace: false,
         program: std::env::current_exe().context("this program is not found")?,
     })
 }

@@ -24,6 +24,7 @@ mod session;
 mod spool;
 mod staging;
 pub mod terminal;
+mod tracer;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -78,6 +79,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         Config::Live(live) => run_live(&live),
         Config::Record { capture, recording } => {
             live::record(&capture, &recording)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Tracer => {
+            tracer::run()?;
             Ok(ExitCode::SUCCESS)
         }
         Config::Node { command } => {

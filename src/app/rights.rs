@@ -34,9 +34,27 @@ pub(super) struct Needs<'a> {
     pub(super) directory: Option<&'a Path>,
     /// A file that is open already and becomes the user's.
     pub(super) file: Option<&'a File>,
+    /// A right that is not given up yet.
+    pub(super) keeps: Option<Right>,
+}
+
+/// A right that work after the others are gone still needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Right {
     /// Interfaces that are yet to come will want handles of their own. The right for them stays with the threads that
     /// are started before [`give_up_capturing`].
-    pub(super) keeps_capturing: bool,
+    Capture,
+    /// Of the process that traces, for as long as it lives.
+    Trace,
+}
+
+impl Right {
+    const fn capability(self) -> Capability {
+        match self {
+            Right::Capture => Capability::CAP_NET_RAW,
+            Right::Trace => Capability::CAP_NET_ADMIN,
+        }
+    }
 }
 
 /// Whether this process may capture.
@@ -46,8 +64,7 @@ pub(super) fn may_capture() -> bool {
 
 /// One line for who may not.
 pub(super) fn missing() -> String {
-    let program =
-        std::env::current_exe().map_or_else(|_| "hopline".to_owned(), |path| path.display().to_string());
+    let program = program();
     format!(
         "capturing needs the right CAP_NET_RAW, which this process lacks; run it with sudo, or grant it once with `sudo setcap cap_net_raw=ep {program}`; or try `hopline demo`"
     )
@@ -58,7 +75,8 @@ pub(super) fn can_confine() -> bool {
     std::thread::spawn(|| confine(None).unwrap_or(false)).join().unwrap_or(false)
 }
 
-/// Gives up every right, for good. Threads that are started afterwards have none either.
+/// Gives up every right but the one that is still needed, for good. Threads that are started afterwards have none
+/// either.
 ///
 /// # Errors
 /// When the system refuses: then nothing must be parsed.
@@ -66,7 +84,7 @@ pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
     if Uid::effective().is_root() {
         become_user(needs).context("the rights of root cannot be given up")?;
     }
-    let kept: CapsHashSet = needs.keeps_capturing.then_some(Capability::CAP_NET_RAW).into_iter().collect();
+    let kept: CapsHashSet = needs.keeps.map(Right::capability).into_iter().collect();
     for (set, kept) in [
         (CapSet::Ambient, &CapsHashSet::new()),
         (CapSet::Inheritable, &CapsHashSet::new()),
@@ -78,6 +96,23 @@ pub(super) fn give_up(needs: &Needs<'_>) -> anyhow::Result<()> {
     nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
     confine(needs.directory).context("the file system cannot be closed off")?;
     Ok(())
+}
+
+/// One line for who may not trace.
+pub(super) fn tracing_missing() -> String {
+    format!(
+        "tracing needs the right CAP_NET_ADMIN, which this process lacks; run it with sudo, or grant it once with `sudo setcap cap_net_raw,cap_net_admin=ep {}`; without --trace it goes on from packets alone",
+        program()
+    )
+}
+
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "hopline".to_owned(), |path| path.display().to_string())
+}
+
+/// Whether this process may trace.
+pub(super) fn may_trace() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN).unwrap_or(false)
 }
 
 /// Gives up, for this thread and those that it starts, the last right that [`Needs`] may have kept.
@@ -103,7 +138,7 @@ fn become_user(needs: &Needs<'_>) -> anyhow::Result<()> {
         let _ = caps::drop(None, CapSet::Bounding, capability);
     }
     // Else the change of user would take all of them away.
-    nix::sys::prctl::set_keepcaps(needs.keeps_capturing)?;
+    nix::sys::prctl::set_keepcaps(needs.keeps.is_some())?;
     setgroups(&[])?;
     setresgid(user.gid, user.gid, user.gid)?;
     setresuid(user.uid, user.uid, user.uid)?;

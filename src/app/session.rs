@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use crate::app::clock;
 use crate::app::files::Files;
 use crate::app::packets::{Lookup, Packets};
+use crate::app::tracer::{self, NotLive, TraceHandle};
 use crate::capture::live::{Running, Tell};
 use crate::model::{Notice, RecordingState, Timestamp};
 use crate::timeline::Manner;
@@ -17,6 +18,8 @@ use crate::tui::News;
 pub(super) struct Session {
     pub(super) files: Files,
     pub(super) lookup: Lookup,
+    /// What the key `t` acts on.
+    pub(super) tracer: Box<dyn TraceHandle>,
     capture: Option<Capture>,
 }
 
@@ -42,7 +45,12 @@ pub(super) fn notices_for_later() -> (Tell, Receiver<(Timestamp, Notice)>) {
 impl Session {
     /// A screen that nothing is captured for.
     pub(super) fn replay(packets: Packets) -> Session {
-        Session { files: Files::here(), lookup: Lookup::new(packets), capture: None }
+        Session {
+            files: Files::here(),
+            lookup: Lookup::new(packets),
+            tracer: Box::new(NotLive),
+            capture: None,
+        }
     }
 
     /// A screen over a capture under way on `node`.
@@ -52,10 +60,11 @@ impl Session {
         node: String,
         running: Running,
         notices: Receiver<(Timestamp, Notice)>,
+        tracer: tracer::Live,
     ) -> Session {
         let capture =
             Capture { node, running, notices, is_told: false, recording: None, troubles: Vec::new() };
-        Session { files, lookup: Lookup::new(packets), capture: Some(capture) }
+        Session { files, lookup: Lookup::new(packets), tracer: Box::new(tracer), capture: Some(capture) }
     }
 
     /// What the screen does not know yet.

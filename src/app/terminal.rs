@@ -18,6 +18,7 @@ use crate::app::ground::Late;
 use crate::app::output;
 use crate::app::packets::{Found, Packets, Wanted};
 use crate::app::session::Session;
+use crate::app::tracer::TraceHandle;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw};
 
@@ -108,6 +109,7 @@ pub(super) fn show(
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
         session.news().into_iter().for_each(|item| screen.take(item));
+        screen.note_tracing(session.tracer.state());
         for found in session.lookup.finds().collect::<Vec<_>>() {
             take_found(&mut screen, found, session);
         }
@@ -145,6 +147,7 @@ fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
         Effect::Picture => output::write_picture(screen, session),
         Effect::Copy => output::copy(screen),
         Effect::Draw => output::write_journey(screen, session),
+        Effect::Trace => trace(screen, session.tracer.as_ref()),
         Effect::Fetch => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin(wanted)),
         Effect::Extract => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin_extract(wanted)),
         Effect::ProposeRecording => screen.ask_where_to_record(&session.proposed_name()),
@@ -157,6 +160,17 @@ fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
                 screen.tell_end_of_recording(&state);
             }
         }
+    }
+}
+
+/// Begins or ends tracing.
+fn trace(screen: &mut Screen, tracer: &dyn TraceHandle) {
+    if screen.is_tracing() {
+        return tracer.stop();
+    }
+    let flows = screen.to_trace();
+    if !flows.is_empty() {
+        tracer.trace(&flows);
     }
 }
 

@@ -40,6 +40,8 @@ pub enum CaptureError {
     NotWritten { path: String, cause: io::Error },
     #[error("--node {node}: the process for its command cannot be started ({cause})")]
     Remote { node: String, cause: io::Error },
+    #[error("the process that traces cannot be started ({0})")]
+    Tracer(#[source] io::Error),
     #[error("{node} names two nodes; give this node another name with --name")]
     NodeTwice { node: String },
 }

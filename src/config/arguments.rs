@@ -48,6 +48,9 @@ pub(super) enum Subcommands {
     Paths(PathsArguments),
     /// Say what works here, and if not, why and what to do
     Doctor(DoctorArguments),
+    /// Trace connections in the kernel; what `--trace` and the key `t` are made of
+    #[command(hide = true)]
+    Tracer,
     /// Run another node's command; what `live --node` is made of
     #[command(hide = true)]
     Node {
@@ -127,6 +130,13 @@ pub(super) struct CaptureArguments {
     /// The kernel's buffer for packets on their way
     #[arg(long, value_name = "SIZE", default_value = "64MB")]
     pub(super) buffer: String,
+    /// Trace connections that fit through the kernel's hooks and rules, as in `target == 10.43.7.7:80`: by client,
+    /// target, server, addr, port and proto; needs the right CAP_NET_ADMIN
+    #[arg(long, value_name = "EXPR")]
+    pub(super) trace: Option<String>,
+    /// For how long connections are traced
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(super) trace_for: String,
     /// End after this time, as in `30s` or `10m`
     #[arg(long, value_name = "TIME")]
     pub(super) duration: Option<String>,

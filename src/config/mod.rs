@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use crate::capture;
 use crate::capture::live::{Recording, RemoteSpec};
-use crate::model::{Names, ProxyAddress};
+use crate::model::{FlowPattern, Names, ProxyAddress};
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use file::Entry;
@@ -58,6 +58,8 @@ pub enum Config {
         capture: Capture,
         look: Result<Look, ConfigError>,
     },
+    /// The process that traces.
+    Tracer,
     /// Runs another node's command.
     Node {
         command: String,
@@ -82,6 +84,10 @@ pub struct Capture {
     pub snaplen: u32,
     /// The kernel's buffer, in bytes.
     pub buffer: usize,
+    /// Connections to trace from the start.
+    pub trace: Vec<FlowPattern>,
+    /// For how long connections are traced.
+    pub trace_time: Duration,
     pub duration: Option<Duration>,
     /// What is known of the cluster; it has no sources.
     pub input: Input,
@@ -224,6 +230,8 @@ pub enum ConfigError {
     Unusable(String),
     #[error("--where is no journey expression:\n{}", .error.marked(.text))]
     Where { text: String, error: ExprError },
+    #[error("--trace does not say which connections:\n{}", .error.marked(.text))]
+    Trace { text: String, error: ExprError },
 }
 
 impl Config {
@@ -237,6 +245,7 @@ impl Config {
             Config::Check(_)
             | Config::Record { .. }
             | Config::Doctor { .. }
+            | Config::Tracer
             | Config::Node { .. }
             | Config::Files { .. } => None,
         }
@@ -293,6 +302,7 @@ impl User<'_> {
             Subcommands::Doctor(raw) => {
                 Config::Doctor { capture: self.captured(raw.capture)?, look: look(LookArguments::default()) }
             }
+            Subcommands::Tracer => Config::Tracer,
             Subcommands::Node { command } => Config::Node { command },
             Subcommands::Files { directory } => Config::Files { directory },
             Subcommands::Replay(raw) => {
@@ -344,7 +354,9 @@ impl User<'_> {
             filter: raw.filter,
             snaplen: raw.snaplen,
             buffer: values::buffer(&raw.buffer)?,
-            duration: raw.duration.as_deref().map(values::span).transpose()?,
+            trace: raw.trace.map(traced).transpose()?.unwrap_or_default(),
+            trace_time: values::span("--trace-for", &raw.trace_for)?,
+            duration: raw.duration.as_deref().map(|text| values::span("--duration", text)).transpose()?,
             input: self.known(Vec::new(), raw.known, true)?,
         })
     }
@@ -440,6 +452,11 @@ impl User<'_> {
             colours: file.colours.clone(),
         })
     }
+}
+
+fn traced(text: String) -> Result<Vec<FlowPattern>, ConfigError> {
+    let flows = Expr::parse(&text).and_then(|expr| expr.flows(&text));
+    flows.map_err(|error| ConfigError::Trace { text, error })
 }
 
 fn recording(path: PathBuf, ring: &RingArguments) -> Result<Recording, ConfigError> {

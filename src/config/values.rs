@@ -181,11 +181,11 @@ pub(super) fn buffer(text: &str) -> Result<usize, ConfigError> {
     }
 }
 
-/// Reads `--duration`.
-pub(super) fn span(text: &str) -> Result<std::time::Duration, ConfigError> {
+/// Reads `--duration` and `--trace-for`, by their names.
+pub(super) fn span(name: &str, text: &str) -> Result<std::time::Duration, ConfigError> {
     match nanos(text) {
         Some(nanos) => Ok(std::time::Duration::from_nanos(nanos as u64)),
-        None => unusable(format!("--duration {text}: want a time with a unit, as in 30s or 10m")),
+        None => unusable(format!("{name} {text}: want a time with a unit, as in 30s or 10m")),
     }
 }
 

@@ -45,6 +45,7 @@ impl Correlator {
         }
         state.revision += 1;
         let mut trail = self.trail(slot);
+        self.add_traces(slot, &mut trail);
         if trail.is_first_of_leg {
             trail.resolution = self.resolution(&trail).map(Box::new);
         }
@@ -127,6 +128,7 @@ impl Correlator {
             retransmissions: 0,
             resolution: None,
             notices: state.notices.clone(),
+            traced: Vec::new(),
             is_mid_stream: leg_state.is_mid_stream,
             is_first_of_leg: state.is_first_of_leg,
             request_seq: state.request_seq,

@@ -428,6 +428,7 @@ impl LegState {
                     to: shown(self.faces[step.to as usize].tuple),
                     evidence: step.evidence,
                     is_contradicted: step.is_contradicted,
+                    rule: None,
                 })
                 .collect(),
             tracked: self.tracks.iter().map(|track| track.tracked).collect(),

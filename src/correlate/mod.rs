@@ -41,6 +41,7 @@ mod survey;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod tracking;
 
 use std::collections::VecDeque;
@@ -60,6 +61,7 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::traces::Traces;
 use self::tracking::Tracking;
 use crate::model::{
     self, Application, Body, Change, Clocks, Direction, NodeId, Packet, Part, Role, SECONDS, Sighting,
@@ -122,6 +124,7 @@ pub struct Correlator {
     table: HashMap<Key, Slot>,
     index: Index,
     tracking: Tracking,
+    traces: Traces,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
     reviews: VecDeque<Due>,
@@ -150,6 +153,7 @@ impl Correlator {
             table: HashMap::new(),
             index: Index::new(INDEX_BUCKETS),
             tracking: Tracking::default(),
+            traces: Traces::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),
             reviews: VecDeque::new(),

@@ -165,6 +165,7 @@ impl Correlator {
         let at = event.time.plus(-ahead);
         match &event.body {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
+            KernelBody::Hook(told) => self.traces.take(event.node, event.time, told, self.now.max(at)),
         }
     }
 

@@ -144,7 +144,7 @@ mod tests {
         let mut batch = Batch::default();
         let messages = Messages { time: Timestamp(7), node: NodeId(1), family: 12, data };
         let stop = decode_messages(&messages, &mut batch);
-        (batch.events().iter().map(|(_, event)| *event).collect(), stop)
+        (batch.events().iter().map(|(_, event)| event.clone()).collect(), stop)
     }
 
     #[test]
@@ -176,6 +176,7 @@ mod tests {
     fn kinds_and_flags_tell_what_became_of_it() {
         let of = |kind, flags| match decoded(&sample(kind, flags)).0.first()?.body {
             KernelBody::Conntrack(entry) => Some(entry.change),
+            KernelBody::Hook(_) => None,
         };
         assert_eq!(of(NEW, 0x600), Some(ConntrackChange::New));
         assert_eq!(of(NEW, 0), Some(ConntrackChange::Updated));

@@ -21,6 +21,7 @@ mod icmp;
 mod neighbour;
 mod netlink;
 mod network;
+mod nftables;
 pub mod proxy;
 mod stop;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! A datagram from the kernel is a row of messages, each with a header of its own (`netlink(7)`).
 
-use super::{Layer, Reason, Stop, conntrack};
+use super::{Layer, Reason, Stop, conntrack, nftables};
 use crate::model::{Batch, KernelBody, KernelEvent, Messages};
 
 /// `linux/netlink.h`.
@@ -10,6 +10,7 @@ const HEADER: usize = 16;
 const FIRST_OF_FAMILY: u16 = 16;
 /// The subsystem in a netfilter message's type (`linux/netfilter/nfnetlink.h`).
 const CONNTRACK: u8 = 1;
+const NFTABLES: u8 = 10;
 /// `struct nfgenmsg`, in front of the attributes.
 const GENERIC_HEADER: usize = 4;
 
@@ -48,10 +49,15 @@ pub fn decode_messages(messages: &Messages<'_>, batch: &mut Batch) -> Option<Sto
 
 fn netfilter(kind: u16, flags: u16, body: &[u8]) -> Result<KernelBody, Stop> {
     let [subsystem, kind_there] = kind.to_be_bytes();
-    let attributes = body.get(GENERIC_HEADER..).ok_or(Stop::new(Layer::Netlink, Reason::Cut))?;
+    let cut = Stop::new(Layer::Netlink, Reason::Cut);
+    let family = *body.first().ok_or(cut)?;
+    let attributes = body.get(GENERIC_HEADER..).ok_or(cut)?;
     let message = Message { kind: kind_there, flags, attributes };
     match subsystem {
         CONNTRACK => conntrack::read(&message).map(KernelBody::Conntrack),
+        NFTABLES => nftables::read(kind_there, family, attributes)
+            .map(|event| KernelBody::Hook(Box::new(event)))
+            .ok_or(Stop::new(Layer::Netlink, Reason::NetlinkType(kind))),
         _ => Err(Stop::new(Layer::Netlink, Reason::NetlinkType(kind))),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Direction, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId};
+use crate::model::{Direction, DroppedBy, Hook, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId};
 
 /// One exchange of the outermost client, staged and judged. All times are on the reference node's clock.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Visit {
     pub label: Arc<Label>,
     /// Index into the trail's sightings, for a visit that was seen.
     pub sighting: Option<u32>,
+    /// The hook that shows it, for a visit that tracing made seen.
+    pub hook: Option<Hook>,
     /// The proxy that takes the packet here.
     pub proxy: Option<AtProxy>,
 }
@@ -129,6 +131,8 @@ pub struct Verdict {
     pub place: Option<Place>,
     /// One sentence.
     pub detail: Sentence,
+    /// What dropped the packet, where it was traced.
+    pub dropped_by: Option<Box<DroppedBy>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Frame, NodeId, Timestamp, Tuple};
+use crate::model::{Frame, HookEvent, NodeId, Timestamp, Tuple};
 
 /// One record of a source. Borrowed from the source's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub struct Messages<'a> {
 }
 
 /// One decoded message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KernelEvent {
     pub time: Timestamp,
     pub node: NodeId,
@@ -35,9 +35,11 @@ pub struct KernelEvent {
 }
 
 /// What a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelBody {
     Conntrack(Conntrack),
+    /// Of a packet that is traced, or of the rules it passes.
+    Hook(Box<HookEvent>),
 }
 
 /// An entry of the connection tracking table (`linux/netfilter/nfnetlink_conntrack.h`).

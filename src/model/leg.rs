@@ -1,10 +1,12 @@
 //! A leg: one transport conversation from end to end, through every translation of its addresses.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::model::{
-    ConntrackStatus, Direction, Encapsulation, Endpoint, NodeId, Protocol, TcpState, Timestamp, Tuple,
+    ConntrackStatus, Direction, Encapsulation, Endpoint, NodeId, Protocol, Rule, TcpState, Timestamp, Tuple,
     VantageId, Way,
 };
 
@@ -53,6 +55,8 @@ pub struct Translation {
     pub evidence: SmallVec<[TranslationEvidence; 2]>,
     /// Packets alone show it, and the node's connection tracking says otherwise.
     pub is_contradicted: bool,
+    /// The rule that made it, where a packet of it was traced.
+    pub rule: Option<Arc<Rule>>,
 }
 
 /// A node's entry for a leg in its connection tracking table, as it was last told of.
@@ -105,4 +109,6 @@ pub enum TranslationEvidence {
     },
     /// The node's connection tracking says so.
     Conntrack,
+    /// A packet was traced through the node's hooks, and had other addresses behind them.
+    HookTrace,
 }

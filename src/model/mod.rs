@@ -20,7 +20,9 @@ mod address;
 mod captured;
 mod clock;
 mod exchange;
+mod flow;
 mod handoff;
+mod hook;
 mod journey;
 mod kernel;
 mod leg;
@@ -42,7 +44,12 @@ pub use address::{Endpoint, Ip, Protocol, Tuple};
 pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
+pub use flow::{FlowEnd, FlowPattern};
 pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
+pub use hook::{
+    Action, ChainInfo, ChainName, DroppedBy, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind,
+    TraceStep, Traced, TracedPacket,
+};
 pub use journey::{
     AtProxy, Journey, Label, Outcome, Place, PlaceKind, Stage, StagePlace, State, Verdict, Visit,
 };

@@ -32,6 +32,13 @@ pub enum Notice {
         node: String,
         state: StreamState,
     },
+    /// Chosen connections are traced in the kernel from now on.
+    TraceOn,
+    TraceOff,
+    /// Why tracing is not possible.
+    NotTraced(String),
+    /// There were more trace messages than could be taken.
+    TraceLost,
     /// The disk was too slow for so many packets.
     NotWritten {
         packets: u64,
@@ -48,6 +55,8 @@ impl Notice {
                 | Notice::Deaf { .. }
                 | Notice::Renamed { .. }
                 | Notice::Apart(_)
+                | Notice::TraceOn
+                | Notice::TraceOff
                 | Notice::Node { state: StreamState::Begun | StreamState::Flowing, .. }
         )
     }

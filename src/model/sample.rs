@@ -38,6 +38,7 @@ pub fn trail(leg: Leg) -> Trail {
         retransmissions: 0,
         resolution: None,
         notices: SmallVec::new(),
+        traced: Vec::new(),
         is_mid_stream: false,
         is_first_of_leg: true,
         request_seq: Some(1_000),

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::model::{
     Crossing, Direction, Encapsulation, Endpoint, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution,
-    Timestamp, VantageId,
+    Timestamp, Traced, VantageId,
 };
 
 /// One packet at one capture point.
@@ -130,6 +130,8 @@ pub struct Trail {
     pub retransmissions: u32,
     pub resolution: Option<Box<Resolution>>,
     pub notices: SmallVec<[IcmpNotice; 1]>,
+    /// Its packets' ways through the nodes' hooks, where they were traced; in order, bounded.
+    pub traced: Vec<Traced>,
     /// The connection began before the recording did.
     pub is_mid_stream: bool,
     /// This is the first exchange of its connection, so the handshake is its own.

@@ -8,9 +8,9 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol,
-    Rival, Role, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail, Translation,
-    TranslationEvidence, TranslationKind, Verdict, Visit, Way,
+    Direction, Endpoint, Exchange, Hook, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind,
+    Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail,
+    Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -373,10 +373,42 @@ struct TranslationRow<'a> {
     from: Shown<Rewritten>,
     to: Shown<Rewritten>,
     evidence: Vec<&'static str>,
-    rule: Option<()>,
+    rule: Option<RuleRow<'a>>,
     /// Packets alone show it, and the node's connection tracking says otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     contradicted: bool,
+}
+
+/// A rule of the node's, as far as it is known.
+#[derive(serde::Serialize)]
+struct RuleRow<'a> {
+    family: &'static str,
+    table: &'a str,
+    chain: &'a str,
+    number: Option<u32>,
+    handle: Option<u64>,
+    text: &'a str,
+    comment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a str>,
+}
+
+impl<'a> RuleRow<'a> {
+    fn new(rule: &'a Rule) -> RuleRow<'a> {
+        RuleRow {
+            family: rule.chain.family(),
+            table: &rule.chain.table,
+            chain: &rule.chain.chain,
+            number: rule.number,
+            handle: rule.handle,
+            text: &rule.text,
+            comment: rule.comment.as_deref(),
+            service: rule.service(),
+            policy: rule.policy(),
+        }
+    }
 }
 
 /// The part of a 5-tuple that a translation changed.
@@ -395,7 +427,7 @@ impl Display for Rewritten {
 }
 
 impl<'a> TranslationRow<'a> {
-    fn new(done: &Translation, context: &Context<'a>) -> TranslationRow<'a> {
+    fn new(done: &'a Translation, context: &Context<'a>) -> TranslationRow<'a> {
         let (kind, from, to) = match done.kind() {
             TranslationKind::Dnat => ("dnat", Rewritten::End(done.from.dst), Rewritten::End(done.to.dst)),
             TranslationKind::Snat => ("snat", Rewritten::End(done.from.src), Rewritten::End(done.to.src)),
@@ -404,6 +436,7 @@ impl<'a> TranslationRow<'a> {
         let word = |evidence: &TranslationEvidence| match evidence {
             TranslationEvidence::PacketMatch { .. } => "packet-match",
             TranslationEvidence::Conntrack => "conntrack",
+            TranslationEvidence::HookTrace => "hook-trace",
         };
         TranslationRow {
             node: context.node(done.node),
@@ -411,7 +444,7 @@ impl<'a> TranslationRow<'a> {
             from: Shown(from),
             to: Shown(to),
             evidence: done.evidence.iter().map(word).collect(),
-            rule: None,
+            rule: done.rule.as_deref().map(RuleRow::new),
             contradicted: done.is_contradicted,
         }
     }
@@ -426,6 +459,9 @@ struct VisitRow<'a> {
     state: &'static str,
     #[serde(flatten)]
     when: When,
+    /// The hook that shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<&'static str>,
     label: String,
 }
 
@@ -456,6 +492,7 @@ impl<'a> VisitRow<'a> {
             direction: visit.direction.filter(|&direction| direction != Direction::Unknown),
             state: visit.state.name(),
             when,
+            hook: visit.hook.map(Hook::name),
             label: fill_label(visit, journey, context).into_owned(),
         }
     }
@@ -470,6 +507,16 @@ struct VerdictRow<'a> {
     #[serde(rename = "where")]
     place: Option<PlaceRow<'a>>,
     detail: &'a str,
+    /// What dropped the packet, where it was traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped_by: Option<DropRow<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct DropRow<'a> {
+    node: &'a str,
+    hook: &'static str,
+    rule: RuleRow<'a>,
 }
 
 #[derive(serde::Serialize)]
@@ -499,6 +546,11 @@ impl<'a> VerdictRow<'a> {
             before: verdict.before.map(stage_place),
             place: verdict.place.map(|place| PlaceRow { kind: place.kind, node: name(place.node) }),
             detail: &verdict.detail.en,
+            dropped_by: verdict.dropped_by.as_ref().map(|by| DropRow {
+                node: context.node(by.node),
+                hook: by.hook.name(),
+                rule: RuleRow::new(&by.rule),
+            }),
         }
     }
 }
@@ -608,7 +660,7 @@ mod tests {
             let evidence =
                 [TranslationEvidence::PacketMatch { packets: 2, rivals: 0 }, TranslationEvidence::Conntrack];
             let evidence = evidence.into_iter().collect();
-            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false };
+            let done = Translation { node: Node(0), from, to, evidence, is_contradicted: false, rule: None };
             let mut out = Vec::new();
             sample::with_context(Manner::default(), |context| {
                 value(&mut out, &TranslationRow::new(&done, context));

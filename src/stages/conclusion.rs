@@ -7,10 +7,12 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Sentence, State, Trail, Verdict, Way,
+    DroppedBy, Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Sentence, State, Trail, Verdict,
+    Way,
 };
 use crate::stages::course::Course;
 use crate::stages::detail::{alike, request};
+use crate::stages::hooks::dropped;
 use crate::stages::say::say;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
@@ -26,10 +28,13 @@ impl Conclusion<'_, '_> {
         let bad = self.verdicts.iter().rposition(|verdict| verdict.outcome != Outcome::Complete);
         let verdict = match bad {
             None => self.of_answers(),
-            Some(leg) => self.of_cause(leg),
+            Some(leg) => self.dropped_behind(self.last()).or_else(|| self.of_cause(leg)),
         };
         let mut verdict = verdict.unwrap_or_else(|| self.verdicts.swap_remove(0));
         verdict.detail += self.given_up();
+        if verdict.dropped_by.is_none() && verdict.outcome != Outcome::Complete {
+            verdict.dropped_by = self.dropped_tries().map(Box::new);
+        }
         verdict
     }
 
@@ -109,7 +114,9 @@ impl Conclusion<'_, '_> {
                     "{proxy} 自行应答了 {status}{why}；没有观测到发往服务端的数据包";
                     proxy, status, why
                 );
-                at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail)
+                let mut verdict = at(Outcome::Failed, Way::Request, PlaceKind::Proxy, node, detail);
+                self.name_unseen_drop(&mut verdict, node);
+                verdict
             }
             300..400 => plain(
                 Outcome::Complete,
@@ -231,6 +238,39 @@ impl Conclusion<'_, '_> {
         Some(verdict)
     }
 
+    /// What the last proxy sent on was dropped on its own node, before any capture point: only tracing shows it.
+    fn dropped_behind(&self, leg: usize) -> Option<Verdict> {
+        let node = self.node_after(leg).filter(|_| self.is_at_end(leg))?;
+        let placed = self.course.walks[leg].request();
+        let end = placed.iter().position(|placed| placed.step.spot.is_end())?;
+        let proxy = self.proxy_after(leg);
+        let detail = say!("{proxy} took the request", "{proxy} 收下了请求"; proxy);
+        let mut verdict = at(Outcome::Lost, Way::Request, PlaceKind::Host, Some(node), detail);
+        verdict.after = placed[..=end].iter().rev().find_map(Placed::stage_place);
+        verdict.before = placed[end + 1..].iter().find_map(Placed::stage_place);
+        self.name_unseen_drop(&mut verdict, Some(node));
+        verdict.dropped_by.is_some().then(|| {
+            verdict.detail += self.consequence();
+            verdict
+        })
+    }
+
+    /// What the proxy sent meanwhile, and a rule of its own node dropped before any capture point.
+    fn name_unseen_drop(&self, verdict: &mut Verdict, node: Option<NodeId>) {
+        let unseen = self.course.trail.traced.iter().filter(|it| it.leg.is_none() && Some(it.node) == node);
+        let Some(by) = DroppedBy::of(unseen.clone()) else { return };
+        let mut to: Vec<String> =
+            unseen.filter_map(|it| Some(it.passes.first()?.packet.tuple.dst.to_string())).collect();
+        to.sort_unstable();
+        to.dedup();
+        verdict.detail += say!(
+            "; what the node sent to {to} meanwhile was {by}",
+            "；其间该节点发往 {to} 的数据包{by}";
+            to = to.join(", "), by = dropped(&by)
+        );
+        verdict.dropped_by = Some(Box::new(by));
+    }
+
     /// The answer came to the proxy at the end of the leg at `cause`, and went no further.
     fn kept_answer(&self, cause: usize) -> Option<Verdict> {
         let verdict = &self.verdicts[cause];
@@ -286,6 +326,15 @@ impl Conclusion<'_, '_> {
         told
     }
 
+    /// What dropped the last try that a proxy gave up, where it was traced.
+    fn dropped_tries(&self) -> Option<DroppedBy> {
+        let trail = self.course.trail;
+        let is_given_up = |leg: u8| {
+            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.is_given_up) && trail.was_tried(leg)
+        };
+        DroppedBy::of(trail.traced.iter().filter(|it| it.leg.is_some_and(is_given_up)))
+    }
+
     fn tried(&self, trail: &Trail, hop: &Hop, leg: u8) -> Sentence {
         let server = trail.legs.get(usize::from(leg)).and_then(|leg| leg.server.or(leg.target));
         let server = server.map_or_else(
@@ -295,15 +344,21 @@ impl Conclusion<'_, '_> {
         let is_refused = trail.sightings.iter().any(|it| {
             it.leg == leg && it.way == Way::Reply && matches!(it.part, Part::Reset | Part::IcmpError)
         });
+        let by = DroppedBy::of(trail.traced.iter().filter(|it| it.leg == Some(leg)));
         let why = match hop.exchange.status {
             _ if is_refused => say!("which refused", "对方拒绝了"),
             Some(status) => say!("which answered {status}", "对方应答了 {status}"; status),
             None => say!("which did not answer", "对方没有应答"),
         };
+        let on = by.map(|by| {
+            let node = self.course.world.topology.node_name(by.node);
+            say!(": on {node} it was {by}", "：在 {node} 上{by}"; node, by = dropped(&by))
+        });
+        let on = on.unwrap_or_default();
         say!(
-            "; {proxy} had tried {server}, {why}",
-            "；{proxy} 此前试过 {server}，{why}";
-            proxy = self.named(hop.proxy, hop.node), server, why
+            "; {proxy} had tried {server}, {why}{on}",
+            "；{proxy} 此前试过 {server}，{why}{on}";
+            proxy = self.named(hop.proxy, hop.node), server, why, on
         )
     }
 }

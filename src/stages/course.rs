@@ -104,6 +104,7 @@ impl<'a> Course<'a> {
                 direction,
                 state: placed.state,
                 label: Arc::clone(&stage.label),
+                hook: placed.hook,
                 sighting: placed.point.map(|point| self.legs[index].place(point.sighting)),
                 proxy: (placed.step.spot == Spot::Proxy).then(|| self.proxy(index, placed.way)),
             });

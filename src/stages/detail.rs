@@ -88,6 +88,16 @@ impl<'a, 't> Teller<'a, 't> {
         if count > 1 { say!("{name} ×{count}", "{name} ×{count}"; name, count) } else { name }
     }
 
+    /// The packet came to a hook of the node, and no further.
+    pub(super) fn stopped(&self, seen: usize) -> Sentence {
+        let placed = &self.walk.placed[seen];
+        say!(
+            "{packet} stopped inside {node}",
+            "{packet} 停在 {node} 内部";
+            packet = self.packet(placed), node = self.node(placed)
+        )
+    }
+
     fn node(&self, placed: &Placed<'_>) -> Sentence {
         match placed.node {
             Some(node) => alike(self.case.world.topology.node_name(node)),

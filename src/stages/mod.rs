@@ -10,6 +10,7 @@
 //! - `followed` picks the packet whose way is drawn and its first sighting at each capture point;
 //! - `facts` says which node each side lives on and of which path the trail is;
 //! - `template` and `read` hold the numbered routes of `assets/paths/*.toml`;
+//! - `hooks` makes the kernel stages seen that were traced;
 //! - `walk` lays the sightings on the route's steps and says what became of each;
 //! - `verdict` judges a leg, `detail` words it, and `conclusion` says what all legs come to.
 //!
@@ -22,6 +23,7 @@ mod detail;
 mod error;
 mod facts;
 mod followed;
+mod hooks;
 mod legs;
 mod place;
 mod read;

@@ -11,11 +11,12 @@
 //! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
 use crate::model::{
-    Application, Direction, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role, Sentence,
-    Sighting, StagePlace, State, Trail, Way,
+    Application, Direction, DroppedBy, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role,
+    Sentence, Sighting, StagePlace, State, Trail, Way,
 };
 use crate::stages::detail::{self, Teller};
 use crate::stages::followed::is_after;
+use crate::stages::hooks;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
 use crate::stages::say::say;
@@ -70,7 +71,7 @@ pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
 }
 
 pub(super) fn plain(outcome: Outcome, detail: Sentence) -> Verdict {
-    Verdict { outcome, direction: None, after: None, before: None, place: None, detail }
+    Verdict { outcome, direction: None, after: None, before: None, place: None, detail, dropped_by: None }
 }
 
 pub(super) fn at(
@@ -81,7 +82,15 @@ pub(super) fn at(
     detail: Sentence,
 ) -> Verdict {
     let place = Some(Place { kind, node });
-    Verdict { outcome, direction: Some(direction), after: None, before: None, place, detail }
+    Verdict {
+        outcome,
+        direction: Some(direction),
+        after: None,
+        before: None,
+        place,
+        detail,
+        dropped_by: None,
+    }
 }
 
 struct Judge<'a, 't> {
@@ -92,12 +101,66 @@ struct Judge<'a, 't> {
 
 impl Judge<'_, '_> {
     fn judge(&self) -> Verdict {
-        self.bad_answer()
+        let verdict = self
+            .bad_answer()
             .or_else(|| self.arrived_back())
             .or_else(|| self.open())
+            .or_else(|| self.dropped())
             .or_else(|| self.lost_request())
             .or_else(|| self.lost_reply())
-            .unwrap_or_else(|| self.unanswered())
+            .unwrap_or_else(|| self.unanswered());
+        self.with_rule(verdict)
+    }
+
+    /// The rule that dropped the packets of one way, on `node` or anywhere.
+    fn dropped_by(&self, way: Way, node: Option<NodeId>) -> Option<DroppedBy> {
+        let of_way = self.trail().traced.iter().filter(|it| it.way == way);
+        DroppedBy::of(of_way.filter(|it| node.is_none_or(|node| it.node == node)))
+    }
+
+    /// A hook says where the packet was dropped, whatever capture points there are: the answer's way if there is an
+    /// answer, else the request's.
+    fn dropped(&self) -> Option<Verdict> {
+        let way = if self.case.pair.reply.part.is_some() { Way::Reply } else { Way::Request };
+        let by = self.dropped_by(way, None)?;
+        let steps = match way {
+            Way::Request => 0..self.walk.request_len,
+            Way::Reply => self.walk.request_len..self.walk.placed.len(),
+        };
+        let placed = &self.walk.placed;
+        let is_there = |index: &usize| {
+            let step = &placed[*index];
+            step.node == Some(by.node) && matches!(step.state, State::Seen { .. })
+        };
+        let seen = steps.clone().rev().find(is_there)?;
+        let is_next = |index: &usize| {
+            let step = &placed[*index];
+            !matches!(step.state, State::Seen { .. } | State::Skipped) && step.step.spot != Spot::Name
+        };
+        let next = (seen + 1..steps.end).find(is_next);
+        let kind = if self.trail().exchange.application == Application::Dns {
+            PlaceKind::Dns
+        } else {
+            PlaceKind::Host
+        };
+        let detail = self.tell.stopped(seen);
+        let mut verdict = at(Outcome::Lost, way, kind, Some(by.node), detail);
+        verdict.after =
+            self.visit_of(seen).or_else(|| placed[..seen].iter().rev().find_map(Placed::stage_place));
+        verdict.before = next.and_then(|next| placed[next..].iter().find_map(Placed::stage_place));
+        Some(verdict)
+    }
+
+    /// Names the rule, where the place of the verdict is a node that dropped the packet.
+    fn with_rule(&self, mut verdict: Verdict) -> Verdict {
+        let node = verdict.place.and_then(|place| place.node);
+        let is_bad = matches!(verdict.outcome, Outcome::Lost | Outcome::Refused);
+        let way = verdict.direction.filter(|_| is_bad && node.is_some());
+        if let Some(by) = way.and_then(|way| self.dropped_by(way, node)) {
+            verdict.detail += say!("; {by}", "；{by}"; by = hooks::dropped(&by));
+            verdict.dropped_by = Some(Box::new(by));
+        }
+        verdict
     }
 
     fn trail(&self) -> &Trail {
@@ -317,6 +380,7 @@ impl Judge<'_, '_> {
             before: None,
             place,
             detail: self.tell.lost(seen, missing, place),
+            dropped_by: None,
         };
         self.name_stages(&mut verdict, Some(missing));
         verdict
@@ -381,6 +445,7 @@ impl Judge<'_, '_> {
             before: self.visit_of(missing),
             place: place_between(&placed[seen], &placed[missing]),
             detail: self.tell.stalled(way, seen, missing),
+            dropped_by: None,
         }
     }
 

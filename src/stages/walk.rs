@@ -10,11 +10,12 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, IcmpNotice, NodeId, Part, Phase, Resolution, Role, StagePlace, State, Timestamp, Trail,
+    Direction, Hook, IcmpNotice, NodeId, Part, Phase, Resolution, Role, StagePlace, State, Timestamp, Trail,
     VantageId, Way,
 };
 use crate::stages::facts::Nodes;
 use crate::stages::followed::{Followed, Pair, Point};
+use crate::stages::hooks;
 use crate::stages::place::World;
 use crate::stages::template::{Letter, Route, Spot, Step};
 
@@ -36,6 +37,8 @@ pub(super) struct Placed<'t> {
     /// The sighting there.
     pub(super) point: Option<Point>,
     pub(super) vantage: Option<VantageId>,
+    /// The hook that shows it.
+    pub(super) hook: Option<Hook>,
     /// Whether a capture point could show it.
     pub(super) is_captured: bool,
     /// The leg does not come by here: by an uplink where it stays within a node, by the loopback where it does not.
@@ -136,6 +139,9 @@ impl<'t> Walk<'t> {
         walk.lay(case, request, Way::Request);
         walk.request_len = walk.placed.len();
         walk.lay(case, reply, Way::Reply);
+        let (request, reply) = walk.placed.split_at_mut(walk.request_len);
+        hooks::show(request, case);
+        hooks::show(reply, case);
         walk
     }
 
@@ -164,6 +170,7 @@ impl<'t> Walk<'t> {
                 node,
                 point: None,
                 vantage: None,
+                hook: None,
                 is_captured: false,
                 is_passed_over: false,
                 state: State::Outside,

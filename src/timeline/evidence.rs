@@ -1,6 +1,7 @@
 //! What a journey's rows rest on: translations, the lookup, ICMP errors, clocks, and the intervals of what no
 //! capture point shows.
 
+mod hooks;
 mod translations;
 
 use crate::model::{
@@ -25,6 +26,7 @@ pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line
     sheet.handoffs(journey);
     sheet.translations(journey);
     sheet.tracked(journey);
+    sheet.hooks(journey);
     sheet.resolution(journey);
     sheet.notices(journey);
     sheet.bounds(journey);

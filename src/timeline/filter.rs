@@ -9,6 +9,7 @@
 
 mod complete;
 mod eval;
+mod flows;
 mod parse;
 mod vocabulary;
 

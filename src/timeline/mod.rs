@@ -35,6 +35,7 @@ pub mod stats;
 pub mod store;
 pub mod svg;
 pub mod tables;
+pub mod tracing;
 pub mod unfold;
 pub mod units;
 pub mod waterfall;

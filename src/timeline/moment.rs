@@ -33,6 +33,7 @@ pub fn at_moment(journey: &Arc<Journey>, moment: Timestamp, context: &Context<'_
         before: None,
         place: None,
         detail: crate::model::Sentence::default(),
+        dropped_by: None,
     };
     Arc::new(cut)
 }

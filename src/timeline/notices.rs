@@ -23,6 +23,10 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         }
         Notice::WritesAgain { path, missed } => format!("{path} {} {missed}", word(Word::WrittenAgain)),
         Notice::Node { node, state } => format!("{node}: {}", stream(state, manner)),
+        Notice::TraceOn => word(Word::TraceBegun).to_owned(),
+        Notice::TraceOff => word(Word::TraceEnded).to_owned(),
+        Notice::NotTraced(why) => format!("{}: {why}", word(Word::NotTraced)),
+        Notice::TraceLost => word(Word::TraceMessagesLost).to_owned(),
         Notice::NotWritten { packets } => format!("{packets} {}", word(Word::TooSlowDisk)),
     }
 }

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::timeline::Context;
 use crate::timeline::Language;
+use crate::timeline::fill_label;
 use crate::timeline::proxies::is_given_up;
 use crate::timeline::words::Word;
 
@@ -25,7 +26,8 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
         .filter(|&(index, sighting)| is_point(journey, index, sighting, &followed))
         .map(|(index, _)| index)
         .collect();
-    if points.is_empty() {
+    let is_split = journey.request.iter().any(is_taken_at_hook);
+    if points.is_empty() && !is_split {
         return Cow::Borrowed(journey);
     }
     let mut whole = journey.clone();
@@ -46,7 +48,44 @@ pub fn with_points<'a>(journey: &'a Journey, context: &Context<'_>) -> Cow<'a, J
             visits.insert(place, point(sighting, index, way, node, time, label));
         }
     }
+    if is_split {
+        split_proxies(&mut whole, context);
+    }
     Cow::Owned(whole)
+}
+
+/// A proxy took it where a hook shows when: then what the proxy does with it begins there.
+fn is_taken_at_hook(visit: &Visit) -> bool {
+    visit.proxy.is_some() && visit.hook.is_some()
+}
+
+/// Gives such a proxy's own time a row of its own, up to what it sends.
+fn split_proxies(journey: &mut Journey, context: &Context<'_>) {
+    static LABEL: OnceLock<Arc<Label>> = OnceLock::new();
+    let label = LABEL.get_or_init(|| Arc::new(Label { en: "{proxy}".to_owned(), zh: "{proxy}".to_owned() }));
+    let seen = |visit: &Visit| match visit.state {
+        State::Seen { time } => Some(time),
+        _ => None,
+    };
+    let mut index = 0;
+    while let Some(at) = journey.request[index..].iter().position(is_taken_at_hook).map(|at| index + at) {
+        index = at + 1;
+        let mut later = journey.request[index..].iter().chain(&journey.reply);
+        let before = later.find_map(seen).unwrap_or(State::OPEN_END);
+        let filled = fill_label(&journey.request[at], journey, context).into_owned();
+        let taken = &mut journey.request[at];
+        taken.label = Arc::new(Label { en: filled.clone(), zh: filled });
+        let Some(after) = seen(taken) else { continue };
+        let own = Visit {
+            stage: Stage { way: Way::Request, number: UNNUMBERED },
+            state: State::Bounded { after, before: before.max(after) },
+            label: Arc::clone(label),
+            hook: None,
+            proxy: taken.proxy.take(),
+            ..taken.clone()
+        };
+        journey.request.insert(index, own);
+    }
 }
 
 fn on_the_way() -> Arc<Label> {
@@ -160,6 +199,7 @@ fn point(
         direction: Some(sighting.direction),
         state: State::Seen { time },
         label,
+        hook: None,
         sighting: Some(index),
         proxy: None,
     }

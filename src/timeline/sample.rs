@@ -159,6 +159,7 @@ impl Builder {
     fn visit(&mut self, way: Way, number: u8, node: Option<NodeId>, state: State, label: &str) -> &mut Visit {
         let (en, zh) = label.split_once('|').unwrap_or((label, label));
         let visit = Visit {
+            hook: None,
             stage: Stage { way, number },
             node,
             vantage: None,
@@ -304,6 +305,7 @@ pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
         before: None,
         place: None,
         detail: crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() },
+        dropped_by: None,
     }
 }
 
@@ -321,7 +323,7 @@ pub fn leg(protocol: Protocol, client: Endpoint, target: Endpoint, server: Endpo
         crossings: smallvec::SmallVec::new(),
         tracked: smallvec::SmallVec::new(),
         translations: if is_translated {
-            smallvec![Translation { node: A, from, to, evidence, is_contradicted: false }]
+            smallvec![Translation { node: A, from, to, evidence, is_contradicted: false, rule: None }]
         } else {
             smallvec![]
         },

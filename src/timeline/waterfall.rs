@@ -268,6 +268,9 @@ fn place<'a>(
         let node = visit.node.or_else(|| context.node_of(vantage));
         return (node_text(node), manner.text(context.interface(vantage)));
     }
+    if let Some(hook) = visit.hook {
+        return (node_text(visit.node), hook.name().into());
+    }
     if let Some(proxy) = visit.proxy {
         return (node_text(visit.node), proxy_name(proxy.kind, manner).into());
     }
@@ -310,6 +313,7 @@ pub(super) fn point_kind(journey: &Journey, index: usize, visit: &Visit) -> Poin
     match (visit.node, is_last, visit.stage.way) {
         (None, _, _) if matches!(visit.state, State::Outside) => PointKind::Outside,
         (None, _, _) => PointKind::Switch,
+        _ if visit.hook.is_some() => PointKind::Kernel,
         // Seen without a capture point: what the client has in mind, known from what it did next.
         (Some(_), _, Way::Request) if matches!(visit.state, State::Seen { .. }) => PointKind::Client,
         (Some(_), true, Way::Request) if ends(&journey.trail).server.is_some() => PointKind::Server,

@@ -97,6 +97,11 @@ words! {
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
     KernelMessages: "kernel messages", "内核消息";
     ByConntrack: "by connection tracking", "由连接跟踪得出";
+    ByHookTrace: "by tracing", "由跟踪得出";
+    Asking: "request", "请求";
+    Answering: "reply", "应答";
+    Hooks: "kernel hooks", "内核钩子";
+    PolicyDrop: "policy drop", "默认策略丢弃";
     Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
     Conntrack: "connection tracking", "连接跟踪";
     SeenReply: "answered", "已见应答";
@@ -225,6 +230,14 @@ words! {
     TooSmall: "the window is too small", "窗口太小";
     Copied: "copied, if the terminal lets programs into its clipboard (OSC 52)", "已复制（需终端允许程序写剪贴板，OSC 52）";
     TooLongToCopy: "too long for the clipboard; write it to files instead", "太长，无法复制；请存为文件";
+    Tracing: "tracing", "内核跟踪中";
+    TraceBegun: "the chosen connections are traced in the kernel", "正在内核中跟踪所选连接";
+    TraceEnded: "tracing is off again, and its table is removed", "跟踪已关闭，其规则表已删除";
+    TraceMessagesLost: "some trace messages were lost; trace fewer connections", "部分跟踪消息已丢失；请减少所跟踪的连接";
+    NotTraced: "tracing is not possible", "无法跟踪";
+    TraceOnlyLive: "tracing needs a live capture", "只能跟踪实时抓包";
+    TraceNoRight: "tracing needs the right CAP_NET_ADMIN at the start", "跟踪需要启动时具有 CAP_NET_ADMIN 权限";
+    NothingToTrace: "choose a journey to trace", "请先选择要跟踪的旅程";
     MouseOn: "the mouse is for the screen", "鼠标用于界面";
     MouseOff: "the mouse selects text, as the terminal has it", "鼠标用于终端选择文字";
     PictureWritten: "picture written to", "图已写入";
@@ -349,6 +362,7 @@ words! {
     KeyExtract: "this journey's packets to a file", "将此旅程的数据包存为文件";
     KeyCopy: "copy the journey", "复制旅程";
     KeyDraw: "journey to files", "旅程存为文件";
+    KeyTrace: "trace in the kernel, stop", "内核跟踪/停止";
     KeyMouse: "mouse: screen/select text", "鼠标：界面/选择文字";
     KeyHelp: "help", "帮助";
     KeyQuit: "quit", "退出";

@@ -30,6 +30,7 @@ mod prompt;
 pub mod screen;
 mod statistics;
 pub mod theme;
+mod trace;
 mod update;
 
 #[cfg(test)]
@@ -41,4 +42,5 @@ pub use inspect::Looked;
 pub use panels::{draw, render};
 pub use playback::Speed;
 pub use screen::{JOURNEY_BOUND, Look, Screen, Settings};
+pub use trace::Tracing;
 pub use update::Effect;

@@ -23,6 +23,7 @@ use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
 use crate::tui::statistics::StatisticsPage;
 use crate::tui::theme::{Ground, Palette, Theme};
+use crate::tui::trace::Tracing;
 
 /// After names changed, everything is listed anew at most this often.
 const NAMES_REST: Duration = Duration::from_secs(1);
@@ -156,6 +157,7 @@ pub struct Screen {
     pub(super) past_filters: Vec<String>,
     /// A sentence for the foot line, until the next key.
     pub(super) notice: Option<String>,
+    pub(super) tracing: Tracing,
     /// Moves what waits; a few times a second.
     pub(super) beat: usize,
     pub(super) size: (u16, u16),
@@ -202,6 +204,7 @@ impl Screen {
             prompt: None,
             past_filters: Vec::new(),
             notice: None,
+            tracing: Tracing::default(),
             beat: 0,
             size: (80, 24),
             tally: Tally::default(),

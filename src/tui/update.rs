@@ -35,6 +35,8 @@ pub enum Effect {
     Copy,
     /// Write what [`Screen::copied`] gives into files, as text and as a picture.
     Draw,
+    /// Trace what [`Screen::to_trace`] gives in the kernel, or end that.
+    Trace,
 }
 
 impl Screen {
@@ -120,6 +122,7 @@ impl Screen {
             Action::Extract => return self.list.chosen().map(|_| Effect::Extract),
             Action::Copy => return self.list.chosen().map(|_| Effect::Copy),
             Action::Draw => return self.list.chosen().map(|_| Effect::Draw),
+            Action::Trace => return Some(Effect::Trace),
             Action::Mouse => self.toggle_mouse(),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),

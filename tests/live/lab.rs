@@ -11,30 +11,53 @@ use serde_json::Value;
 use crate::screen::session_in;
 use crate::{Live, comparable, directory, journeys, report};
 
-const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
+pub(crate) const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
 /// Removed when it is dropped.
-struct Cluster(String);
+pub(crate) struct Cluster(String);
 
 impl Cluster {
-    fn up(name: &str) -> Cluster {
+    pub(crate) fn up(name: &str) -> Cluster {
         let cluster = Cluster(format!("{name}{}", std::process::id()));
         cluster.lab(&["up"]);
         cluster
     }
 
-    fn lab(&self, words: &[&str]) {
-        let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab");
-        let output = Command::new(lab).args(words).args(["--id", &self.0]).output().expect("the lab starts");
+    /// A command of the lab's, about this cluster.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab"));
+        command.args(words).args(["--id", &self.0]);
+        command
+    }
+
+    pub(crate) fn lab(&self, words: &[&str]) {
+        let output = self.command(words).output().expect("the lab starts");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "lab {words:?} (it needs root and its packages): {said}");
     }
 
-    fn namespace(&self, node: &str) -> String {
-        format!("hoplab-{}-{node}", self.0)
+    /// The program on a node.
+    pub(crate) fn on_node(&self, node: &str) -> Command {
+        let line = self.enter(node);
+        let mut words = line.split(' ');
+        let mut command = Command::new(words.next().expect("a program"));
+        command.args(words);
+        command
     }
 
-    fn enter(&self, node: &str) -> String {
+    /// A command on a node or in a pod.
+    pub(crate) fn within(&self, place: &str, line: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace(place)]).args(line.split(' '));
+        command
+    }
+
+    pub(crate) fn namespace(&self, place: &str) -> String {
+        format!("hoplab-{}-{place}", self.0)
+    }
+
+    /// How a shell runs the program on a node.
+    pub(crate) fn enter(&self, node: &str) -> String {
         format!("ip netns exec {} {}", self.namespace(node), env!("CARGO_BIN_EXE_hopline"))
     }
 

@@ -9,6 +9,7 @@ mod net;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod screen;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -75,6 +76,17 @@ impl Live {
             let line = self.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("`{part}` is not said"));
             if line.contains(part) {
                 return line;
+            }
+        }
+    }
+
+    /// Waits until lines with each of `parts` came, in any order; a part that is given twice has to come twice.
+    fn wait_for_all(&self, parts: &[&str]) {
+        let mut left = parts.to_vec();
+        while !left.is_empty() {
+            let line = self.said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{left:?} is not said"));
+            if let Some(at) = left.iter().position(|part| line.contains(part)) {
+                left.remove(at);
             }
         }
     }

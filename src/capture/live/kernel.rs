@@ -115,14 +115,14 @@ impl Kernel {
 
     /// Listens until `stop` is set, and puts what it hears on `ways`.
     pub(super) fn run(mut self, ways: &Open, stop: &AtomicBool) {
-        let mut writing = Writing { clock: self.clock, ways, filling: Vec::new(), messages: 0 };
+        let mut writing = Writing::new(ways);
         let mut buffer = vec![0; LONGEST];
         let mut counted_at = Timestamp(0);
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
             for subscription in &mut self.subscriptions {
-                if let Err(cause) = subscription.take(&mut buffer, &mut writing) {
+                if let Err(cause) = subscription.take(&mut buffer, self.clock, &mut writing) {
                     let what = format!("listening to {} stopped: {cause}", subscription.name);
                     (self.tell)(Notice::Failed(what));
                     return;
@@ -156,19 +156,15 @@ impl Kernel {
         }
         for subscription in &self.subscriptions {
             let counted = fstat(&subscription.socket).ok().and_then(|told| drops(&table, told.st_ino));
-            let counts = Counts {
-                received: subscription.received,
-                dropped_by_interface: 0,
-                dropped_by_system: counted.unwrap_or(0).max(subscription.overruns),
-            };
-            blocks::statistics(&mut writing.filling, subscription.number, now, counts);
+            let lost = counted.unwrap_or(0).max(subscription.overruns);
+            writing.count(subscription.number, now, subscription.received, lost);
         }
     }
 }
 
 impl Subscription {
     /// Reads what is there, as far as its turn goes: the list first, then the events.
-    fn take(&mut self, buffer: &mut [u8], writing: &mut Writing<'_>) -> io::Result<()> {
+    fn take(&mut self, buffer: &mut [u8], clock: Clock, writing: &mut Writing<'_>) -> io::Result<()> {
         for _ in 0..TURN {
             let socket = self.listing.as_ref().unwrap_or(&self.socket);
             let len = match recv(socket.as_raw_fd(), buffer, MsgFlags::empty()) {
@@ -182,7 +178,7 @@ impl Subscription {
             };
             let message = buffer.get(..len).unwrap_or_default();
             self.received += 1;
-            writing.message(self.number, message);
+            writing.message(self.number, clock(), message);
             if self.listing.is_some() && matches!(kind(message), None | Some(ERROR | DONE)) {
                 self.listing = None;
             }
@@ -192,22 +188,26 @@ impl Subscription {
 }
 
 /// Runs of whole blocks on their way.
-struct Writing<'a> {
-    clock: Clock,
+pub(super) struct Writing<'a> {
     ways: &'a Open,
     filling: Vec<u8>,
     messages: u64,
 }
 
-impl Writing<'_> {
-    fn message(&mut self, interface: u32, message: &[u8]) {
+impl<'a> Writing<'a> {
+    pub(super) const fn new(ways: &'a Open) -> Writing<'a> {
+        Writing { ways, filling: Vec::new(), messages: 0 }
+    }
+
+    /// Adds messages of the kernel's that were received at `time`.
+    pub(super) fn message(&mut self, interface: u32, time: Timestamp, message: &[u8]) {
         let mut bytes = link::netlink_header(NETFILTER).to_vec();
         bytes.extend_from_slice(message);
         blocks::packet(
             &mut self.filling,
             &Stored {
                 interface,
-                time: (self.clock)(),
+                time,
                 wire_len: bytes.len() as u32,
                 direction: Direction::Unknown,
                 bytes: &bytes,
@@ -219,7 +219,13 @@ impl Writing<'_> {
         }
     }
 
-    fn flush(&mut self) {
+    /// States how many of a subject's messages came up to `now`, and how many were lost.
+    pub(super) fn count(&mut self, interface: u32, now: Timestamp, received: u64, lost: u64) {
+        let counts = Counts { received, dropped_by_interface: 0, dropped_by_system: lost };
+        blocks::statistics(&mut self.filling, interface, now, counts);
+    }
+
+    pub(super) fn flush(&mut self) {
         if self.filling.is_empty() {
             return;
         }

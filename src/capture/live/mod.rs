@@ -11,6 +11,7 @@
 mod choice;
 pub(super) mod feed;
 mod handle;
+mod hooks;
 mod kernel;
 mod links;
 mod local;
@@ -30,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
+use self::hooks::Tracer;
 use self::kernel::{Kernel, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
@@ -39,6 +41,7 @@ use crate::capture::{CaptureError, Options};
 use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
+pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, can_trace, serve as serve_tracing};
 pub use self::missing::Missing;
 pub use self::namer::Namer;
 pub use self::recorder::{Recording, Rotate};
@@ -72,7 +75,9 @@ pub struct Settings {
     pub buffer: usize,
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
-    /// This very program, for the processes that run the other nodes' commands.
+    /// A process is kept ready that can trace connections in the kernel.
+    pub can_trace: bool,
+    /// This very program, for the processes that run the other nodes' commands and that trace.
     pub program: PathBuf,
 }
 
@@ -80,6 +85,7 @@ pub struct Settings {
 pub struct Opened {
     local: Local,
     kernel: Kernel,
+    tracer: Option<Tracer>,
     names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
@@ -136,6 +142,11 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
+        let tracer = if settings.can_trace {
+            Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?)
+        } else {
+            None
+        };
         let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
@@ -145,7 +156,17 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, kernel, names, recorder, remotes, node: settings.node.clone(), clock, tell })
+        Ok(Opened {
+            local,
+            kernel,
+            tracer,
+            names,
+            recorder,
+            remotes,
+            node: settings.node.clone(),
+            clock,
+            tell,
+        })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
@@ -181,6 +202,11 @@ impl Opened {
     /// What interfaces are looked for, in words.
     pub fn globs(&self) -> String {
         self.local.globs()
+    }
+
+    /// What gives orders to trace, where the settings ask for it.
+    pub fn trace_control(&self) -> Option<TraceControl> {
+        self.tracer.as_ref().map(Tracer::control)
     }
 
     /// The recording's file, for its owner to be changed.
@@ -225,6 +251,11 @@ impl Opened {
         local.tell_names(&self.names);
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
+        }
+        if let Some(tracer) = self.tracer {
+            let number = local.describe_kernel("nftables");
+            let (clock, open, stop) = (self.clock, open.clone(), Arc::clone(&stop));
+            threads.push(spawn("tracer", move || tracer.run(number, clock, &open, &stop))?);
         }
         if !kernel.is_deaf() {
             let stop = Arc::clone(&stop);

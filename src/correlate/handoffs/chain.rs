@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Rival, Trail};
+use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Rival, Traced, Trail};
 
 /// Legs of one journey; more would be a loop of proxies, or a tunnel that carries everything.
 const MAX_LEGS: usize = 16;
@@ -56,4 +56,8 @@ pub(super) fn append(head: &mut Trail, join: Join, next: Trail) {
     head.left_out += next.left_out;
     head.retransmissions += next.retransmissions;
     head.notices.extend(next.notices);
+    head.traced.extend(next.traced.into_iter().map(|traced| {
+        let leg = traced.leg.map(|leg| leg + shift);
+        Traced { leg, ..traced }
+    }));
 }

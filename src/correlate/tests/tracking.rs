@@ -41,6 +41,7 @@ fn kinds(leg: &Leg) -> Vec<Vec<&'static str>> {
     let kind = |evidence: &TranslationEvidence| match evidence {
         TranslationEvidence::PacketMatch { .. } => "packets",
         TranslationEvidence::Conntrack => "conntrack",
+        TranslationEvidence::HookTrace => "hook-trace",
     };
     leg.translations.iter().map(|it| it.evidence.iter().map(kind).collect()).collect()
 }

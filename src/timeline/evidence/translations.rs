@@ -1,6 +1,7 @@
 //! How nodes rewrote the addresses of each leg, what shows it, and what their connection tracking says.
 
 use super::Sheet;
+use super::hooks::numbered;
 use crate::model::{Journey, Tracked, Translation, TranslationEvidence, TranslationKind};
 use crate::timeline::Tone;
 use crate::timeline::units::duration;
@@ -43,6 +44,10 @@ impl Sheet<'_> {
         for &evidence in &translation.evidence {
             self.shown_by(evidence, translation.is_contradicted);
         }
+        if let Some(rule) = &translation.rule {
+            let comment = rule.comment.as_deref().unwrap_or_default();
+            self.fact(&[(Tone::Dim, " "), (Tone::Plain, &numbered(rule)), (Tone::Dim, comment)]);
+        }
     }
 
     fn shown_by(&mut self, evidence: TranslationEvidence, is_contradicted: bool) {
@@ -63,6 +68,9 @@ impl Sheet<'_> {
                     (Tone::Dim, dot),
                     (tone, &rivals),
                 ]);
+            }
+            TranslationEvidence::HookTrace => {
+                self.fact(&[(Tone::Dim, " "), (Tone::Dim, self.word(Word::ByHookTrace))]);
             }
             TranslationEvidence::Conntrack => {
                 self.fact(&[(Tone::Dim, " "), (Tone::Dim, self.word(Word::ByConntrack))]);

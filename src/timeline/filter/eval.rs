@@ -220,6 +220,7 @@ mod tests {
         let label = Arc::new(Label { en: String::new(), zh: String::new() });
         let stage = Stage { way, number };
         Visit {
+            hook: None,
             stage,
             node: Some(NodeId(node)),
             vantage: None,
@@ -261,6 +262,7 @@ mod tests {
             ],
             reply: vec![visit(Way::Reply, 1, 1, seen(2000))],
             verdict: Verdict {
+                dropped_by: None,
                 outcome: Outcome::Failed,
                 direction: None,
                 after: None,

@@ -17,7 +17,7 @@ use crate::tui::screen::Screen;
 const BAR: usize = 12;
 /// Nodes that are named while they are away, and how important the first of them is.
 const MOST_STREAMS: usize = 8;
-const MOST_IMPORTANT_STREAM: u8 = 20;
+const MOST_IMPORTANT_STREAM: u8 = 21;
 /// Cells between parts.
 const GAP: usize = 2;
 /// Cells that a filter may take.
@@ -61,7 +61,7 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
         return parts;
     }
     if screen.playback.range().is_some() {
-        add(3, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
+        add(4, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
         add(7, Tone::Accent, &progress(screen));
     }
     let counted = |word: Word, count: u64| format!("{} {count}", manner.word(word));
@@ -69,13 +69,13 @@ fn parts(screen: &Screen) -> Vec<(u8, Line)> {
     if packets > 0 {
         add(8, Tone::Plain, &counted(Word::Packets, packets));
     }
-    add(4, Tone::Plain, &counted(Word::Journeys, screen.tally.journeys as u64));
+    add(5, Tone::Plain, &counted(Word::Journeys, screen.tally.journeys as u64));
     let bad = format!("{} {}", manner.cross(), screen.tally.bad);
-    add(1, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
+    add(2, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
     let damaged: u64 = screen.sources.iter().map(|source| source.damaged).sum();
     let dropped: u64 = screen.sources.iter().filter_map(|source| source.dropped).sum();
     for (importance, word, count) in [
-        (4, Word::Damaged, damaged),
+        (1, Word::Damaged, damaged),
         (9, Word::Dropped, dropped),
         (10, Word::Evicted, screen.store.evicted()),
     ] {
@@ -92,7 +92,7 @@ fn filter_part(screen: &Screen) -> Option<(u8, Line)> {
     let mut filter = Line::new();
     filter.push(Tone::Accent, screen.manner.word(Word::Filter)).push(Tone::Accent, ": ");
     filter.fitted(Tone::Accent, text, FILTER, screen.manner.ellipsis());
-    Some((2, filter))
+    Some((3, filter))
 }
 
 /// What is said while packets are captured: what was lost, what is written and what went wrong stay longest.
@@ -105,45 +105,48 @@ fn live_parts(screen: &Screen) -> Vec<(u8, Line)> {
         line.push(tone, &manner.text(text));
         parts.push((importance, line));
     };
+    if let Some(tracing) = screen.tracing_shown() {
+        add(1, Tone::Own, &tracing);
+    }
     if let Some(recording) = &live.recording {
         let (text, tone) = recording_text(recording, manner);
-        add(4, tone, &text);
+        add(5, tone, &text);
     }
     let streams = live.streams();
     if !streams.is_empty() {
         let away: Vec<_> = streams.iter().filter(|stream| stream.state != StreamState::Flowing).collect();
         let text = format!("{} {}/{}", manner.word(Word::Streams), streams.len() - away.len(), streams.len());
-        add(6, if away.is_empty() { Tone::Good } else { Tone::Bad }, &text);
+        add(7, if away.is_empty() { Tone::Good } else { Tone::Bad }, &text);
         // Of many the first; the notices have all.
         for (place, stream) in away.iter().take(MOST_STREAMS).enumerate() {
             let (text, tone) = stream_text(stream, manner);
             add(MOST_IMPORTANT_STREAM + place as u8, tone, &text);
         }
     }
-    add(12, Tone::Dim, &interfaces_text(screen));
+    add(13, Tone::Dim, &interfaces_text(screen));
     if let Some(rate) = screen.rates.total() {
         let rate = format!("{} {}", amount(rate.packets.round() as u64), manner.word(Word::PacketRate));
-        add(11, Tone::Plain, &rate);
+        add(12, Tone::Plain, &rate);
     }
     let lost: u64 = screen.sources.iter().filter_map(|source| source.dropped).sum();
     let counted = |word: Word, count: u64| format!("{} {}", manner.word(word), amount(count));
-    add(3, if lost > 0 { Tone::Bad } else { Tone::Dim }, &counted(Word::LostPackets, lost));
+    add(4, if lost > 0 { Tone::Bad } else { Tone::Dim }, &counted(Word::LostPackets, lost));
     let evicted = screen.closed_early + screen.store.evicted();
     if evicted > 0 {
-        add(7, Tone::Bad, &counted(Word::Evicted, evicted));
+        add(8, Tone::Bad, &counted(Word::Evicted, evicted));
     }
     let damaged: u64 = screen.sources.iter().map(|source| source.damaged).sum();
     if damaged > 0 {
-        add(8, Tone::Bad, &counted(Word::Damaged, damaged));
+        add(9, Tone::Bad, &counted(Word::Damaged, damaged));
     }
-    add(10, Tone::Plain, &format!("{} {}", manner.word(Word::Journeys), screen.tally.journeys));
+    add(11, Tone::Plain, &format!("{} {}", manner.word(Word::Journeys), screen.tally.journeys));
     let bad = format!("{} {}", manner.cross(), screen.tally.bad);
-    add(1, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
+    add(2, if screen.tally.bad > 0 { Tone::Bad } else { Tone::Dim }, &bad);
     if live.unread > 0 {
-        add(5, Tone::Bad, &format!("! {}", live.unread));
+        add(6, Tone::Bad, &format!("! {}", live.unread));
     }
     if screen.playback.range().is_some() {
-        add(9, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
+        add(10, Tone::Plain, &format!("{} UTC", time_of_day(screen.playback.position())));
     }
     parts
 }
