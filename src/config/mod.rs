@@ -62,6 +62,10 @@ pub enum Config {
     Node {
         command: String,
     },
+    /// Creates files for a live screen.
+    Files {
+        directory: PathBuf,
+    },
 }
 
 /// What is captured on this node.
@@ -89,6 +93,8 @@ pub struct Live {
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
     pub recording: Option<Recording>,
+    /// Where files go that are begun by a key; where the program was started if there is none.
+    pub write_directory: Option<PathBuf>,
     /// Lines instead of a screen.
     pub headless: Option<Lines>,
     pub look: Look,
@@ -135,7 +141,8 @@ pub struct Look {
     pub has_mouse: bool,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
-    /// Of the file: actions with their keys, and tones with their colour.
+    /// Of the file: columns of the list, actions with their keys, and tones with their colour.
+    pub columns: Vec<Entry>,
     pub keys: Vec<Entry>,
     pub colours: Vec<Entry>,
 }
@@ -227,7 +234,11 @@ impl Config {
                 Some(look)
             }
             Config::Live(Live { look, .. }) | Config::Report(Report { look, .. }) => Some(look),
-            Config::Check(_) | Config::Record { .. } | Config::Doctor { .. } | Config::Node { .. } => None,
+            Config::Check(_)
+            | Config::Record { .. }
+            | Config::Doctor { .. }
+            | Config::Node { .. }
+            | Config::Files { .. } => None,
         }
     }
 
@@ -283,6 +294,7 @@ impl User<'_> {
                 Config::Doctor { capture: self.captured(raw.capture)?, look: look(LookArguments::default()) }
             }
             Subcommands::Node { command } => Config::Node { command },
+            Subcommands::Files { directory } => Config::Files { directory },
             Subcommands::Replay(raw) => {
                 let input = self.input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -318,6 +330,7 @@ impl User<'_> {
             capture: self.captured(raw.capture)?,
             remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
             recording,
+            write_directory: raw.write_dir,
             headless: raw.headless.then_some(lines),
             look: self.look(raw.look)?,
         })
@@ -422,6 +435,7 @@ impl User<'_> {
             theme,
             has_mouse: file.mouse.unwrap_or(true),
             file: file.path.clone(),
+            columns: file.columns.clone(),
             keys: file.keys.clone(),
             colours: file.colours.clone(),
         })

@@ -1,15 +1,13 @@
 //! Names of addresses on their way into a recording, as they become known.
 
-use std::sync::Arc;
-
 use crate::capture::blocks;
-use crate::capture::live::feed::{Inlet, Kind, Run};
+use crate::capture::live::ways::OpenToDisk;
 use crate::model::Names;
 
 /// Takes names to the recorder, which goes on until this is dropped. Each file of a ring begins with all of them.
 #[derive(Debug)]
 pub struct Namer {
-    inlet: Inlet,
+    ways: OpenToDisk,
     sent: Names,
     /// How much was known when it was told last.
     looked: usize,
@@ -17,8 +15,8 @@ pub struct Namer {
 
 impl Namer {
     /// `sent` are in the recording already.
-    pub(super) fn new(inlet: Inlet, sent: Names) -> Namer {
-        Namer { inlet, sent, looked: 0 }
+    pub(super) fn new(ways: OpenToDisk, sent: Names) -> Namer {
+        Namer { ways, sent, looked: 0 }
     }
 
     /// Writes those of all known names that are new. A name that an address has stays.
@@ -34,6 +32,6 @@ impl Namer {
         self.sent.extend(&new);
         let mut bytes = Vec::new();
         blocks::names(&mut bytes, &new);
-        self.inlet.force(Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description });
+        self.ways.describe(bytes);
     }
 }
