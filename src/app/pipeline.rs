@@ -111,6 +111,9 @@ impl Pipeline {
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(informed(&reader, input, &given), limits);
         correlator.add_names(&input.names);
+        // What is described before the first packet may be here already.
+        correlator.add_names(reader.names());
+        add_addresses(&mut correlator, reader.addresses());
         Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
     }
 

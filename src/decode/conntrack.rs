@@ -185,6 +185,18 @@ mod tests {
         assert_eq!(of(5, 0), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn damaged_messages_are_survived(at in 16..200_usize, byte: u8, tail: Vec<u8>) {
+            let mut bytes = sample(NEW, CREATE);
+            let place = at % bytes.len();
+            bytes[place] = byte;
+            bytes.extend(tail);
+            let (events, _) = decoded(&bytes);
+            proptest::prop_assert!(events.len() <= bytes.len() / 16);
+        }
+    }
+
     #[test]
     fn a_message_that_is_cut_anywhere_is_counted_or_read() {
         let whole = sample(NEW, CREATE);

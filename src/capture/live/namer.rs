@@ -9,19 +9,22 @@ use crate::model::Names;
 pub struct Namer {
     ways: OpenToDisk,
     sent: Names,
+    /// How much was known when it was told last.
+    looked: usize,
 }
 
 impl Namer {
     /// `sent` are in the recording already.
     pub(super) fn new(ways: OpenToDisk, sent: Names) -> Namer {
-        Namer { ways, sent }
+        Namer { ways, sent, looked: 0 }
     }
 
     /// Writes those of all known names that are new. A name that an address has stays.
     pub fn tell(&mut self, known: &Names) {
-        if known.len() == self.sent.len() {
+        if known.len() == self.looked {
             return;
         }
+        self.looked = known.len();
         let new = known.beyond(&self.sent);
         if new.is_empty() {
             return;

@@ -4,7 +4,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeVal;
 
 use crate::capture::naming::printable;
 use crate::model::Names;
@@ -30,13 +39,19 @@ pub(super) fn read(own: &[IpAddr], names: &mut Names) {
     let processes: BTreeMap<u32, PathBuf> = processes.filter_map(number).collect();
     let mut seen: HashSet<PathBuf> = namespace(Path::new("/proc/thread-self"), "net").into_iter().collect();
     let host = namespace(Path::new("/proc/thread-self"), "uts");
-    for path in processes.into_values() {
+    let Some(peers) = Peers::open() else { return };
+    for (id, path) in processes {
         let Some(namespace_here) = namespace(&path, "net") else { continue };
         if seen.len() >= MOST || !seen.insert(namespace_here) {
             continue;
         }
+        let mut theirs = addresses(&path);
+        theirs.retain(|ip| behind.contains(ip) && !own.contains(ip));
+        if theirs.is_empty() || !peers.hold(id) {
+            continue;
+        }
         let Some(name) = name(&path, host.as_deref()) else { continue };
-        for ip in addresses(&path).into_iter().filter(|ip| behind.contains(ip) && !own.contains(ip)) {
+        for ip in theirs {
             names.name(ip.into(), &name);
         }
     }
@@ -63,6 +78,44 @@ fn routed_v6(table: &str) -> Vec<IpAddr> {
         is_direct.then(|| v6_address(destination))?
     };
     table.lines().filter_map(read).collect()
+}
+
+/// The namespaces that an interface of this one has its peer in: the kernel has a number for each
+/// (`ip-netns(8)`, `list-id`).
+struct Peers(OwnedFd);
+
+impl Peers {
+    fn open() -> Option<Peers> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute).ok()?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(1, 0)).ok()?;
+        Some(Peers(socket))
+    }
+
+    /// Whether the namespace of a process is among them.
+    fn hold(&self, process: u32) -> bool {
+        self.number(process).is_some_and(|number| number >= 0)
+    }
+
+    fn number(&self, process: u32) -> Option<i32> {
+        let mut asked = NsidMessage::default();
+        asked.attributes.push(NsidAttribute::Pid(process));
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNsId(asked));
+        request.header.flags = NLM_F_REQUEST;
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len().max(4096)];
+        request.serialize(&mut bytes);
+        send(self.0.as_raw_fd(), &bytes[..request.buffer_len()], MsgFlags::empty()).ok()?;
+        let len = recv(self.0.as_raw_fd(), &mut bytes, MsgFlags::empty()).ok()?;
+        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes.get(..len)?).ok()?;
+        let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(told)) = answer.payload else {
+            return None;
+        };
+        told.attributes.iter().find_map(|attribute| match attribute {
+            NsidAttribute::Id(number) => Some(*number),
+            _ => None,
+        })
+    }
 }
 
 fn namespace(process: &Path, kind: &str) -> Option<PathBuf> {
@@ -114,6 +167,13 @@ fn v6_address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_is_no_peer_of_itself() {
+        let peers = Peers::open().expect("a socket");
+        assert_eq!(peers.number(std::process::id()), Some(-1));
+        assert_eq!(peers.number(u32::MAX), None, "no such process");
+    }
 
     #[test]
     fn single_hosts_behind_interfaces_are_told_from_other_routes() {
