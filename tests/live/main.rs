@@ -5,7 +5,10 @@ mod clocks;
 mod kernel;
 mod lab;
 mod net;
+#[path = "../pty/mod.rs"]
+mod pty;
 mod screen;
+mod views;
 
 use std::collections::BTreeMap;
 use std::fs;
