@@ -2,6 +2,7 @@
 
 mod apart;
 mod clocks;
+mod ends;
 mod kernel;
 mod lab;
 mod net;

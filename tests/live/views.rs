@@ -1,29 +1,19 @@
 //! Looking into journeys while packets are captured.
 
+use std::fs;
 use std::path::Path;
 
-use portable_pty::CommandBuilder;
-
 use crate::net::Net;
-use crate::pty::Session;
-
-/// The screen on the node.
-fn session(net: &Net) -> Session {
-    let mut command = CommandBuilder::new("ip");
-    command.args(["netns", "exec", &net.node(), env!("CARGO_BIN_EXE_hopline")]);
-    command.cwd(Path::new("/"));
-    command.env("LC_ALL", "C.UTF-8");
-    command.env("TERM", "xterm-256color");
-    command.env("NODE_NAME", "kappa1");
-    Session::start(command, 40, 160)
-}
+use crate::report;
+use crate::screen::session;
 
 #[test]
 fn a_packet_is_looked_into_while_it_is_kept() {
     let mut net = Net::new();
     net.add_pod(21);
-    let mut session = session(&net);
-    session.wait("the keys", |screen| screen.contains("? help"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut session = session(&net, &[], directory.path());
+    session.wait("the node", |screen| screen.contains("● live kappa1"));
     net.ask_all(21, &["/looked-into"]);
     session.wait("the journey", |screen| screen.contains("GET /looked-into"));
     session.press("f/looked-into\r");
@@ -32,16 +22,26 @@ fn a_packet_is_looked_into_while_it_is_kept() {
     session.wait("the first packet", |screen| screen.contains("╭─ packet ") && screen.contains("SLL2"));
     session.press("\u{1b}");
     session.wait("the packets", |screen| screen.contains("╭─ packets"));
+    // All rights are given up by now; the directory was opened before.
+    session.press("W");
+    session.wait("where they are", |screen| {
+        screen.contains("packets written to ") && screen.contains("hopline-1.pcapng")
+    });
     session.press("q");
     assert_eq!(session.end(), 0);
+    let path = directory.path().join("hopline-1.pcapng");
+    assert!(fs::read(&path).expect("a recording").starts_with(&0x0a0d_0d0a_u32.to_ne_bytes()));
+    let told = report(&[&path.display().to_string()]);
+    let journeys = told["journeys"].as_array().expect("journeys");
+    assert!(journeys.iter().any(|journey| journey["exchange"]["path"] == "/looked-into"), "{told}");
 }
 
 #[test]
 fn time_is_frozen_while_packets_come() {
     let mut net = Net::new();
     net.add_pod(21);
-    let mut session = session(&net);
-    session.wait("the keys", |screen| screen.contains("? help"));
+    let mut session = session(&net, &[], Path::new("/"));
+    session.wait("the node", |screen| screen.contains("● live kappa1"));
     net.ask_all(21, &["/before"]);
     session.wait("the first", |screen| screen.contains("GET /before"));
     session.press(" ");
