@@ -27,6 +27,7 @@ mod place;
 mod read;
 mod say;
 mod template;
+mod tracked;
 mod verdict;
 mod walk;
 
