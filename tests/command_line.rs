@@ -228,6 +228,12 @@ fn the_packets_of_one_journey_are_written() {
     }
     let others = again.iter().filter(|it| it["exchange"]["protocol"] == "http").count();
     assert_eq!(others, 1, "packets of this journey only");
+    // Of a stream they are kept while it passes.
+    let stream = directory.path().join("stream.pcapng").display().to_string();
+    let mut piped = command(&["report", "kappa1=-", "--journey", &id, "--write", &stream]);
+    let piped = piped.stdin(fs::File::open(&node).expect("a recording")).output().expect("the program runs");
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    assert_eq!(fs::read(&stream).expect("a recording"), fs::read(&path).expect("a recording"));
     let refusal = refused(&["report", &node, "--write", &path]);
     assert!(refusal.contains("--journey"), "{refusal}");
 }

@@ -112,7 +112,7 @@ impl Shown {
     fn follow(directory: &Path, part: &InputPart, templates: &Templates) -> anyhow::Result<Shown> {
         let input = Input::new(sources(directory, &part.files)?, &part.ifmap, &part.clock)?;
         let input = Input { is_unjoined: part.no_joins, ..input };
-        let Followed { finished, trails } = follow(&input, Limits::REPORT)?;
+        let Followed { finished, trails } = follow(&input, Limits::REPORT, None)?;
         let mut journeys: Vec<Journey> = Vec::new();
         let keep = |part: &mut Vec<Journey>, _, journey| part.push(journey);
         place_all(trails, templates, &finished.world(), &keep, &mut |part: Vec<Journey>| {

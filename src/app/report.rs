@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::app::packets::{Extract, Packets, Wanted};
+use crate::app::packets::{Extract, Packets, SharedKept, Wanted};
 use crate::app::pipeline::{Event, Finished, Pipeline};
 use crate::app::spool::{Sorted, Spool};
 use crate::app::staging::place_all;
@@ -50,8 +50,8 @@ const ALL_PACKETS: Limits = Limits { sightings: 16_384, bulk_sightings: 16_384, 
 
 /// Follows `input` to its end and keeps every closed trail, on a thread of its own: following packets is the longest
 /// of what a report does.
-pub(super) fn follow(input: &Input, limits: Limits) -> anyhow::Result<Followed> {
-    let pipeline = Pipeline::open(input, limits)?;
+pub(super) fn follow(input: &Input, limits: Limits, kept: Option<SharedKept>) -> anyhow::Result<Followed> {
+    let pipeline = Pipeline::open(input, limits)?.keeping(kept);
     let (changes_in, changes) = bounded(WAITING);
     let (finished, kept) = std::thread::scope(|scope| {
         let keeping = scope.spawn(|| keep(changes));
@@ -94,12 +94,12 @@ fn keep(changes: Receiver<Vec<Change>>) -> io::Result<Spool> {
 /// Writes a journey's packets to `path`, and says on stderr how many.
 fn write_packets(
     path: &Path,
-    report: &config::Report,
+    packets: &Packets,
     journey: Journey,
     topology: &Topology,
 ) -> anyhow::Result<()> {
     let wanted = Wanted { journey: Arc::new(journey), topology: Arc::new(topology.clone()) };
-    let extract = Packets::of(&report.input, false).extract(&wanted)?;
+    let extract = packets.extract(&wanted)?;
     fs::write(path, &extract.bytes)
         .with_context(|| format!("--write: {} cannot be written", path.display()))?;
     let Extract { packets, missing, left_out, .. } = extract;
@@ -129,8 +129,10 @@ fn name_damage(sources: &[SourceSummary]) {
 /// When a recording or a template cannot be used, the journey asked for does not exist, or `out` fails.
 pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) -> anyhow::Result<()> {
     let templates = templates(report.look.templates.as_deref())?;
-    let Followed { finished, trails } =
-        follow(&report.input, if report.write.is_some() { ALL_PACKETS } else { Limits::REPORT })?;
+    let packets = report.write.as_ref().map(|_| Packets::of(&report.input, false));
+    let limits = if packets.is_some() { ALL_PACKETS } else { Limits::REPORT };
+    let kept = packets.as_ref().and_then(Packets::kept);
+    let Followed { finished, trails } = follow(&report.input, limits, kept)?;
     let format = format(report, layout);
     let context =
         Context { topology: &finished.topology, clocks: &finished.clocks, manner: report.look.manner };
@@ -169,8 +171,8 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     }
     out.write_all(&format.tail(&whole, &context))?;
     out.flush()?;
-    if let (Some(path), Ok(Some(journey))) = (&report.write, chosen.into_inner()) {
-        write_packets(path, report, journey, &finished.topology)?;
+    if let (Some(path), Some(packets), Ok(Some(journey))) = (&report.write, packets, chosen.into_inner()) {
+        write_packets(path, &packets, journey, &finished.topology)?;
     }
     let evicted = finished.counters.evicted;
     if evicted > 0 {

@@ -318,6 +318,9 @@ words! {
     SignMissing: "missing: it should have come by here", "缺失：本应出现却没有出现";
     SignAtMost: "at most this long", "至多这么久";
     SignUncertain: "less than the clocks' error", "小于时钟误差";
+    SignHere: "on the map: seen last here", "路径图上：最后见于此处";
+    SignMarked: "marked to be compared with", "已标记以供对比";
+    SignBookmark: "has a bookmark", "有书签";
     // keys
     KeyUp: "up", "上";
     KeyDown: "down", "下";

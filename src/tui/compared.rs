@@ -34,6 +34,14 @@ struct Median {
     found: Option<(Arc<Journey>, usize)>,
 }
 
+/// What the chosen journey stands beside.
+struct Other {
+    journey: Arc<Journey>,
+    name: Word,
+    /// Of how many it is the median.
+    count: Option<usize>,
+}
+
 impl Compared {
     pub(super) fn is_marked(&self, journey: &Journey) -> bool {
         self.marked.as_ref().is_some_and(|marked| marked.id == journey.id)
@@ -84,7 +92,7 @@ impl Screen {
         width: usize,
     ) -> (Vec<Line>, Vec<Line>, Option<usize>, Line) {
         let context = self.context();
-        let (other, name) = match self.other(journey) {
+        let Other { journey: other, name, count } = match self.other(journey) {
             Ok(other) => other,
             Err(word) => {
                 let mut line = Line::new();
@@ -93,8 +101,7 @@ impl Screen {
             }
         };
         let comparison = Comparison::new(&other, journey, &context);
-        let (word, count) = name;
-        let short = self.manner.word(word);
+        let short = self.manner.word(name);
         let (head, rows) = comparison.lines(short, &context, width);
         let mut told = Line::new();
         told.space(1);
@@ -111,12 +118,12 @@ impl Screen {
     }
 
     /// What `journey` is compared with and what that is called, or why there is nothing.
-    #[allow(clippy::type_complexity, reason = "a pair of pairs, used once")]
-    fn other(&self, journey: &Journey) -> Result<(Arc<Journey>, (Word, Option<usize>)), Word> {
+    fn other(&self, journey: &Journey) -> Result<Other, Word> {
         match self.compared.with {
             With::Median => {
-                let median = self.compared.median.as_ref().and_then(|median| median.found.clone());
-                median.map(|(median, of)| (median, (Word::MedianOne, Some(of)))).ok_or(Word::NoMedian)
+                let median = self.compared.median.as_ref().and_then(|median| median.found.as_ref());
+                let (median, of) = median.ok_or(Word::NoMedian)?;
+                Ok(Other { journey: Arc::clone(median), name: Word::MedianOne, count: Some(*of) })
             }
             With::Marked => match &self.compared.marked {
                 None => Err(Word::NoneMarked),
@@ -124,7 +131,7 @@ impl Screen {
                 Some(marked) if marked.path != journey.path => Err(Word::OtherPath),
                 Some(marked) => {
                     let newest = self.store.get(marked.id).unwrap_or(marked);
-                    Ok((Arc::clone(newest), (Word::MarkedOne, None)))
+                    Ok(Other { journey: Arc::clone(newest), name: Word::MarkedOne, count: None })
                 }
             },
         }

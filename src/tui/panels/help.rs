@@ -9,7 +9,7 @@ use crate::tui::paint::Canvas;
 use crate::tui::screen::Screen;
 
 /// Sign, its ASCII form, its tone and what it means.
-const SIGNS: [(&str, &str, Tone, Word); 9] = [
+const SIGNS: [(&str, &str, Tone, Word); 12] = [
     ("█", "#", Tone::Request, Word::SignSeen),
     ("░", "~", Tone::Dim, Word::SignBounded),
     ("▓", "=", Tone::Own, Word::SignOwn),
@@ -19,6 +19,9 @@ const SIGNS: [(&str, &str, Tone, Word); 9] = [
     ("✗", "x", Tone::Bad, Word::SignMissing),
     ("≤", "<", Tone::Plain, Word::SignAtMost),
     ("~", "~", Tone::Plain, Word::SignUncertain),
+    ("●", "*", Tone::Accent, Word::SignHere),
+    ("◆", "*", Tone::Accent, Word::SignMarked),
+    ("■", "#", Tone::Accent, Word::SignBookmark),
 ];
 
 /// The least that a column takes.

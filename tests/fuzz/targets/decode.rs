@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use hopline::decode::decode;
+use hopline::decode::{decode, headers};
 use hopline::model::{Batch, Body, Direction, Frame, Stored, Timestamp, VantageId};
 use libfuzzer_sys::fuzz_target;
 
@@ -21,6 +21,9 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
         stored: Stored::default(),
         block: None,
     };
+    for header in headers(u16::from(kind), data) {
+        assert!(header.bytes.start <= header.bytes.end && header.bytes.end <= data.len());
+    }
     let mut batch = Batch::default();
     let stop = decode(&frame, &mut batch);
     let [packet] = batch.packets[..] else { panic!("{} packets of one frame", batch.packets.len()) };
