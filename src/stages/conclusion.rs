@@ -6,12 +6,12 @@
 
 use smallvec::SmallVec;
 
+use crate::model::say::say;
 use crate::model::{
     Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Sentence, State, Trail, Verdict, Way,
 };
 use crate::stages::course::Course;
 use crate::stages::detail::{alike, request};
-use crate::stages::say::say;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
 

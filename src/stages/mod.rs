@@ -25,7 +25,6 @@ mod followed;
 mod legs;
 mod place;
 mod read;
-mod say;
 mod template;
 mod verdict;
 mod walk;

@@ -10,6 +10,7 @@
 //!
 //! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
+use crate::model::say::say;
 use crate::model::{
     Application, Direction, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role, Sentence,
     Sighting, StagePlace, State, Trail, Way,
@@ -18,7 +19,6 @@ use crate::stages::detail::{self, Teller};
 use crate::stages::followed::is_after;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
-use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 

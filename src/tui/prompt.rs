@@ -5,6 +5,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
+use crate::model::Sentence;
 use crate::timeline::filter::{Completion, Expr, Vocabulary, complete};
 use crate::timeline::line::text_width;
 use crate::timeline::words::Word;
@@ -37,7 +38,7 @@ pub(super) struct Prompt {
 pub(super) struct Fault {
     /// Characters before the wrong place, where there is one.
     pub(super) column: Option<usize>,
-    pub(super) what: String,
+    pub(super) what: Sentence,
     /// More text might make it right.
     pub(super) is_unfinished: bool,
 }
@@ -200,7 +201,7 @@ impl Prompt {
                 line.push(Tone::Bad, manner.cross()).space(1);
             }
             let place = fault.column.map_or_else(String::new, |column| format!("{}: ", column + 1));
-            line.push(tone, &place).push(tone, &fault.what);
+            line.push(tone, &place).push(tone, &manner.told(&fault.what));
         }
         line.truncate(width, manner.ellipsis());
         let last = width.saturating_sub(1);
