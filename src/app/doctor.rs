@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
 use crate::capture::CaptureError;
-use crate::capture::live::{Notice, Opened};
+use crate::capture::live::{Missing, Notice, Opened};
 use crate::config::{Capture, ConfigError, Look};
 use crate::tui::theme::Ground;
 
@@ -58,6 +58,13 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
     let notices: Vec<Notice> = said.try_iter().filter(is_of_handles).collect();
     let how = if notices.is_empty() { "; libpcap tells interfaces apart on `any`" } else { "" };
     let mut found = vec![finding(true, format!("{right}{how}")), interfaces(&opened)];
+    for missing in opened.missing() {
+        let ability = match missing {
+            Missing::Uplink { .. } => "uplink",
+            Missing::Workloads { .. } => "pods",
+        };
+        found.push(Finding { ability, works: false, why: missing.to_string() });
+    }
     found.extend(notices.iter().map(|notice| Finding {
         ability: "handles",
         works: !notice.is_trouble(),

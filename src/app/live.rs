@@ -40,9 +40,9 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
@@ -80,6 +80,10 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
+    // What there is to say now is there before the screen, and behind it.
+    for line in said.try_iter().map(|notice| notice.to_string()).chain(missing(&opened)) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
@@ -102,16 +106,18 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), say())?;
-    introduce(&opened);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
+    introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    if let Some(namer) = running.namer() {
-        names::collect(sources, &capture.input.options, namer)?;
-    }
+    let named = match running.namer() {
+        Some(namer) => names::collect(sources, &capture.input.options, namer),
+        None => Ok(()),
+    };
+    // A recording without names goes on all the same.
     running.finish();
-    Ok(())
+    named
 }
 
 /// Opens everything, and gives up all rights.
@@ -168,7 +174,10 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
 fn introduce(opened: &Opened) {
     let interfaces = opened.interfaces();
     let names: Vec<&str> = interfaces.iter().map(|(name, _)| name.as_str()).collect();
+    let missing: Vec<String> = missing(opened).collect();
     let said = match names.iter().filter(|&&name| name != "lo").count() {
+        // Then what is missing says more.
+        0 if !missing.is_empty() => format!("capturing on {} what comes", opened.node()),
         0 => format!(
             "no interface matches {} yet; name others with -i, as in -i 'eth*' -i 'veth*'",
             opened.globs()
@@ -176,7 +185,13 @@ fn introduce(opened: &Opened) {
         1..=8 => format!("capturing {} on {}", names.join(", "), opened.node()),
         count => format!("capturing {count} interfaces on {}", opened.node()),
     };
-    let _ = writeln!(io::stderr(), "hopline: {said}");
+    for line in std::iter::once(said).chain(missing) {
+        let _ = writeln!(io::stderr(), "hopline: {line}");
+    }
+}
+
+fn missing(opened: &Opened) -> impl Iterator<Item = String> + use<> {
+    opened.missing().into_iter().map(|missing| missing.to_string())
 }
 
 /// Says notices on standard error.

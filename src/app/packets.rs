@@ -264,3 +264,56 @@ fn is_same(sighting: &Sighting, frame: &Frame<'_>, batch: &mut Batch) -> bool {
     };
     is_body && packet.ttl == sighting.ttl && packet.ip_id == sighting.ip_id
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::app::pipeline::{Event, Pipeline};
+    use crate::correlate::Limits;
+    use crate::model::{Change, Endpoint, Ip, Trail, sample};
+    use crate::stages::Templates;
+
+    /// Every packet of a recording's journeys can be had, by reading anew as well as from what is kept.
+    #[test]
+    fn files_and_what_is_kept_give_the_same_packets() {
+        let case: PathBuf = [env!("CARGO_MANIFEST_DIR"), "captures", "pod-to-service-dns"].iter().collect();
+        let source = SourceSpec { node: None, path: SourcePath::File(case) };
+        let input = Input { sources: vec![source], ..Input::default() };
+        let files = Packets::of(&input, false);
+        assert!(files.kept().is_none(), "files are read again");
+        let kept = Packets { files: Vec::new(), ..Packets::of(&input, true) };
+        let mut trails: HashMap<u64, Trail> = HashMap::new();
+        let pipeline = Pipeline::open(&input, Limits::SCREEN).expect("a recording").keeping(kept.kept());
+        let finished = pipeline.run(&mut |event| {
+            match event {
+                Event::Change(Change::Upsert(trail)) => _ = trails.insert(trail.id, *trail),
+                Event::Change(Change::Withdraw(id)) => _ = trails.remove(&id),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        let finished = finished.expect("read");
+        let topology = Arc::new(finished.topology.clone());
+        let wanted = |trail: Trail| {
+            let journey = Templates::embedded().place(Arc::new(trail), &finished.world());
+            Wanted { journey: Arc::new(journey), topology: Arc::clone(&topology) }
+        };
+        let mut packets = 0;
+        for trail in trails.into_values() {
+            let wanted = wanted(trail);
+            let [of_files, of_kept] = [&files, &kept].map(|packets| packets.fetch(&wanted).expect("read"));
+            assert_eq!(of_files, of_kept);
+            assert!(of_files.iter().all(|(_, captured)| captured.is_some()), "{of_files:?}");
+            let is_in_order = of_files.is_sorted_by_key(|(sighting, _)| sighting.time);
+            assert!(is_in_order && kept.extract(&wanted).is_ok_and(|extract| extract.missing == 0));
+            packets += of_files.len();
+        }
+        assert!(packets > 100, "{packets}");
+        let end = |port| Endpoint::new(Ip::v4([10, 0, 0, 1]), port);
+        let other = wanted(sample::trail(sample::leg(end(1), end(2), Some(end(2)))));
+        assert!(files.extract(&other).is_err(), "nothing is written of nothing");
+    }
+}

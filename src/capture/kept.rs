@@ -20,6 +20,8 @@ pub struct Kept {
 struct Chunk {
     bytes: Vec<u8>,
     places: Vec<Place>,
+    /// The earliest and the latest time in it.
+    times: Option<(Timestamp, Timestamp)>,
 }
 
 /// A record in a chunk.
@@ -52,6 +54,8 @@ impl Kept {
             return;
         };
         chunk.bytes.extend_from_slice(stored.bytes);
+        let (first, last) = chunk.times.unwrap_or((frame.time, frame.time));
+        chunk.times = Some((first.min(frame.time), last.max(frame.time)));
         chunk.places.push(Place {
             time: frame.time,
             vantage: frame.vantage,
@@ -66,17 +70,25 @@ impl Kept {
     /// The records of a capture point at a time.
     pub fn find(&self, vantage: VantageId, time: Timestamp) -> impl Iterator<Item = Captured> + '_ {
         let is_it = move |place: &&Place| place.time == time && place.vantage == vantage;
+        let may_have =
+            move |chunk: &&Chunk| chunk.times.is_some_and(|(first, last)| (first..=last).contains(&time));
         self.chunks
             .iter()
+            .filter(may_have)
             .flat_map(move |chunk| chunk.places.iter().filter(is_it).filter_map(|place| chunk.record(*place)))
     }
 
     /// The oldest chunk is filled anew where there are enough of them.
     fn begin_chunk(&mut self) {
         let old = if self.chunks.len() >= self.most { self.chunks.pop_front() } else { None };
-        let mut chunk = old.unwrap_or_else(|| Chunk { bytes: Vec::with_capacity(CHUNK), places: Vec::new() });
+        let mut chunk = old.unwrap_or_else(|| Chunk {
+            bytes: Vec::with_capacity(CHUNK),
+            places: Vec::new(),
+            times: None,
+        });
         chunk.bytes.clear();
         chunk.places.clear();
+        chunk.times = None;
         self.chunks.push_back(chunk);
     }
 }

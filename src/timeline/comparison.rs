@@ -15,7 +15,7 @@ use crate::model::{Journey, Outcome, Part, Stage, State, Visit};
 use crate::timeline::delay::Took;
 use crate::timeline::points::with_points;
 use crate::timeline::proxies::depths;
-use crate::timeline::waterfall::{self, Waterfall, origin};
+use crate::timeline::waterfall::{self, Waterfall, last_seen, origin};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Tone};
 
@@ -254,11 +254,7 @@ fn lead(journey: &Journey) -> i64 {
 
 /// Nanoseconds after the last sighting that is followed.
 fn tail(journey: &Journey) -> i64 {
-    let times = journey.visits().filter_map(|visit| match visit.state {
-        State::Seen { time } => Some(time),
-        _ => None,
-    });
-    match (times.max(), journey.verdict.outcome) {
+    match (last_seen(journey), journey.verdict.outcome) {
         (Some(last), outcome) if outcome != Outcome::Lost => journey.ended.since(last).max(0),
         _ => 0,
     }

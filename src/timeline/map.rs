@@ -12,11 +12,12 @@
 
 mod sheet;
 
-use crate::model::{Grade, Ip, Journey, NodeId, Outcome, Phase, PlaceKind, State, Timestamp, Visit, Way};
+use crate::model::{Grade, Ip, Journey, NodeId, Outcome, Phase, PlaceKind, Timestamp, Visit, Way};
 use crate::timeline::delay::Took;
 use crate::timeline::headline::is_bad;
 use crate::timeline::ladder::{Ladder, Point, Side, Step, Stroke, point_name};
 use crate::timeline::proxies::depths;
+use crate::timeline::waterfall::last_seen;
 use crate::timeline::{Context, Tone, ends};
 
 /// A box on the way.
@@ -210,14 +211,6 @@ fn signs(map: &Map, journey: &Journey, places: &[usize], now: Option<Timestamp>)
         signs.push((stop, Sign::Stopped(outcome)));
     }
     signs
-}
-
-fn last_seen(journey: &Journey) -> Option<Timestamp> {
-    let times = journey.visits().filter_map(|visit| match visit.state {
-        State::Seen { time } => Some(time),
-        _ => None,
-    });
-    times.max()
 }
 
 /// The box where a journey that did not end well stopped: of the first missing stage, else of the verdict's place.

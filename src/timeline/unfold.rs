@@ -4,7 +4,7 @@
 use crate::model::{Journey, Sighting, Stage, State, Timestamp, Visit, Way};
 use crate::timeline::packets::{Row, aligned, row_of};
 use crate::timeline::units::duration;
-use crate::timeline::waterfall::{Waterfall, origin};
+use crate::timeline::waterfall::{Waterfall, last_seen, origin};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Tone};
 
@@ -87,11 +87,7 @@ pub fn nothing(context: &Context<'_>, width: usize) -> Line {
 
 /// The first and the last time that is followed.
 fn followed(journey: &Journey) -> (Timestamp, Timestamp) {
-    let times = journey.visits().filter_map(|visit| match visit.state {
-        State::Seen { time } => Some(time),
-        _ => None,
-    });
-    (origin(journey), times.max().unwrap_or(journey.ended))
+    (origin(journey), last_seen(journey).unwrap_or(journey.ended))
 }
 
 /// The same bytes at the same place, the first time or again.

@@ -41,6 +41,8 @@ pub struct Row<'a> {
     pub owner: &'static str,
     /// Where the journey stopped.
     pub is_stop: bool,
+    /// Of the first stage that is waited for: since when the packet was seen last, in nanoseconds.
+    pub age: Option<i64>,
 }
 
 /// A journey's rows and the units of their columns.
@@ -93,6 +95,17 @@ impl<'a> Waterfall<'a> {
         }
     }
 
+    /// The same where it is `now` (reference clock): what is waited for says for how long.
+    #[must_use]
+    pub fn aged(mut self, journey: &Journey, now: Option<Timestamp>) -> Waterfall<'a> {
+        let is_waiting = |row: &&mut Row<'_>| row.bar.is_some_and(|bar| bar.texture == Texture::Waiting);
+        let age = now.zip(last_seen(journey)).map(|(now, seen)| now.since(seen).max(0));
+        if let Some(row) = self.rows.iter_mut().find(is_waiting) {
+            row.age = age;
+        }
+        self
+    }
+
     /// The rows of the visits, and what is around them.
     pub fn all(&self) -> impl Iterator<Item = &Row<'a>> {
         self.lead.iter().chain(&self.rows).chain(&self.tail)
@@ -112,6 +125,15 @@ pub fn origin(journey: &Journey) -> Timestamp {
         _ => None,
     });
     seen.min().unwrap_or(journey.started)
+}
+
+/// The last sighting that is followed.
+pub(super) fn last_seen(journey: &Journey) -> Option<Timestamp> {
+    let seen = journey.visits().filter_map(|visit| match visit.state {
+        State::Seen { time } => Some(time),
+        _ => None,
+    });
+    seen.max()
 }
 
 /// The walk along the visits.
@@ -159,6 +181,7 @@ impl<'a> Course<'a> {
                 (true, None) => manner.word(Word::Pod),
             },
             is_stop: self.is_stop(visit),
+            age: None,
         }
     }
 

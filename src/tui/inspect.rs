@@ -24,9 +24,19 @@ pub(super) enum Target {
 pub(super) struct Inspection {
     /// Of the journey with this id.
     unfolded: (u64, BTreeSet<Fold>),
-    /// The packet that is looked into, and what was shown before.
-    packet: Option<(Sighting, Body)>,
+    /// The packet that is looked into.
+    packet: Option<Opened>,
     bytes: Bytes,
+}
+
+/// A packet that is looked into.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    /// The id of its journey.
+    journey: u64,
+    sighting: Sighting,
+    /// What was shown before.
+    before: Body,
 }
 
 /// The bytes of one journey's packets.
@@ -65,7 +75,11 @@ impl Inspection {
         }
     }
 
+    /// What was asked for last is taken; what comes late of another journey is not.
     pub(super) fn take(&mut self, journey: u64, looked: Result<Vec<Looked>, String>) {
+        if !matches!(self.bytes, Bytes::Asked(of) if of == journey) {
+            return;
+        }
         self.bytes = match looked {
             Ok(all) => Bytes::Had(journey, all),
             Err(sentence) => Bytes::Failed(journey, sentence),
@@ -121,7 +135,7 @@ impl Screen {
             Target::Packet(sighting) => {
                 let before = self.body;
                 self.show_body(Body::Packet);
-                self.inspection.packet = Some((sighting, before));
+                self.inspection.packet = Some(Opened { journey: journey.id, sighting, before });
                 if self.inspection.is_known(journey.id, &sighting) {
                     return None;
                 }
@@ -143,7 +157,7 @@ impl Screen {
 
     /// From a packet back to what it was opened from.
     pub(super) fn leave_packet(&mut self) {
-        if let Some((_, before)) = self.inspection.packet.take() {
+        if let Some(Opened { before, .. }) = self.inspection.packet.take() {
             let cursor = self.cursor_before.take();
             self.show_body(before);
             self.cursor = cursor;
@@ -151,10 +165,20 @@ impl Screen {
         }
     }
 
+    /// Whether the packet that is looked into is of this journey.
+    pub(super) fn has_opened(&self, journey: &Journey) -> bool {
+        self.inspection.packet.is_some_and(|opened| opened.journey == journey.id)
+    }
+
+    /// Whether a packet of the chosen journey is looked into.
+    pub(super) fn is_packet_shown(&self) -> bool {
+        self.body == Body::Packet && self.chosen_stored().is_some_and(|journey| self.has_opened(&journey))
+    }
+
     /// Head and lines of the packet that is looked into.
     pub(super) fn packet_lines(&self, journey: &Journey, width: usize) -> (Vec<Line>, Vec<Line>) {
         let context = self.context();
-        let Some((sighting, _)) = &self.inspection.packet else { return (Vec::new(), Vec::new()) };
+        let Some(Opened { sighting, .. }) = &self.inspection.packet else { return (Vec::new(), Vec::new()) };
         let mut head = place_line(sighting, &context);
         let index = journey.trail.sightings.iter().position(|it| it == sighting);
         if let Some(row) = index.and_then(|index| packets::row_of(journey, index, &context)) {

@@ -1,5 +1,7 @@
 //! Whole screens: news and keys in, cells out.
 
+mod lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +55,7 @@ fn press(screen: &mut Screen, keys: &str) -> Option<Effect> {
             '⇥' => KeyCode::Tab,
             '↓' => KeyCode::Down,
             '←' => KeyCode::Left,
+            '→' => KeyCode::Right,
             other => KeyCode::Char(other),
         };
         effect = screen.handle(&Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
@@ -106,6 +109,7 @@ fn screens() {
         ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
         ("zh_statistics", NARROW, zh, "s"),
         ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
+        ("wide_statistics_longest", WIDE, en, "so"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
@@ -296,6 +300,23 @@ fn rows_unfold_and_packets_are_looked_into() {
 }
 
 #[test]
+fn a_packet_is_left_when_another_journey_is_chosen() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    shown(&mut screen, WIDE, "⏎↓⏎↓⏎");
+    screen.take(packets(&sample::lost(5, sample::START)));
+    let waits = shown(&mut screen, WIDE, "");
+    assert!(
+        waits.contains("╭─ packet") && waits.contains("reading the packet"),
+        "only what was asked for: {waits}"
+    );
+    // By the mouse: the list's second row.
+    let (kind, row) = (MouseEventKind::Down(MouseButton::Left), 4);
+    screen.handle(&Event::Mouse(MouseEvent { kind, column: 20, row, modifiers: KeyModifiers::NONE }));
+    let other = shown(&mut screen, WIDE, "");
+    assert!(other.contains(" 2/7 ") && other.contains("╭─ timeline"), "{other}");
+}
+
+#[test]
 fn the_chosen_row_stays_in_view() {
     let mut screen = screen_of(sample::proxies::all(), Manner::default(), Speed::Max);
     let last = shown(&mut screen, NARROW, "⏎G⏎");
@@ -353,6 +374,19 @@ fn time_is_frozen_while_more_comes() {
     assert!(shown(&mut screen, WIDE, "←").contains("‖ frozen -1.00 s"), "a step back freezes");
     screen.handle(&Event::Key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE)));
     assert!(!shown(&mut screen, WIDE, "").contains("frozen"), "the end is where everything is shown");
+}
+
+#[test]
+fn what_is_waited_for_says_for_how_long() {
+    let mut screen = screen(Manner::default(), Speed::Max);
+    // Frozen while the SYN is under way for the third second.
+    let lost = shown(&mut screen, WIDE, "↓↓↓↓ ←←");
+    assert!(lost.contains("…2.80 s") && lost.contains("⑥…"), "{lost}");
+    let later = shown(&mut screen, WIDE, "→");
+    assert!(later.contains("…3.80 s"), "{later}");
+    let row = |screen: &str| screen.lines().position(|line| line.contains("⑥…"));
+    assert_eq!(row(&lost), row(&later), "nothing moves but the age");
+    assert!(shown(&mut screen, WIDE, "⇥⇥").contains("● 3.80 s"), "the map says it too");
 }
 
 #[test]
@@ -418,7 +452,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGOFpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

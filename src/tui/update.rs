@@ -114,6 +114,9 @@ impl Screen {
             Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order if self.focus == Focus::Statistics => {
+                self.statistics.is_longest_first ^= true;
+            }
             Action::Order => self.order_by(self.listing.order().next(self.stage)),
             Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
             Action::Hold => self.hold(),
@@ -224,7 +227,7 @@ impl Screen {
         match (self.focus, self.body) {
             (Focus::List, _) if self.toggle_group() => {}
             (Focus::List, _) if self.list.chosen().is_some() => self.focus = Focus::Journey,
-            (Focus::Journey, Body::Packet) => self.leave_packet(),
+            (Focus::Journey, Body::Packet) if self.is_packet_shown() => self.leave_packet(),
             (Focus::Journey, _) if self.content().is_some_and(|content| content.has_rows_to_open()) => {
                 self.cursor_before = Some(self.content().map_or(0, |content| content.cursor(self.cursor)));
                 return self.open_row();

@@ -61,6 +61,11 @@ impl Live {
         Live { child, said, stdout }
     }
 
+    /// The next line on standard error.
+    fn said_next(&self) -> String {
+        self.said.recv_timeout(PATIENCE).expect("a line")
+    }
+
     /// Waits until a line with `part` is on standard error.
     fn wait_for(&self, part: &str) -> String {
         loop {
@@ -379,6 +384,34 @@ fn without_rights_one_line_says_what_is_missing() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains("setcap cap_net_raw") && said.contains("hopline demo"), "{said}");
+    }
+}
+
+#[test]
+fn what_every_node_has_and_is_not_here_is_said_in_a_line_each() {
+    let net = Net::new();
+    let run = Live::start_with(&net, &live(&[]));
+    assert_eq!(run.said_next(), "hopline: capturing lo, bond1 on kappa1");
+    let no_pods = "no pod's interface matches cali*; those that come will be followed";
+    assert!(run.said_next().contains(no_pods));
+    run.end();
+    let run = Live::start_with(&net, &live(&["--uplink", "ens*"]));
+    run.wait_for("no uplink matches ens*; name it, as in --uplink bond1");
+    run.wait_for(no_pods);
+    run.end();
+    for (words, told) in [
+        (
+            &["doctor", "--uplink", "ens*"][..],
+            "uplink         no   no uplink matches ens*; name it, as in --uplink bond1",
+        ),
+        (&["doctor"], "pods           no   no pod's interface matches cali*"),
+        (&["doctor"], "interfaces     yes  lo (loopback), bond1 (uplink)"),
+        (&["doctor", "--filter", "vlan 7"], "handles        yes  --filter looks at Ethernet headers"),
+        (&["doctor", "--filter", "port port"], "capture        no   --filter port port: "),
+    ] {
+        let output = net.on_node(env!("CARGO_BIN_EXE_hopline"), words).output().expect("hopline runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.lines().any(|line| line.starts_with(told)), "{told} is not in\n{said}");
     }
 }
 

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use crate::capture::naming::printable;
-use crate::model::Mac;
+use crate::model::{Ip, Mac};
 
 /// `RTMGRP_LINK` of `linux/rtnetlink.h`: interfaces that come, change and go.
 const LINK_GROUP: u32 = 1;
@@ -54,6 +54,15 @@ pub(super) struct Link {
     pub(super) is_up: bool,
     /// Only of interfaces that were there at the start.
     pub(super) addresses: Vec<IpNet>,
+}
+
+impl Link {
+    /// Whether it has an address that other machines can reach.
+    pub(super) fn may_be_uplink(&self) -> bool {
+        let is_device = !matches!(self.kind, Kind::Loopback | Kind::Tunnel);
+        let is_reachable = |net: &IpNet| !Ip::from(net.addr()).is_node_local();
+        is_device && self.is_up && self.addresses.iter().any(is_reachable)
+    }
 }
 
 /// What became of an interface.

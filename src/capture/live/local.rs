@@ -17,7 +17,7 @@ use crate::capture::live::feed::Inlet;
 use crate::capture::live::handle::{Handle, Opening, Own, fits_ethernet};
 use crate::capture::live::links::{Event, Kind, Link, Links};
 use crate::capture::live::section::Section;
-use crate::capture::live::{Apart, Clock, Notice, Settings, Tell};
+use crate::capture::live::{Apart, Clock, Missing, Notice, Settings, Tell};
 use crate::model::{MILLIS, Role, SECONDS, Timestamp};
 
 /// The thread looks after this time whether it is to end.
@@ -111,6 +111,23 @@ impl Local {
     pub(super) fn wanted(&self) -> Vec<(String, Role)> {
         let role = |(_, link)| Some((link, self.choice.role(link, &self.links)?));
         self.links.all().filter_map(role).map(|(link, role)| (link.name.clone(), role)).collect()
+    }
+
+    /// What every node has and is not here, where the user names no interfaces.
+    pub(super) fn missing(&self) -> Vec<Missing> {
+        let wanted = self.wanted();
+        let has = |role| wanted.iter().any(|(_, found)| *found == role);
+        let Choice { globs, options, .. } = &self.choice;
+        let mut missing = Vec::new();
+        if globs.is_empty() && !has(Role::Uplink) {
+            let like = self.links.all().find(|(_, link)| link.may_be_uplink());
+            let like = like.map(|(_, link)| link.name.clone());
+            missing.push(Missing::Uplink { globs: options.uplinks.join(", "), like });
+        }
+        if globs.is_empty() && !has(Role::Workload) {
+            missing.push(Missing::Workloads { globs: options.workloads.join(", ") });
+        }
+        missing
     }
 
     /// The user's globs, for a sentence.

@@ -15,11 +15,11 @@ mod kernel;
 mod links;
 mod local;
 mod namer;
+mod notice;
 mod recorder;
 mod remote;
 mod section;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -37,6 +37,7 @@ use crate::model::{Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::namer::Namer;
+pub use self::notice::{Apart, Missing, Notice};
 pub use self::recorder::{Recording, Rotate};
 pub use self::remote::{Message, RemoteSpec, State};
 
@@ -70,109 +71,6 @@ pub struct Settings {
     pub remotes: Vec<RemoteSpec>,
     /// This very program, for the processes that run the other nodes' commands.
     pub program: PathBuf,
-}
-
-/// What the user should know at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// An interface that is captured from now on.
-    Came(String),
-    Gone(String),
-    Renamed {
-        before: String,
-        now: String,
-    },
-    Failed(String),
-    /// Interfaces have handles of their own.
-    Apart(Apart),
-    /// Something the kernel would tell is not heard.
-    Deaf {
-        what: &'static str,
-        cause: String,
-    },
-    CannotWrite {
-        path: String,
-        cause: String,
-    },
-    WritesAgain {
-        path: String,
-        missed: u64,
-    },
-    /// How another node's stream stands.
-    Node {
-        node: String,
-        state: State,
-    },
-    /// The disk was too slow for so many packets.
-    NotWritten {
-        packets: u64,
-    },
-}
-
-/// Why `any` does not serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Apart {
-    /// It cannot tell interfaces apart there.
-    OldLibpcap,
-    /// The user's filter asks for what packets do not have there.
-    Filter,
-    /// These uplinks carry VLANs, whose tags are lost there.
-    Vlans(String),
-}
-
-impl fmt::Display for Apart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const EACH: &str =
-            "each interface is captured by itself, and the first packets of a new one may be missed";
-        match self {
-            Apart::OldLibpcap => write!(f, "libpcap is older than 1.10: {EACH}"),
-            Apart::Filter => write!(f, "--filter looks at Ethernet headers: {EACH}"),
-            Apart::Vlans(names) => {
-                write!(f, "{names}: captured by itself beside the others, so that VLAN tags are kept")
-            }
-        }
-    }
-}
-
-impl Notice {
-    /// Whether something is lost that was there before, rather than an interface come or gone.
-    pub const fn is_trouble(&self) -> bool {
-        !matches!(
-            self,
-            Notice::Came(_)
-                | Notice::Gone(_)
-                | Notice::Deaf { .. }
-                | Notice::Renamed { .. }
-                | Notice::Apart(_)
-                | Notice::Node { state: State::Begun | State::Flowing, .. }
-        )
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Notice::Came(name) => write!(f, "{name} is new, and captured"),
-            Notice::Gone(name) => write!(f, "{name} is gone"),
-            Notice::Renamed { before, now } => write!(f, "{before} is {now} now"),
-            Notice::Failed(what) => f.write_str(what),
-            Notice::Apart(why) => why.fmt(f),
-            Notice::Deaf { what, cause } => {
-                write!(f, "{what} is not seen ({cause}); what it would show is told from packets alone")
-            }
-            Notice::CannotWrite { path, cause } => write!(
-                f,
-                "{path} cannot be written ({cause}); what was written stays readable, and capturing goes on"
-            ),
-            Notice::WritesAgain { path, missed } => {
-                write!(f, "{path} is written again; {missed} packets are missing in it")
-            }
-            Notice::Node { node, state } => write!(f, "{node}: {state}"),
-            Notice::NotWritten { packets } => {
-                write!(f, "{packets} packets were not written, as the disk was too slow")
-            }
-        }
-    }
 }
 
 /// A capture that was opened: from here on it needs no rights.
@@ -237,6 +135,11 @@ impl Opened {
     /// Names and roles of the interfaces that are there and wanted.
     pub fn interfaces(&self) -> Vec<(String, Role)> {
         self.local.wanted()
+    }
+
+    /// What every node has and is not here, unless the user named interfaces.
+    pub fn missing(&self) -> Vec<Missing> {
+        self.local.missing()
     }
 
     /// The name of the node that is captured.

@@ -82,5 +82,6 @@ fn around(context: &Context<'_>, word: Word, nanos: i64, bar: Option<(i64, i64)>
         tone: Tone::Dim,
         owner: "",
         is_stop: false,
+        age: None,
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use super::{Row, Waterfall};
 use crate::timeline::bar::{Scale, Texture};
 use crate::timeline::line::text_width;
-use crate::timeline::units::Unit;
+use crate::timeline::units::{Unit, duration};
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Tone};
 
@@ -155,7 +155,13 @@ impl Waterfall<'_> {
             let at = row.at.map_or_else(String::new, |at| self.at.number(at));
             line.number(Tone::Plain, &at, columns.at).space(1);
         }
-        line.number(text_tone, &self.took_text(row, context), columns.took);
+        match row.age {
+            Some(age) => {
+                let waiting = format!("{ellipsis}{}", duration(age, context.manner));
+                line.number(Tone::Accent, &waiting, columns.took)
+            }
+            None => line.number(text_tone, &self.took_text(row, context), columns.took),
+        };
         if let Some(bar) = row.bar.filter(|_| columns.bar > 0) {
             line.space(2);
             let origin = line.width();

@@ -62,22 +62,29 @@ impl Content {
 }
 
 impl Screen {
+    /// What is shown of `journey`.
+    fn body_of(&self, journey: &Journey) -> Body {
+        let has_stages = journey.visits().next().is_some();
+        match self.body {
+            // Another journey was chosen meanwhile.
+            Body::Packet if !self.has_opened(journey) => Body::Waterfall,
+            body @ (Body::Evidence | Body::Comparison | Body::Packet) => body,
+            body if has_stages => body,
+            // What fits no path has no stages; its sightings are shown instead.
+            _ => Body::Packets,
+        }
+    }
+
     pub(in crate::tui) fn journey_content(&self, journey: &Journey, width: usize) -> Content {
         let context = self.context();
         let mut verdict = Line::new();
         verdict.space(1).append(&verdict_line(journey, &context));
-        // What fits no path has no stages; its sightings are shown instead.
-        let has_stages = journey.visits().next().is_some();
-        let body = if !has_stages && !matches!(self.body, Body::Evidence | Body::Comparison | Body::Packet) {
-            Body::Packets
-        } else {
-            self.body
-        };
+        let body = self.body_of(journey);
         let mut targets = Vec::new();
         let (head, rows, stop) = match body {
             Body::Waterfall => {
                 let whole = with_points(journey, &context);
-                let waterfall = Waterfall::new(&whole, &context, self.shows_skipped);
+                let waterfall = Waterfall::new(&whole, &context, self.shows_skipped).aged(&whole, self.now());
                 if waterfall.hidden > 0 {
                     let hidden = format!("{} {}", waterfall.hidden, self.manner.word(Word::SkippedHidden));
                     verdict.space(2).push(Tone::Faint, &hidden);
@@ -187,7 +194,7 @@ fn draw_more(
 fn title(screen: &Screen, journey: &Journey) -> Line {
     let manner = screen.manner;
     let mut line = Line::new();
-    let body = manner.word(match screen.body {
+    let body = manner.word(match screen.body_of(journey) {
         Body::Waterfall => Word::Waterfall,
         Body::Ladder => Word::Ladder,
         Body::Map => Word::Map,
