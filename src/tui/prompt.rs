@@ -70,7 +70,7 @@ impl Prompt {
 
     /// The name of a file; `why` not, where one was refused.
     pub(super) fn record(name: &str, why: Option<String>) -> Prompt {
-        let fault = why.map(|what| Fault { column: None, what, is_unfinished: false });
+        let fault = why.map(|what| Fault { column: None, what: what.into(), is_unfinished: false });
         Prompt { fault, ..Prompt::new(Purpose::Record, name, Vocabulary::default()) }
     }
 
