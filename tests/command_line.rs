@@ -532,3 +532,31 @@ fn the_readme_lists_the_columns() {
     let flat = readme.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flat.contains(&format!("`{}`", hopline::report::csv::COLUMNS.join(" "))));
 }
+
+#[test]
+fn names_of_a_file_are_shown_and_a_wrong_file_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let [a, b, c] = nodes("pod-to-service-other-node");
+    let journeys = |names: &str| json(&["report", &a, &b, &c, "--format", "json", "--names", names]);
+    let plain = json(&["report", &a, &b, &c, "--format", "json"]);
+    let target = plain["journeys"][0]["target"].as_str().expect("a target").to_owned();
+    let (ip, port) = target.rsplit_once(':').expect("a port");
+    let object = serde_json::json!({ "kind": "List", "items": [{ "kind": "Service",
+        "metadata": { "name": "of-a-file", "namespace": "shop" },
+        "spec": { "clusterIP": ip, "ports": [{ "name": "web", "port": port.parse::<u16>().expect("a number") }] } }] });
+    let kubectl = file("all.json", &object.to_string());
+    assert_eq!(journeys(&kubectl)["journeys"][0]["names"][ip], "shop/of-a-file");
+    let drawn = text(&hopline(&["report", &a, &b, &c, "--names", &kubectl]).stdout);
+    assert!(drawn.contains("shop/of-a-file:web"), "{drawn}");
+    let hosts = file("hosts", &format!("{ip} by-hosts # of mine\n"));
+    assert_eq!(journeys(&hosts)["journeys"][0]["names"][ip], "by-hosts");
+    let wrong = file("wrong", "no address here\n");
+    let said = refused(&["report", &a, "--names", &wrong]);
+    assert!(said.contains("line 1") && said.contains("kubectl get"), "{said}");
+    assert!(refused(&["report", &a, "--names", "/nonexistent"]).contains("/nonexistent"));
+}

@@ -38,10 +38,8 @@ fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result
     found.push(sandbox());
     found.push(screen());
     found.push(configuration(look));
-    for ability in ["conntrack", "hook tracing", "names"] {
-        let why = "not a part of this version: translations and names come from packets alone".to_owned();
-        found.push(Finding { ability, works: false, why });
-    }
+    let why = "not a part of this version: translations come from packets and conntrack".to_owned();
+    found.push(Finding { ability: "hook tracing", works: false, why });
     Ok(found)
 }
 
@@ -52,12 +50,15 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
     let finding = |works, why| Finding { ability: "capture", works, why };
     let opened = match Opened::new(&live::settings(wanted, &[])?, None, clock::now, tell) {
         Ok(opened) => opened,
-        Err(CaptureError::NoRights) => return Ok(vec![finding(false, rights::missing())]),
-        Err(error) => return Ok(vec![finding(false, error.to_string())]),
+        Err(CaptureError::NoRights) => return Ok(without_capture(finding(false, rights::missing()))),
+        Err(error) => return Ok(without_capture(finding(false, error.to_string()))),
     };
     let right = if rights::may_capture() { "CAP_NET_RAW is there" } else { "it could be opened" };
     let is_of_handles = |notice: &Notice| matches!(notice, Notice::Apart(_) | Notice::Failed(_));
-    let notices: Vec<Notice> = said.try_iter().filter(is_of_handles).collect();
+    let notices: Vec<Notice> = said.try_iter().collect();
+    let deaf = notices.iter().find(|notice| matches!(notice, Notice::Deaf { .. }));
+    let (conntrack, names) = (conntrack(&opened, deaf), names(&opened));
+    let notices: Vec<Notice> = notices.iter().filter(|notice| is_of_handles(notice)).cloned().collect();
     let how = if notices.is_empty() { "; libpcap tells interfaces apart on `any`" } else { "" };
     let mut found = vec![finding(true, format!("{right}{how}")), interfaces(&opened)];
     for missing in opened.missing() {
@@ -72,7 +73,37 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
         works: !notice.is_trouble(),
         why: notices::sentence(notice, Manner::default()),
     }));
+    found.extend([conntrack, names]);
     Ok(found)
+}
+
+/// What is not tried where nothing can be captured.
+fn without_capture(capture: Finding) -> Vec<Finding> {
+    let why = || "not tried, as nothing can be captured; recordings keep what they hold".to_owned();
+    let untried = |ability| Finding { ability, works: false, why: why() };
+    vec![capture, untried("conntrack"), untried("names")]
+}
+
+fn conntrack(opened: &Opened, deaf: Option<&Notice>) -> Finding {
+    let why = match deaf {
+        None => "the table is listed at the start, and every change of it is heard".to_owned(),
+        Some(notice) => {
+            let notice = notices::sentence(notice, Manner::default());
+            format!("{notice}; or try `sudo setcap cap_net_raw,cap_net_admin=ep` on this program")
+        }
+    };
+    Finding { ability: "conntrack", works: opened.hears_kernel(), why }
+}
+
+fn names(opened: &Opened) -> Finding {
+    let names = opened.names();
+    let (services, listeners) = (names.services.len(), names.listeners.len());
+    let others = names.addresses.len().saturating_sub(services);
+    let why = format!(
+        "{services} Services by kube-proxy's rules, {listeners} listening processes, {others} addresses of other namespaces; \
+         more by --names FILE, from `kubectl get pods,svc,endpointslices,nodes -A -o json` or as /etc/hosts"
+    );
+    Finding { ability: "names", works: !names.is_empty(), why }
 }
 
 fn interfaces(opened: &Opened) -> Finding {

@@ -64,6 +64,7 @@ pub(super) fn run_headless(
         offsets: Vec::new(),
         dropped: 0,
         closed_early: 0,
+        messages_lost: 0,
         failed: None,
     };
     let finished = pipeline.run(&mut |event| telling.take(event));
@@ -119,7 +120,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let named = match running.namer() {
-        Some(namer) => names::collect(sources, &capture.input.options, namer),
+        Some(namer) => names::collect(sources, &capture.input.options, &capture.input.names, namer),
         None => Ok(()),
     };
     // A recording without names goes on all the same.
@@ -260,6 +261,7 @@ struct Telling<'a> {
     offsets: Vec<i64>,
     dropped: u64,
     closed_early: u64,
+    messages_lost: u64,
     failed: Option<io::Error>,
 }
 
@@ -300,6 +302,14 @@ impl Telling<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: {closed_early} journeys so far were closed early, as more were open than are kept"
+            );
+        }
+        let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
+        if lost > self.messages_lost {
+            self.messages_lost = lost;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: {lost} kernel messages were lost so far; some translations are told by packets alone"
             );
         }
     }

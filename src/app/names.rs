@@ -1,7 +1,6 @@
 //! The names that go into a recording of `hopline record`: those of the DNS answers that are recorded with them, so
 //! that a file of a ring has those of the files before it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hashbrown::HashSet;
@@ -10,7 +9,7 @@ use crate::app::clock;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Options, Progress, Reader};
 use crate::decode::{self, dns};
-use crate::model::{Batch, Body, Direction, Ip, Record, Role};
+use crate::model::{Batch, Body, Direction, Ip, Names, Record, Role};
 
 /// Packets read at once.
 const PACKETS: usize = 4096;
@@ -18,16 +17,21 @@ const PACKETS: usize = 4096;
 const PAUSE: Duration = Duration::from_millis(200);
 const DNS_PORT: u16 = 53;
 /// More addresses than a cluster has; a recording's reader keeps no more.
-const MOST_NAMES: usize = 65_536;
+const MOST_PODS: usize = 65_536;
 
-/// Hands the names of Services to `namer` until the captures end.
+/// Hands names to `namer` until the captures end: those of Services, and those that are `known`.
 ///
 /// # Errors
 /// When reading fails in a way that is not merely damage.
-pub(super) fn collect(live: Vec<LiveSource>, options: &Options, mut namer: Namer) -> anyhow::Result<()> {
+pub(super) fn collect(
+    live: Vec<LiveSource>,
+    options: &Options,
+    known: &Names,
+    mut namer: Namer,
+) -> anyhow::Result<()> {
     let mut reader = Reader::follow(live, options)?;
     let mut batch = Batch::default();
-    let (mut names, mut pods) = (BTreeMap::new(), HashSet::new());
+    let (mut names, mut pods) = (known.clone(), HashSet::new());
     loop {
         batch.clear();
         let progress = reader.read(PACKETS, &mut |record| {
@@ -37,13 +41,14 @@ pub(super) fn collect(live: Vec<LiveSource>, options: &Options, mut namer: Namer
         })?;
         for packet in &batch.packets {
             let role = reader.vantages().get(usize::from(packet.vantage.0)).map(|vantage| vantage.role);
-            if role == Some(Role::Workload) && packet.direction == Direction::In && pods.len() < MOST_NAMES {
+            if role == Some(Role::Workload) && packet.direction == Direction::In && pods.len() < MOST_PODS {
                 pods.insert(packet.tuple.src.ip);
             }
             if matches!(packet.body, Body::Udp(_)) && packet.tuple.src.port == DNS_PORT {
                 learn(batch.payload(packet), &pods, &mut names);
             }
         }
+        names.extend(reader.names());
         namer.tell(&names);
         match progress {
             Progress::More => {}
@@ -54,12 +59,10 @@ pub(super) fn collect(live: Vec<LiveSource>, options: &Options, mut namer: Namer
 }
 
 /// A headless Service resolves to its pods, which are named by more than the Service.
-fn learn(payload: &[u8], pods: &HashSet<Ip>, names: &mut BTreeMap<Ip, String>) {
+fn learn(payload: &[u8], pods: &HashSet<Ip>, names: &mut Names) {
     let Some(message) = dns::message(payload) else { return };
     let Some(name) = message.service_name() else { return };
     for &ip in message.addresses.iter().filter(|ip| !pods.contains(*ip)) {
-        if names.len() < MOST_NAMES {
-            names.entry(ip).or_insert_with(|| name.clone());
-        }
+        names.service(ip, &name);
     }
 }

@@ -3,7 +3,6 @@
 //! What comes out depends on the packets alone, not on how the two threads meet: batches are handed over whole and
 //! in order, and after each packet everything it had to say is drained.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::config::Input;
 use crate::correlate::{Correlator, Counters, Limits, Survey};
 use crate::decode::{self, Stop, Stops};
 use crate::model::{
-    Batch, Change, Clocks, Ip, NodeId, Packet, Record, SourceSummary, Timestamp, Topology, Vantage,
+    Batch, Change, Clocks, Ip, Names, NodeId, Packet, Record, SourceSummary, Timestamp, Topology, Vantage,
 };
 
 /// Packets handed over at once.
@@ -79,7 +78,7 @@ struct Parcel {
     /// Addresses of the nodes' own.
     addresses: Vec<(Ip, NodeId)>,
     /// All names that the recordings give, where there are more of them.
-    names: Option<BTreeMap<Ip, String>>,
+    names: Option<Names>,
     /// Of captures under way, now and then: how they stand.
     sources: Option<Vec<SourceSummary>>,
 }
@@ -95,7 +94,8 @@ impl Pipeline {
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
         reader.set_clock_offsets(&correlator.clock_offsets());
-        add_names(&mut correlator, reader.names());
+        correlator.add_names(&input.names);
+        correlator.add_names(reader.names());
         add_addresses(&mut correlator, reader.addresses());
         Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None, kept: None })
     }
@@ -109,7 +109,8 @@ impl Pipeline {
         let reader = Reader::follow(live, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
-        let correlator = Correlator::new(informed(&reader, input, &given), limits);
+        let mut correlator = Correlator::new(informed(&reader, input, &given), limits);
+        correlator.add_names(&input.names);
         Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
     }
 
@@ -143,7 +144,7 @@ impl Pipeline {
             });
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
-        add_names(&mut correlator, &read.names);
+        correlator.add_names(&read.names);
         correlator.finish();
         let _ = drain(&mut correlator, sink);
         let lossy_nodes = lossy(&read.sources);
@@ -166,12 +167,6 @@ fn watched_until(sources: &[SourceSummary], clocks: &Clocks, last_packet: Timest
         |source: &SourceSummary| source.node.zip(source.ended).map(|(node, end)| clocks.align(node, end));
     let ends: Option<Vec<Timestamp>> = sources.iter().filter(|source| source.packets > 0).map(end).collect();
     ends.and_then(|ends| ends.into_iter().min()).map_or(last_packet, |end| end.max(last_packet))
-}
-
-fn add_names(correlator: &mut Correlator, names: &BTreeMap<Ip, String>) {
-    for (&ip, name) in names {
-        correlator.add_name(ip, name);
-    }
 }
 
 fn add_addresses(correlator: &mut Correlator, addresses: &[(Ip, NodeId)]) {
@@ -261,7 +256,7 @@ fn follow(
         add_addresses(correlator, &parcel.addresses);
         parcel.addresses.clear();
         if let Some(names) = parcel.names.take() {
-            add_names(correlator, &names);
+            correlator.add_names(&names);
         }
         if take(correlator, &parcel.batch, sink).is_break() {
             return;
@@ -335,7 +330,7 @@ struct Reading {
 /// What the reading thread leaves.
 struct Read {
     sources: Vec<SourceSummary>,
-    names: BTreeMap<Ip, String>,
+    names: Names,
 }
 
 impl Reading {

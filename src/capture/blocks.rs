@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Direction, Ip, Mac, Timestamp};
+use crate::capture::names;
+use crate::model::{Direction, Mac, Names, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -14,6 +15,9 @@ const ENHANCED_PACKET: u32 = 6;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 /// `if_tsresol`: 10^-9 of a second.
 const NANOSECONDS: u8 = 9;
+/// `opt_comment`, and how long one may become.
+const COMMENT: u16 = 1;
+const LONGEST_COMMENT: usize = 60_000;
 /// What stands around a block's body: type and two lengths.
 const FRAME: usize = 12;
 
@@ -113,16 +117,29 @@ pub(super) fn interface(out: &mut Vec<u8>, told: &Description<'_>) {
     close(out, start, true);
 }
 
-/// Appends names of addresses.
-pub(super) fn names<'a>(out: &mut Vec<u8>, names: impl Iterator<Item = (Ip, &'a str)>) {
+/// Appends names of addresses, and what they are in comments.
+pub(super) fn names(out: &mut Vec<u8>, names: &Names) {
     let start = open(out, NAME_RESOLUTION);
-    for (ip, name) in names {
+    for (&ip, name) in &names.addresses {
         match IpAddr::from(ip) {
             IpAddr::V4(ip) => option(out, 1, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),
             IpAddr::V6(ip) => option(out, 2, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),
         }
     }
     // Records end as options do.
+    out.extend_from_slice(&[0; 4]);
+    let mut comment = String::new();
+    for line in names::lines(names) {
+        if comment.len() + line.len() > LONGEST_COMMENT {
+            option(out, COMMENT, comment.as_bytes());
+            comment.clear();
+        }
+        comment.push_str(&line);
+        comment.push('\n');
+    }
+    if !comment.is_empty() {
+        option(out, COMMENT, comment.trim_end().as_bytes());
+    }
     close(out, start, true);
 }
 

@@ -1,6 +1,5 @@
 //! How a source is opened, and what it needs of the reader: where interfaces and names are kept.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use crate::capture::discover::{Candidate, unreadable};
@@ -10,10 +9,10 @@ use crate::capture::link;
 use crate::capture::live::Lost;
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath};
-use crate::model::{Ip, Losses, NodeId, Role, VantageId};
+use crate::model::{Ip, Losses, Names, NodeId, Role, VantageId};
 
-/// Names of addresses that are kept, of all sources.
-const MOST_NAMES: usize = 65_536;
+/// Addresses of nodes that are kept, of all sources.
+const MOST_ADDRESSES: usize = 65_536;
 
 /// How a source is opened and named, so that it can be opened once more for a preview.
 pub(super) struct Origin {
@@ -63,7 +62,7 @@ pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
     pub(super) node_name: &'a str,
     pub(super) vantages: &'a mut Vantages,
-    pub(super) names: &'a mut BTreeMap<Ip, String>,
+    pub(super) names: &'a mut Names,
     pub(super) addresses: &'a mut Vec<(Ip, NodeId)>,
 }
 
@@ -110,18 +109,14 @@ impl Context<'_> {
         }
         for &ip in addresses {
             let told = (ip, self.origin.node);
-            if self.addresses.len() < MOST_NAMES && !self.addresses.contains(&told) {
+            if self.addresses.len() < MOST_ADDRESSES && !self.addresses.contains(&told) {
                 self.addresses.push(told);
             }
         }
     }
 
     /// Keeps names of addresses; the first for an address stays.
-    pub(super) fn keep_names(&mut self, names: Vec<(Ip, String)>) {
-        for (ip, name) in names {
-            if self.names.len() < MOST_NAMES {
-                self.names.entry(ip).or_insert(name);
-            }
-        }
+    pub(super) fn keep_names(&mut self, names: &Names) {
+        self.names.extend(names);
     }
 }

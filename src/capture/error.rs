@@ -24,6 +24,10 @@ pub enum CaptureError {
     TooMany { count: usize, most: usize },
     #[error("--ifmap names the node {node}, which no recording is from; the nodes are: {nodes}")]
     UnknownNode { node: String, nodes: String },
+    #[error(
+        "--names {path}: {cause}; want what `kubectl get pods,svc,endpointslices,nodes -A -o json` writes, or lines as in /etc/hosts"
+    )]
+    Names { path: String, cause: String },
     #[error("capturing needs the right CAP_NET_RAW")]
     NoRights,
     #[error("no capture could be opened on {device} ({cause}); `hopline doctor` looks into it")]

@@ -12,6 +12,11 @@ impl<'a> Fields<'a> {
     pub(super) const fn new(order: Order, bytes: &'a [u8]) -> Fields<'a> {
         Fields { order, rest: bytes }
     }
+
+    /// What comes after the list's end, once all of it was taken.
+    pub(super) fn after_end(&self) -> &'a [u8] {
+        self.rest.get(4..).unwrap_or_default()
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {

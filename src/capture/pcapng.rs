@@ -6,9 +6,10 @@ use crate::capture::blocks::{CAME, GONE};
 use crate::capture::fields::Fields;
 use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Told, Unit};
 use crate::capture::link::LinkType;
+use crate::capture::names;
 use crate::capture::naming::printable;
 use crate::capture::tally::Damage;
-use crate::model::{Direction, Ip, Losses, Role, SECONDS, Timestamp};
+use crate::model::{Direction, Ip, Losses, Names, Role, SECONDS, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -38,8 +39,6 @@ const LARGEST_CREDIBLE: usize = LONGEST_PACKET + 4096;
 const MOST_INTERFACES: usize = 16_384;
 /// Addresses of one interface that are kept.
 const MOST_ADDRESSES: usize = 256;
-/// Names that are kept.
-const MOST_NAMES: usize = 65_536;
 
 /// The state of a pcapng file at the read position.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ pub(super) struct Pcapng {
     /// What the statistics say of each of them.
     told: Vec<Statistics>,
     /// Names of addresses that were not fetched yet.
-    names: Vec<(Ip, String)>,
+    names: Box<Names>,
     /// From the packets' own options, which count where statistics say nothing.
     lost_between_packets: Option<u64>,
     /// The latest packet's time, for simple packet blocks, which have none.
@@ -100,7 +99,7 @@ impl Pcapng {
             interfaces: Vec::new(),
             known: HashMap::new(),
             told: Vec::new(),
-            names: Vec::new(),
+            names: Box::default(),
             lost_between_packets: None,
             latest: Timestamp(0),
             ended: None,
@@ -112,8 +111,8 @@ impl Pcapng {
     }
 
     /// Names read since the last call.
-    pub(super) fn take_names(&mut self) -> Vec<(Ip, String)> {
-        std::mem::take(&mut self.names)
+    pub(super) fn take_names(&mut self) -> Names {
+        std::mem::take(&mut *self.names)
     }
 
     /// When capturing ended, where the file says so.
@@ -427,7 +426,8 @@ impl Pcapng {
     }
 
     fn name_resolution(&mut self, body: &[u8]) -> Result<(), Damage> {
-        for (code, value) in Fields::new(self.order, body) {
+        let mut records = Fields::new(self.order, body);
+        for (code, value) in &mut records {
             let (ip, names) = match (code, value.first_chunk::<4>(), value.first_chunk::<16>()) {
                 (1, Some(&v4), _) => (Ip::v4(v4), &value[4..]),
                 (2, _, Some(&v6)) => (Ip::v6(v6), &value[16..]),
@@ -436,8 +436,13 @@ impl Pcapng {
             };
             // Several names may follow each other; the first is the main one.
             let name = names.split(|&byte| byte == 0).next().unwrap_or_default();
-            if !name.is_empty() && self.names.len() < MOST_NAMES {
-                self.names.push((ip, text(name)));
+            self.names.name(ip, &text(name));
+        }
+        for (code, value) in Fields::new(self.order, records.after_end()) {
+            if code == COMMENT {
+                String::from_utf8_lossy(value)
+                    .lines()
+                    .for_each(|line| names::read_line(line, &mut self.names));
             }
         }
         Ok(())

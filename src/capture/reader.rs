@@ -1,7 +1,7 @@
 //! All recordings as one: frames of every node in the order of their time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use crate::capture::context::{Context, Origin};
 use crate::capture::discover::{self, Candidate};
@@ -10,7 +10,7 @@ use crate::capture::live::LiveSource;
 use crate::capture::source::{Head, Source};
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourceSpec};
-use crate::model::{Ip, NodeId, Record, SourceSummary, Vantage};
+use crate::model::{Ip, Names, NodeId, Record, SourceSummary, Vantage};
 
 /// What all sources together read ahead, at most; and the bounds for one of them.
 const READ_AHEAD: usize = 16 << 20;
@@ -54,7 +54,7 @@ struct Common {
     options: Options,
     nodes: Vec<String>,
     vantages: Vantages,
-    names: BTreeMap<Ip, String>,
+    names: Names,
     addresses: Vec<(Ip, NodeId)>,
     /// By the index of their source.
     origins: Vec<Origin>,
@@ -123,7 +123,7 @@ impl Reader {
                 options: options.clone(),
                 nodes,
                 vantages: Vantages::default(),
-                names: BTreeMap::new(),
+                names: Names::default(),
                 addresses: Vec::new(),
                 origins,
             },
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// Names that the recordings give for addresses (pcapng name resolution blocks), as far as read.
-    pub const fn names(&self) -> &BTreeMap<Ip, String> {
+    pub const fn names(&self) -> &Names {
         &self.common.names
     }
 

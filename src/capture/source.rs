@@ -505,7 +505,7 @@ impl Source {
             self.interfaces.push(InterfaceUse { link: interface.link, vantage, refusal });
         }
         if let Format::Pcapng(pcapng) = format {
-            context.keep_names(pcapng.take_names());
+            context.keep_names(&pcapng.take_names());
         }
     }
 }

@@ -253,6 +253,9 @@ pub(super) struct KnownArguments {
     /// or `other`, as in `haproxy=192.168.50.100:80` or `other=10.244.1.9`
     #[arg(long, value_name = "KIND=ADDRESS[:PORT]")]
     pub(super) proxy: Vec<String>,
+    /// Names of addresses: what `kubectl get pods,svc,endpointslices,nodes -A -o json` writes, or lines as in /etc/hosts
+    #[arg(long, value_name = "FILE")]
+    pub(super) names: Vec<PathBuf>,
     /// Each connection's exchanges by themselves, not joined through proxies
     #[arg(long)]
     pub(super) no_joins: bool,

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use crate::capture;
 use crate::capture::live::{Recording, RemoteSpec};
-use crate::model::ProxyAddress;
+use crate::model::{Names, ProxyAddress};
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
 pub use file::Entry;
@@ -117,6 +117,8 @@ pub struct Input {
     pub pod_ranges: Vec<IpNet>,
     pub service_ranges: Vec<IpNet>,
     pub proxies: Vec<ProxyAddress>,
+    /// Names of addresses, from files.
+    pub names: Names,
     /// Each connection's exchanges stay by themselves, not joined through proxies.
     pub is_unjoined: bool,
 }
@@ -400,6 +402,7 @@ impl User<'_> {
             pod_ranges: values::ranges("--pod-cidr", &raw.pod_cidr)?,
             service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
             proxies: values::proxies(&raw.proxy)?,
+            names: values::names(&raw.names)?,
             is_unjoined: raw.no_joins,
             ..input
         })

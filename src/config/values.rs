@@ -3,13 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::{ConfigError, Speed};
 use crate::capture::live::{RemoteSpec, Rotate};
-use crate::capture::{IfMapEntry, SourcePath, SourceSpec};
-use crate::model::{Ip, Proxy, ProxyAddress};
+use crate::capture::{self, IfMapEntry, SourcePath, SourceSpec};
+use crate::model::{Ip, Names, Proxy, ProxyAddress};
 use crate::timeline::filter;
 
 fn unusable<T>(what: String) -> Result<T, ConfigError> {
@@ -117,6 +118,15 @@ pub(super) fn proxies(texts: &[String]) -> Result<Vec<ProxyAddress>, ConfigError
         }
     };
     texts.iter().map(read).collect()
+}
+
+/// Reads files of names; what the first says of an address stays.
+pub(super) fn names(files: &[PathBuf]) -> Result<Names, ConfigError> {
+    let mut names = Names::default();
+    for file in files {
+        capture::read_names(file, &mut names).map_err(|error| ConfigError::Unusable(error.to_string()))?;
+    }
+    Ok(names)
 }
 
 /// Reads `120x36`: columns and rows, each from 1 to 1000.

@@ -194,8 +194,8 @@ impl Correlator {
     }
 
     /// Names known beforehand, from a recording's name block or the user.
-    pub fn add_name(&mut self, ip: crate::model::Ip, name: &str) {
-        self.places.add_name(ip, name);
+    pub fn add_names(&mut self, names: &model::Names) {
+        self.places.add_names(names);
     }
 
     /// An address known beforehand to be `node`'s own.

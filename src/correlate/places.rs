@@ -7,8 +7,8 @@
 use ipnet::IpNet;
 
 use crate::model::{
-    Body, CALI_MAC, Direction, IcmpError, Ip, Mac, NodeId, Packet, ProxyAddress, Role, Topology, Vantage,
-    VantageId,
+    Body, CALI_MAC, Direction, IcmpError, Ip, Mac, Names, NodeId, Packet, ProxyAddress, Role, Topology,
+    Vantage, VantageId,
 };
 
 /// Names and addresses kept; a node has hundreds of pods, not hundreds of thousands.
@@ -265,9 +265,27 @@ impl Places {
         }
     }
 
+    /// A node's connection tracking is heard.
+    pub(super) fn hear(&mut self, node: NodeId) {
+        self.topology.tracking.insert(node);
+    }
+
     pub(super) fn add_name(&mut self, ip: Ip, name: &str) {
-        if self.topology.names.len() < MAX_ADDRESSES && !self.topology.names.contains_key(&ip) {
-            self.topology.names.insert(ip, name.to_owned());
+        self.topology.names.name(ip, name);
+    }
+
+    /// Names known beforehand. A node's address is its own where the node is one that is followed.
+    pub(super) fn add_names(&mut self, names: &Names) {
+        self.topology.names.extend(names);
+        for &ip in &names.services {
+            self.add_service(ip);
+        }
+        for &ip in &names.nodes {
+            let name = names.addresses.get(&ip);
+            let node = name.and_then(|name| self.topology.nodes.iter().position(|node| node == name));
+            if let Some(node) = node {
+                self.add_node_address(ip, NodeId(node as u16));
+            }
         }
     }
 }

@@ -169,6 +169,7 @@ impl Correlator {
     }
 
     fn handle_conntrack(&mut self, event: &KernelEvent, told: &Conntrack, at: Timestamp) {
+        self.places.hear(event.node);
         let Tuple { protocol, src, dst } = told.original;
         if matches!(protocol, Protocol::Other(_)) || !can_be_followed(src.ip, dst.ip) {
             return;

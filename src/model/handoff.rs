@@ -121,7 +121,7 @@ pub enum EvidenceKind {
     ResponsePayload,
     /// The same method, path and host.
     RequestLine,
-    /// A process has both sockets.
+    /// The process that listens where the request went is a proxy's.
     SocketOwner,
     /// The one lies within the other in time, at the proxy's node.
     Timing,

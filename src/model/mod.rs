@@ -24,6 +24,7 @@ mod handoff;
 mod journey;
 mod kernel;
 mod leg;
+mod names;
 mod notice;
 mod packet;
 mod sentence;
@@ -51,6 +52,7 @@ pub use kernel::{
     Conntrack, ConntrackChange, ConntrackStatus, KernelBody, KernelEvent, Messages, Record, TcpState,
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
+pub use names::Names;
 pub use notice::{Apart, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,

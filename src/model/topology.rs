@@ -1,11 +1,11 @@
 //! What is known of the cluster: nodes, capture points, which address lives where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Endpoint, Ip, NodeId, Proxy, Role, Vantage, VantageId};
+use crate::model::{Endpoint, Ip, Names, NodeId, Proxy, Role, Vantage, VantageId};
 
 /// Nodes, capture points and the places of addresses, as learned so far.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,10 @@ pub struct Topology {
     pub service_ranges: Vec<IpNet>,
     /// Proxies, as far as the user says so.
     pub proxies: Vec<ProxyAddress>,
-    /// Names for addresses, where something gave one (a DNS answer, a recording's name block).
-    pub names: BTreeMap<Ip, String>,
+    /// Nodes whose connection tracking is heard.
+    pub tracking: BTreeSet<NodeId>,
+    /// Names, where something gave one: a DNS answer, a recording's name block, a file, the node itself.
+    pub names: Names,
 }
 
 /// Where a proxy listens.
@@ -45,7 +47,13 @@ impl Topology {
         let listens = |proxy: &&ProxyAddress| {
             proxy.ip == endpoint.ip && proxy.port.is_none_or(|port| port == endpoint.port)
         };
-        self.proxies.iter().find(listens).map(|proxy| proxy.kind)
+        self.proxies.iter().find(listens).map(|proxy| proxy.kind).or_else(|| self.proxy_by_listener(endpoint))
+    }
+
+    /// The proxy whose process is known to listen at `endpoint`.
+    pub fn proxy_by_listener(&self, endpoint: Endpoint) -> Option<Proxy> {
+        let process = self.names.listeners.get(&endpoint)?;
+        [Proxy::Haproxy, Proxy::Traefik].into_iter().find(|kind| process.starts_with(kind.name()))
     }
 
     pub fn vantage(&self, id: VantageId) -> &Vantage {

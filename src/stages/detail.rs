@@ -6,6 +6,7 @@ use crate::model::{
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
+use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
 
 /// An answer that came.
@@ -168,7 +169,10 @@ impl<'a, 't> Teller<'a, 't> {
                 packet, did
             )
         };
-        sentence.extend(self.neighbour(gap));
+        let neighbour = self.neighbour(gap);
+        let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind));
+        // What the node waits for says more than what it has let pass.
+        sentence.extend(neighbour.or(tracked));
         sentence.extend(self.size(seen, gap));
         sentence.extend(self.doubt(gap));
         sentence
@@ -315,6 +319,7 @@ impl<'a, 't> Teller<'a, 't> {
         };
         let (packet, did) = (self.packet(last), self.did(last));
         let spot = end.map(|end| self.walk.placed[end].step.spot);
+        let tracked = tracked::of_silence(self.case.trail, self.case.world).unwrap_or_default();
         let acked = if self.case.pair.request_acked {
             say!(", was acknowledged", "，已被确认")
         } else {
@@ -322,15 +327,15 @@ impl<'a, 't> Teller<'a, 't> {
         };
         match spot {
             Some(Spot::Proxy) => say!(
-                "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed",
-                "{packet} {did}{acked}，没有得到应答；代理自身的连接没有被跟踪";
-                packet, did, acked
+                "{packet} {did}{acked} and got no answer; the proxy's own connections are not followed{tracked}",
+                "{packet} {did}{acked}，没有得到应答；代理自身的连接没有被跟踪{tracked}";
+                packet, did, acked, tracked
             ),
             _ => {
                 say!(
-                    "{packet} {did}{acked} and {server} never answered",
-                    "{packet} {did}{acked}，{server} 始终没有应答";
-                    packet, did, acked, server = self.server()
+                    "{packet} {did}{acked} and {server} never answered{tracked}",
+                    "{packet} {did}{acked}，{server} 始终没有应答{tracked}";
+                    packet, did, acked, server = self.server(), tracked
                 )
             }
         }

@@ -181,7 +181,7 @@ impl Look<'_> {
                 .resolution
                 .as_ref()
                 .is_some_and(|resolution| is_service_name(&resolution.name))
-            || topology.names.get(&ip).is_some_and(|name| is_service_name(name))
+            || topology.names.addresses.get(&ip).is_some_and(|name| is_service_name(name))
             || self.is_rejected_as_service(ip)
             || (!self.is_near_pods(ip) && topology.services.range(block(ip, 16, 108)).next().is_some())
     }

@@ -26,6 +26,7 @@ mod legs;
 mod place;
 mod read;
 mod template;
+mod tracked;
 mod verdict;
 mod walk;
 

@@ -19,15 +19,27 @@ pub enum Language {
 pub struct Manner {
     language: Language,
     is_ascii: bool,
+    /// Addresses are shown in place of their names.
+    hides_names: bool,
 }
 
 impl Manner {
     pub const fn new(language: Language) -> Manner {
-        Manner { language, is_ascii: false }
+        Manner { language, is_ascii: false, hides_names: false }
     }
 
     pub const fn ascii() -> Manner {
-        Manner { language: Language::En, is_ascii: true }
+        Manner { language: Language::En, is_ascii: true, hides_names: false }
+    }
+
+    /// Names in place of addresses, or the other way round.
+    #[must_use]
+    pub const fn other_names(self) -> Manner {
+        Manner { hides_names: !self.hides_names, ..self }
+    }
+
+    pub const fn hides_names(self) -> bool {
+        self.hides_names
     }
 
     pub const fn language(self) -> Language {
@@ -43,8 +55,8 @@ impl Manner {
     pub const fn other_language(self) -> Manner {
         match (self.is_ascii, self.language) {
             (true, _) => self,
-            (false, Language::En) => Manner::new(Language::Zh),
-            (false, Language::Zh) => Manner::new(Language::En),
+            (false, Language::En) => Manner { language: Language::Zh, ..self },
+            (false, Language::Zh) => Manner { language: Language::En, ..self },
         }
     }
 

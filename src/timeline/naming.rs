@@ -22,24 +22,46 @@ impl<'a> Context<'a> {
     /// The name of an address, where one is known.
     pub fn name(&self, ip: Ip) -> Option<&'a str> {
         let topology = self.topology;
+        if self.manner.hides_names() {
+            return None;
+        }
         topology
             .names
+            .addresses
             .get(&ip)
             .or_else(|| topology.services.get(&ip))
             .map(String::as_str)
             .filter(|name| !name.is_empty())
     }
 
+    /// What a Service calls the port, or the process that listens there.
+    fn port(&self, endpoint: Endpoint) -> Option<Cow<'a, str>> {
+        let names = &self.topology.names;
+        let name = names.ports.get(&endpoint).or_else(|| names.listeners.get(&endpoint));
+        name.filter(|_| !self.manner.hides_names()).map(|name| self.manner.text(name))
+    }
+
     /// An endpoint by name, else by address and port.
     pub fn short(&self, endpoint: Endpoint) -> Cow<'a, str> {
-        self.name(endpoint.ip).map_or_else(|| endpoint.to_string().into(), |name| self.manner.text(name))
+        let name = self.name(endpoint.ip).map(|name| self.manner.text(name));
+        match (name, self.port(endpoint)) {
+            (Some(name), Some(port)) => format!("{name}:{port}").into(),
+            (Some(name), None) => name,
+            (None, Some(port)) => format!("{port} {endpoint}").into(),
+            (None, None) => endpoint.to_string().into(),
+        }
     }
 
     /// An endpoint by name and address.
     pub fn long(&self, endpoint: Endpoint) -> String {
         let mut out = String::with_capacity(48);
-        if let Some(name) = self.name(endpoint.ip) {
-            out.push_str(&self.manner.text(name));
+        let name = self.name(endpoint.ip).map(|name| self.manner.text(name));
+        let port = self.port(endpoint);
+        let joint = if name.is_some() && port.is_some() { ":" } else { "" };
+        for part in [name.as_deref().unwrap_or_default(), joint, port.as_deref().unwrap_or_default()] {
+            out.push_str(part);
+        }
+        if !out.is_empty() {
             out.push(' ');
         }
         let _ = write!(out, "{endpoint}");

@@ -9,9 +9,9 @@ use smallvec::smallvec;
 use crate::model::sample as plain;
 use crate::model::{
     Application, ClockFit, Clocks, Direction, Endpoint, Exchange, IcmpNotice, IcmpReason, Ip, Journey, Label,
-    Leg, Lookup, MICROS, MILLIS, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Resolution, Role,
-    SECONDS, Sighting, SourceSummary, Stage, StagePlace, State, Timestamp, Topology, Trail, Translation,
-    TranslationEvidence, Tuple, Vantage, VantageId, Verdict, Visit, Way,
+    Leg, Lookup, MICROS, MILLIS, Names, NodeId, Outcome, Part, Phase, Place, PlaceKind, Protocol, Resolution,
+    Role, SECONDS, Sighting, SourceSummary, Stage, StagePlace, State, Timestamp, Topology, Trail,
+    Translation, TranslationEvidence, Tuple, Vantage, VantageId, Verdict, Visit, Way,
 };
 use crate::timeline::{Context, Manner};
 
@@ -80,12 +80,18 @@ pub fn topology() -> Topology {
         ]
         .into(),
         services: named(&[("10.43.7.7", "shop/stock"), ("10.43.0.10", "kube-system/kube-dns")]),
-        names: named(&[
-            ("10.244.1.17", "cart"),
-            ("10.244.2.33", "stock-7d9c"),
-            ("10.244.3.5", "price-5f6b"),
-            ("fd00:10:244:2::33", "一个名字很长很长的订单服务-a-rather-long-deployment-name-7d9c5b6f4-xk2lp"),
-        ]),
+        names: Names {
+            addresses: named(&[
+                ("10.244.1.17", "cart"),
+                ("10.244.2.33", "stock-7d9c"),
+                ("10.244.3.5", "price-5f6b"),
+                (
+                    "fd00:10:244:2::33",
+                    "一个名字很长很长的订单服务-a-rather-long-deployment-name-7d9c5b6f4-xk2lp",
+                ),
+            ]),
+            ..Names::default()
+        },
         ..Topology::default()
     }
 }

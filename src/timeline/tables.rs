@@ -298,11 +298,15 @@ pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width:
     let mut columns = text_columns(manner, &[Word::Node, Word::File]);
     let counts = [Word::Packets, Word::NotUnderstood, Word::Damaged, Word::Dropped];
     columns.extend(counts.map(|word| Column::number(manner.word(word), 0)));
+    let has_messages = summaries.iter().any(|source| source.messages > 0);
+    if has_messages {
+        columns.push(Column::number(manner.word(Word::KernelMessages), 0));
+    }
     columns.extend(text_columns(manner, &[Word::ClockOffsets]));
     let rows = summaries.iter().map(|source| {
         let node = source.node.map_or("?", |node| context.node(node));
         let clock = source.node.map_or_else(String::new, |node: NodeId| clock_text(node, context));
-        let row = vec![
+        let mut row = vec![
             (node.to_owned(), Tone::Strong),
             plain(manner.text(&source.file)),
             plain(source.packets.to_string()),
@@ -311,8 +315,11 @@ pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width:
             source
                 .dropped
                 .map_or_else(|| ("?".to_owned(), Tone::Faint), |dropped| count(dropped, manner, Tone::Bad)),
-            (clock, Tone::Dim),
         ];
+        if has_messages {
+            row.push(messages(source, manner));
+        }
+        row.push((clock, Tone::Dim));
         (None, row)
     });
     let mut out = Vec::new();
@@ -324,6 +331,17 @@ pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width:
         out.push(Entry { line, is_row: true, measure: None });
     }
     out
+}
+
+/// Records of kernel messages, and how many were lost.
+fn messages(source: &SourceSummary, manner: Manner) -> Cell {
+    match source.messages_lost {
+        None | Some(0) => count(source.messages, manner, Tone::Plain),
+        Some(lost) => {
+            let dropped = manner.word(Word::Dropped);
+            (format!("{}, {lost} {dropped}", source.messages), Tone::Bad)
+        }
+    }
 }
 
 fn count(count: u64, manner: Manner, tone: Tone) -> Cell {

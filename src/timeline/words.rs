@@ -95,6 +95,7 @@ words! {
     PacketsAgree: "matching packets:", "一致的数据包：";
     NoRivals: "no other conversation fits", "没有其他会话符合";
     Rivals: "other conversations that fit as well:", "其他也符合的会话：";
+    KernelMessages: "kernel messages", "内核消息";
     ByConntrack: "by connection tracking", "由连接跟踪得出";
     Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
     Conntrack: "connection tracking", "连接跟踪";
@@ -135,7 +136,7 @@ words! {
     ByPayload: "the same bytes of the request", "请求字节相同";
     ByResponsePayload: "the same bytes of the answer", "应答字节相同";
     ByRequestLine: "the same method, path and host", "方法、路径与主机相同";
-    BySocketOwner: "one process has both sockets", "同一进程持有两个套接字";
+    BySocketOwner: "the process that listens there", "在该地址监听的进程";
     ByTiming: "one lies within the other in time", "时间上一个在另一个之内";
     ProxyTimes: "what proxies take", "代理自身用时";
     ProxyColumn: "proxy", "代理";
@@ -339,6 +340,7 @@ words! {
     KeyTenthOn: "a tenth of the recording on", "前进十分之一";
     KeyStart: "start of the recording", "录制开头";
     KeyEnd: "end of the recording", "录制末尾";
+    KeyNames: "names/addresses", "名称/地址";
     KeyLanguage: "中文", "English";
     KeyInterfaces: "interfaces", "网卡";
     KeyNotices: "notices", "通知";

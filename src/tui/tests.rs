@@ -225,6 +225,11 @@ fn keys_do_what_the_table_says() {
     assert_eq!(press(&mut screen, "w"), None);
     assert!(shown(&mut screen, NARROW, "").contains("only a live capture"), "a recording is there already");
     assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
+    let mut screen = self::screen(Manner::default(), Speed::Max);
+    assert!(shown(&mut screen, NARROW, "").contains("stock-7d9c"));
+    let by_address = shown(&mut screen, NARROW, "n");
+    assert!(!by_address.contains("stock-7d9c") && by_address.contains("10.244.2.33"), "{by_address}");
+    assert!(shown(&mut screen, NARROW, "n").contains("stock-7d9c"));
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
@@ -509,7 +514,7 @@ fn without_colours_no_cell_has_one() {
 fn hostile_names_reach_no_cell() {
     let mut screen = screen(Manner::default(), Speed::Max);
     let mut topology = sample::topology();
-    topology.names.insert(sample::ip("10.244.1.17"), "x\u{1b}[2Jy\u{202e}z\u{7}".into());
+    topology.names.name(sample::ip("10.244.1.17"), "x\u{1b}[2Jy\u{202e}z\u{7}");
     screen.take(News::World(Arc::new(topology), Arc::new(sample::clocks())));
     for keys in ["", "⇥", "p", "e", "s"] {
         let shown = shown(&mut screen, WIDE, keys);

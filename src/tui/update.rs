@@ -150,6 +150,7 @@ impl Screen {
                 self.prompt = Some(Prompt::filter(text, vocabulary));
             }
             Action::Language => self.manner = self.manner.other_language(),
+            Action::Names => self.manner = self.manner.other_names(),
             Action::Pause => self.playback.toggle_pause(),
             Action::Bookmark => self.bookmark(),
             Action::Bookmarks => self.toggle_page(Focus::Bookmarks),

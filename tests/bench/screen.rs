@@ -59,6 +59,7 @@ fn main() {
 fn sample() -> anyhow::Result<Sample> {
     let sources = vec![SourceSpec { node: None, path: SourcePath::File(PathBuf::from(RECORDING)) }];
     let input = Input {
+        names: hopline::model::Names::default(),
         sources,
         options: Options::default(),
         clocks: Vec::new(),

@@ -135,6 +135,34 @@ fn every_new_flow_of_a_flood_is_told_or_counted_as_lost() {
 }
 
 #[test]
+fn what_the_node_knows_by_name_is_recorded_and_replayed_without_rights() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    net.name_service();
+    let _server = net.node_server();
+    // Somebody lives in the pod.
+    let mut resident = net.ask_slowly(21, SERVICE);
+    let (_kept, file) = directory();
+    let file_name = file.to_str().expect("a name");
+    let run = Live::start(&net, &live(&["--write", file_name]));
+    resident.ask("/named");
+    let _ = net.ask(21, "192.168.50.11:8090", &["/of-the-node"]).wait();
+    resident.close();
+    let told = journeys(&run.end());
+    let names = &asked(&told, "/named")["names"];
+    assert_eq!(names["10.43.7.7"], "shop/mix", "{names}");
+    assert_eq!(names["10.244.1.21"].as_str().map(|name| name.starts_with("python3")), Some(true), "{names}");
+    assert_eq!(comparable(&report(&[&file])), comparable(&told));
+    let program = env!("CARGO_BIN_EXE_hopline");
+    let powerless = ["--bounding-set", "-all", "--inh-caps", "-all", program, "report", file_name];
+    let output = Command::new("setpriv").args(powerless).output().expect("setpriv of util-linux");
+    let drawn = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(drawn.contains("shop/mix:http"), "{drawn}");
+    assert!(drawn.contains("python3 192.168.50.11:8090"), "{drawn}");
+}
+
+#[test]
 fn without_the_right_to_hear_the_kernel_one_line_says_so_and_packets_go_on() {
     let net = Net::new();
     let (_kept, file) = directory();

@@ -245,6 +245,33 @@ impl Net {
         assert!(nft.wait().expect("an end").success(), "nft takes the rules");
     }
 
+    /// Leaves a rule as kube-proxy's for [`SERVICE`], which names it.
+    pub(crate) fn name_service(&self) {
+        let table = ["-w", "-t", "nat"];
+        let rule = "-A KUBE-SERVICES -d 10.43.7.7/32 -p tcp -m tcp --dport 80 -m comment --comment";
+        let rule: Vec<&str> = rule.split(' ').chain(["shop/mix:http cluster IP", "-j", "RETURN"]).collect();
+        for arguments in [["-N", "KUBE-SERVICES"].to_vec(), rule] {
+            let output =
+                self.on_node("iptables", &[&table[..], &arguments].concat()).output().expect("iptables");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    /// A web server on the node itself, for all of its addresses.
+    pub(crate) fn node_server(&self) -> Server {
+        let server = "import http.server; server = http.server.HTTPServer(('', 8090), http.server.SimpleHTTPRequestHandler); \
+                      print('ready', flush=True); server.serve_forever()";
+        let mut server = self.on_node("python3", &["-c", server]);
+        let mut server = server
+            .current_dir("/proc/self/fdinfo")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3 starts");
+        wait_for_line(&mut server);
+        Server(server)
+    }
+
     /// Takes the pod's interface away, as its runtime does.
     pub(crate) fn kill_pod(&self, last: u8) {
         ip(&format!("-n {}-node link del cali{last}", self.id));

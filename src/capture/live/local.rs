@@ -4,6 +4,7 @@
 //! The thread only moves bytes. It parses nothing but the link header's interface index and direction.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +19,7 @@ use crate::capture::live::links::{Event, Kind, Link, Links};
 use crate::capture::live::section::Section;
 use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Missing, Settings, Tell};
-use crate::model::{Apart, MILLIS, Notice, Role, SECONDS, Timestamp};
+use crate::model::{Apart, Ip, MILLIS, Names, Notice, Role, SECONDS, Timestamp};
 
 /// The thread looks after this time whether it is to end.
 const PATIENCE: u16 = 100;
@@ -172,6 +173,17 @@ impl Local {
         for index in indices {
             self.enter(index);
         }
+    }
+
+    /// The node's addresses, but for those that mean something on it only.
+    pub(super) fn own_addresses(&self) -> Vec<IpAddr> {
+        let all = self.links.all().flat_map(|(_, link)| &link.addresses);
+        all.map(ipnet::IpNet::addr).filter(|&ip| !Ip::from(ip).is_node_local()).collect()
+    }
+
+    /// Writes names down where there are any.
+    pub(super) fn tell_names(&self, names: &Names) {
+        self.section.tell_names(names);
     }
 
     /// The number of a subject of the kernel's, which is described here.

@@ -19,6 +19,7 @@ mod namer;
 mod recorder;
 mod remote;
 mod section;
+mod surroundings;
 mod ways;
 
 use std::fs::File;
@@ -35,7 +36,7 @@ use self::recorder::{Recorder, Written};
 use self::remote::Remote;
 use self::ways::{Open, Ways};
 use crate::capture::{CaptureError, Options};
-use crate::model::{Notice, RecordingState, Role, Timestamp};
+use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::missing::Missing;
@@ -79,6 +80,7 @@ pub struct Settings {
 pub struct Opened {
     local: Local,
     kernel: Kernel,
+    names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
@@ -134,6 +136,7 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
+        let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
             None => None,
@@ -142,12 +145,22 @@ impl Opened {
         for spec in &settings.remotes {
             remotes.push(Remote::start(spec, &settings.program, Arc::clone(&tell))?);
         }
-        Ok(Opened { local, kernel, recorder, remotes, node: settings.node.clone(), clock, tell })
+        Ok(Opened { local, kernel, names, recorder, remotes, node: settings.node.clone(), clock, tell })
     }
 
     /// Names and roles of the interfaces that are there and wanted.
     pub fn interfaces(&self) -> Vec<(String, Role)> {
         self.local.wanted()
+    }
+
+    /// What the node says of addresses.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Whether the kernel tells of connections.
+    pub fn hears_kernel(&self) -> bool {
+        !self.kernel.is_deaf()
     }
 
     /// What every node has and is not here, unless the user named interfaces.
@@ -189,7 +202,7 @@ impl Opened {
         }];
         let ways = Ways::new(inlet);
         let open = Open::new(ways.clone());
-        let namer = Some(Namer::new(open.to_disk()));
+        let namer = Some(Namer::new(open.to_disk(), self.names.clone()));
         let mut lifelines = Vec::new();
         let mut threads = Vec::new();
         for mut remote in self.remotes {
@@ -209,6 +222,7 @@ impl Opened {
         threads.extend(recorder.transpose()?);
         let (mut local, mut kernel) = (self.local, self.kernel);
         local.begin(open.clone());
+        local.tell_names(&self.names);
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
         }

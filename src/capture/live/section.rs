@@ -8,7 +8,7 @@ use crate::capture::link::LinkType;
 use crate::capture::live::feed::{Kind, Run};
 use crate::capture::live::links::Link;
 use crate::capture::live::ways::Open;
-use crate::model::{Role, Timestamp};
+use crate::model::{Names, Role, Timestamp};
 
 /// Bytes of a run that is handed on even while more packets come.
 const FULL: usize = 256 << 10;
@@ -84,6 +84,15 @@ impl Section {
         blocks::interface(&mut bytes, &told);
         self.ways.describe(bytes);
         number
+    }
+
+    /// Writes names down where there are any.
+    pub(super) fn tell_names(&self, names: &Names) {
+        if !names.is_empty() {
+            let mut bytes = Vec::new();
+            blocks::names(&mut bytes, names);
+            self.ways.describe(bytes);
+        }
     }
 
     #[inline]

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use super::{Files, marks};
 use crate::capture::Progress;
+use crate::capture::blocks;
 use crate::capture::format::Order;
 use crate::capture::testing::{ETHERNET, NETLINK, PcapFile, PcapngFile, RAW, SLL, SLL2, ethernet, ip, sll2};
-use crate::model::{Direction, Ip, Messages, NodeId, Record};
+use crate::model::{Direction, Endpoint, Ip, Messages, Names, NodeId, Record};
 
 const ORDERS: [Order; 2] = [Order::Little, Order::Big];
 
@@ -117,8 +118,29 @@ fn losses_and_names_are_told() {
     file.section(Order::Little).interface(ETHERNET, &[(2, b"bond1")]).statistics(0, &[(5, 100)]);
     let (_, reader) = Files::with("a.pcapng", &file.bytes).read(&["a.pcapng"]);
     assert_eq!(reader.summaries()[0].dropped, Some(116));
-    let names: Vec<_> = reader.names().iter().map(|(ip, name)| (*ip, name.as_str())).collect();
+    let names: Vec<_> = reader.names().addresses.iter().map(|(ip, name)| (*ip, name.as_str())).collect();
     assert_eq!(names, [(Ip::v4([10, 0, 0, 1]), "shop/web"), (Ip::v6([0xfd; 16]), "shop/\u{fffd}db")]);
+}
+
+#[test]
+fn names_are_read_as_they_are_written_with_what_has_them() {
+    let ip = |last| Ip::v4([10, 43, 7, last]);
+    let v6 = "fd00::9".parse().expect("an address");
+    let mut names = Names::default();
+    names.service(ip(9), "shop/mix");
+    names.node(v6, "kappa1");
+    names.name(ip(1), "shop/web");
+    names.port(Endpoint::new(ip(9), 80), "http");
+    // More than one comment can hold.
+    for port in 1..4000 {
+        names.listener(Endpoint::new(v6, port), "a-process-with-a-long-name");
+    }
+    let mut bytes = Vec::new();
+    blocks::section_header(&mut bytes);
+    blocks::names(&mut bytes, &names);
+    let (_, reader) = Files::with("a.pcapng", &bytes).read(&["a.pcapng"]);
+    assert_eq!(reader.names(), &names);
+    assert_eq!(reader.summaries()[0].damaged, 0);
 }
 
 #[test]

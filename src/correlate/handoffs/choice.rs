@@ -4,7 +4,6 @@ use hashbrown::HashSet;
 
 use super::Bench;
 use super::chain::Join;
-use super::evidence;
 use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
@@ -245,7 +244,7 @@ impl Choice<'_> {
         let join = Join {
             node: self.rivals.node,
             proxy: self.rivals.proxy(before, after, self.bench),
-            evidence: evidence::explain(&pair.clues, pair.delays, before.seen.marks, after.seen.marks),
+            evidence: self.rivals.evidence(pair, before, after),
             confidence,
             rivals,
             others,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::evidence::{self, Clues};
 use super::pace::{self, Pace};
@@ -11,7 +12,7 @@ use super::passage::{Delays, Host, Passage, Seen, within};
 use super::unsure::line_hash;
 use super::{Bench, Held, LAG, PATIENCE, World, seen};
 use crate::model::{
-    Application, Endpoint, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple, Way,
+    Application, Endpoint, Evidence, EvidenceKind, NodeId, Proxy, SECONDS, Timestamp, Topology, Tuple, Way,
 };
 
 /// Pairs that weigh less are not looked at again.
@@ -350,7 +351,8 @@ impl<'a> Rivals<'a> {
         (before.seen.leg.faces[0], after.seen.leg.faces[0])
     }
 
-    /// What kind of proxy it is: as the user says, else by what it writes into requests, else by the address it is
+    /// What kind of proxy it is: as the user says or the process is called that listens, else by
+    /// what it writes into requests, else by the address it is
     /// asked at (HAProxy listens on a VIP), else as it was found before.
     pub(super) fn proxy(&self, before: &Side<'_>, after: &Side<'_>, bench: &Bench) -> Proxy {
         let listener = before.listener();
@@ -363,6 +365,23 @@ impl<'a> Rivals<'a> {
             Proxy::Unknown => known().unwrap_or(Proxy::Unknown),
             agent => agent,
         }
+    }
+
+    /// What speaks for a pair, for the eye. Who listens says which proxy it is, and nothing of which request.
+    pub(super) fn evidence(
+        &self,
+        pair: &Pair,
+        before: &Side<'_>,
+        after: &Side<'_>,
+    ) -> SmallVec<[Evidence; 2]> {
+        let mut evidence = evidence::explain(&pair.clues, pair.delays, before.seen.marks, after.seen.marks);
+        let listeners = &self.topology.names.listeners;
+        let owner = before.listener().and_then(|at| Some((at, listeners.get(&at)?)));
+        evidence.extend(owner.map(|(at, process)| Evidence {
+            kind: EvidenceKind::SocketOwner,
+            detail: format!("{process} {at}").into(),
+        }));
+        evidence
     }
 
     /// Whether a proxy is asked at an address of its own beside the one it asks from.

@@ -9,7 +9,8 @@ use smallvec::smallvec;
 use super::{Handoffs, Seen, World};
 use crate::model::{
     Application, Change, Confidence, Direction, Endpoint, EvidenceKind, Ip, MICROS, Marks, NodeId, Part,
-    RequestId, Role, SECONDS, Sighting, Timestamp, Topology, Trail, Tuple, Vantage, VantageId, Way, sample,
+    Proxy, RequestId, Role, SECONDS, Sighting, Timestamp, Topology, Trail, Tuple, Vantage, VantageId, Way,
+    sample,
 };
 
 const CLIENT: [u8; 4] = [172, 31, 9, 77];
@@ -103,9 +104,13 @@ fn marked(mut trail: Trail, marks: Marks) -> Trail {
 
 /// What comes out when `trails` are closed in this order.
 fn joined(trails: Vec<Trail>) -> Vec<Trail> {
-    let topology = topology();
+    joined_where(trails, &topology())
+}
+
+/// The same, where this is known.
+fn joined_where(trails: Vec<Trail>, topology: &Topology) -> Vec<Trail> {
     let (mut handoffs, mut changes) = (Handoffs::default(), VecDeque::new());
-    let world = |now| World { topology: &topology, ahead: &[0, 0], now };
+    let world = |now| World { topology, ahead: &[0, 0], now };
     for trail in trails {
         let free = handoffs.hold(Box::new(trail), world(Timestamp(0)));
         changes.extend(free.map(Change::Upsert));
@@ -154,6 +159,25 @@ fn a_chain_of_proxies_becomes_one_trail() {
     assert_eq!(trail.hops.iter().map(|hop| hop.from_leg).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(trail.hops.iter().map(|hop| hop.node).collect::<Vec<_>>(), [Some(NodeId(0)), Some(NodeId(1))]);
     assert!(trail.sightings.iter().all(|sighting| usize::from(sighting.leg) < 3));
+}
+
+#[test]
+fn the_process_that_listens_says_which_proxy_it_is() {
+    let mut known = topology();
+    known.names.listener(Endpoint::new(Ip::v4(VIP), 80), "traefik");
+    known.names.listener(Endpoint::new(Ip::v4(T), 80), "nginx");
+    let behind = exchange(21, (T, 6001), POD, "/a", (300, Some(600)));
+    let trails = vec![behind, hand_on(11, 5001, "/a", (200, 700)), ask(1, "/a", (100, 800))];
+    let [trail] = &joined_where(trails.clone(), &known)[..] else { panic!("one trail") };
+    let said = |hop: &crate::model::Hop| {
+        let owner = hop.evidence.iter().find(|it| it.kind == EvidenceKind::SocketOwner);
+        (hop.proxy, owner.map(|it| it.detail.to_string()))
+    };
+    assert_eq!(said(&trail.hops[0]), (Proxy::Traefik, Some("traefik 192.168.50.100:80".to_owned())));
+    assert_eq!(said(&trail.hops[1]), (Proxy::Unknown, Some("nginx 192.168.50.12:80".to_owned())));
+    // Without it, an address beside the node's own is HAProxy's.
+    let [trail] = &joined(trails)[..] else { panic!("one trail") };
+    assert_eq!(said(&trail.hops[0]), (Proxy::Haproxy, None));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Every fault: what stopped, where, and what the sentence says of it.
 
-use crate::model::{IcmpReason, Part, Phase, Timestamp, Way};
+use crate::model::{
+    ConntrackStatus, IcmpReason, NodeId, Part, Phase, TcpState, Timestamp, Tracked, Trail, Way,
+};
 use crate::stages::testbed::{
-    ALPHA_IP, BETA, BETA_IP, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at, trail,
+    ALPHA, ALPHA_IP, BETA, BETA_IP, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at, trail,
 };
 
 use super::{check, says};
@@ -347,4 +349,50 @@ fn a_rejected_address_is_a_service_though_none_is_known() {
         .place(&cluster);
     assert_eq!((&*journey.path, &*journey.route), ("pod-to-service", "undecided"));
     assert_eq!(super::judged(&journey), "refused request host:α");
+}
+
+/// What connection tracking says of the leg, in bits of its status and a state.
+fn tracked(trail: &mut Trail, node: NodeId, status: u32, state: u8, destroyed: Option<i64>) {
+    trail.legs[0].tracked.push(Tracked {
+        node,
+        status: ConntrackStatus(status),
+        tcp_state: Some(TcpState(state)),
+        mark: 0,
+        zone: 0,
+        destroyed: destroyed.map(Timestamp),
+    });
+}
+
+/// The cluster with alpha's connection tracking heard.
+fn heard() -> Cluster {
+    let mut cluster = Cluster::whole();
+    cluster.topology.tracking.insert(ALPHA);
+    cluster
+}
+
+#[test]
+fn connection_tracking_says_where_in_the_node_a_first_packet_was_lost() {
+    let lost = || to_pod().syn("cart>");
+    let sentence = |journey: &crate::model::Journey| journey.verdict.detail.en.clone();
+    says(
+        &lost().place(&heard()),
+        "lost inside alpha; alpha's conntrack confirmed no entry for it, so it was dropped before the end of POSTROUTING",
+    );
+    let confirmed = lost().with(|trail| tracked(trail, ALPHA, 0, 1, None)).place(&heard());
+    says(&confirmed, "lost inside alpha; alpha's conntrack confirmed it, so it passed POSTROUTING");
+    // Nothing is said where nothing was heard, and of a packet in the middle of a connection.
+    assert!(sentence(&lost().place(&Cluster::whole())).ends_with("lost inside alpha"));
+    let in_the_middle = lost().with(|trail| trail.is_mid_stream = true).place(&heard());
+    assert!(sentence(&in_the_middle).ends_with("lost inside alpha"));
+}
+
+#[test]
+fn an_entry_without_a_reply_and_one_that_is_gone_are_named() {
+    let asked = || to_service().syn(THERE).syn_ack(BACK).ask(THERE);
+    let silent = asked().with(|trail| tracked(trail, BETA, 0, 3, None)).place(&heard());
+    says(&silent, "never answered; beta's conntrack entry has seen no reply");
+    let gone = asked().with(|trail| tracked(trail, ALPHA, 6, 3, Some(9))).place(&heard());
+    says(&gone, "never answered; alpha's conntrack entry was destroyed while the connection was open");
+    let closed = asked().with(|trail| tracked(trail, ALPHA, 6, 7, Some(9))).place(&heard());
+    assert!(closed.verdict.detail.en.ends_with("never answered"), "{:?}", closed.verdict);
 }

@@ -132,7 +132,7 @@ impl Subject<'_> {
 
     fn names_of(&self, ip: Ip) -> impl Iterator<Item = &str> {
         let services = self.topology.services.get(&ip).filter(|name| !name.is_empty());
-        self.topology.names.get(&ip).into_iter().chain(services).map(String::as_str)
+        self.topology.names.addresses.get(&ip).into_iter().chain(services).map(String::as_str)
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -271,7 +271,7 @@ mod tests {
             trail: Arc::new(trail),
         };
         let mut topology = Topology { nodes: vec!["kappa1".into(), "kappa2".into()], ..Topology::default() };
-        topology.names.insert("10.43.7.7".parse().expect("ip"), "shop/stock".into());
+        topology.names.name("10.43.7.7".parse().expect("ip"), "shop/stock");
         (journey, topology)
     }
 

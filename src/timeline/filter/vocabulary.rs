@@ -123,7 +123,7 @@ impl Vocabulary {
     /// An end by its name, or else its address; and its range.
     fn endpoint(&mut self, fields: &[Field], endpoint: Endpoint, topology: &Topology) {
         let ip = endpoint.ip;
-        let name = topology.names.get(&ip).or_else(|| topology.services.get(&ip));
+        let name = topology.names.addresses.get(&ip).or_else(|| topology.services.get(&ip));
         let name = name.filter(|name| !name.is_empty());
         let is_pod = topology.pods.contains_key(&ip);
         let is_service = topology.services.contains_key(&ip);

@@ -39,7 +39,7 @@ fn names_that_come_later_make_a_filter_fit() {
     let none = shown(&mut screen, NARROW, "fserver == basket⏎");
     assert!(none.contains("none matches the filter"), "{none}");
     let mut topology = sample::topology();
-    topology.names.insert(sample::ip("10.244.2.33"), "basket".into());
+    topology.names.addresses.insert(sample::ip("10.244.2.33"), "basket".into());
     screen.take(News::World(Arc::new(topology), Arc::new(sample::clocks())));
     let some = shown(&mut screen, NARROW, "");
     assert!(some.contains("1/4"), "{some}");
