@@ -36,6 +36,8 @@ mod topology;
 mod trail;
 mod vantage;
 
+pub(crate) mod say;
+
 #[cfg(test)]
 #[allow(clippy::return_self_not_must_use, reason = "test data")]
 pub mod sample;

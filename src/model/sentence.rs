@@ -15,6 +15,13 @@ impl Sentence {
     }
 }
 
+impl From<String> for Sentence {
+    /// A text that is the same in each language.
+    fn from(text: String) -> Sentence {
+        Sentence { en: text.clone(), zh: text }
+    }
+}
+
 impl AddAssign for Sentence {
     fn add_assign(&mut self, more: Sentence) {
         self.en += &more.en;

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use crate::model::say::say;
 use crate::model::{
     DroppedBy, Hop, NodeId, Outcome, Part, Place, PlaceKind, Proxy, Role, Sentence, State, Trail, Verdict,
     Way,
@@ -13,7 +14,6 @@ use crate::model::{
 use crate::stages::course::Course;
 use crate::stages::detail::{alike, request};
 use crate::stages::hooks::dropped;
-use crate::stages::say::say;
 use crate::stages::verdict::{at, plain};
 use crate::stages::walk::Placed;
 

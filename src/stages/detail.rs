@@ -1,10 +1,10 @@
 //! The verdict in one plain sentence.
 
+use crate::model::say::say;
 use crate::model::{
     Application, Direction, IcmpReason, Lookup, Part, Place, PlaceKind, Role, Sentence, Sighting, Trail, Way,
 };
 use crate::stages::followed::Pair;
-use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};

@@ -3,8 +3,8 @@
 //! A hook is heard of a little after the packet was there, and how much later differs. So its time is told from the
 //! capture point of the node that the packet came in or went out by, and what was heard says only how far from it.
 
+use crate::model::say::say;
 use crate::model::{DroppedBy, Hook, NodeId, Pass, Rule, Sentence, State, Timestamp, Traced, Way};
-use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Placed};
 

@@ -27,7 +27,6 @@ mod hooks;
 mod legs;
 mod place;
 mod read;
-mod say;
 mod template;
 mod tracked;
 mod verdict;

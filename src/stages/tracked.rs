@@ -1,8 +1,8 @@
 //! What connection tracking adds to a verdict, in words.
 
+use crate::model::say::say;
 use crate::model::{NodeId, Part, PlaceKind, Protocol, Sentence, Tracked, Trail, Way};
 use crate::stages::place::World;
-use crate::stages::say::say;
 use crate::stages::walk::{Case, Placed};
 
 /// What a node's connection tracking says of a packet that came to it and did not come out of it.

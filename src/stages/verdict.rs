@@ -10,6 +10,7 @@
 //!
 //! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
+use crate::model::say::say;
 use crate::model::{
     Application, Direction, DroppedBy, IcmpReason, NodeId, Outcome, Part, Place, PlaceKind, Protocol, Role,
     Sentence, Sighting, StagePlace, State, Trail, Way,
@@ -19,7 +20,6 @@ use crate::stages::followed::is_after;
 use crate::stages::hooks;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
-use crate::stages::say::say;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
 

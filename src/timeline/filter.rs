@@ -20,7 +20,7 @@ use ipnet::IpNet;
 pub use complete::{Candidate, Completion, complete};
 pub use vocabulary::Vocabulary;
 
-use crate::model::{Endpoint, Ip, Outcome, SECONDS, Stage};
+use crate::model::{Endpoint, Ip, Outcome, SECONDS, Sentence, Stage};
 
 /// A checked journey expression. `Display` writes it so that it parses to itself again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +104,11 @@ pub enum Value {
 
 /// Where an expression is wrong, and how.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} at column {}", self.column + 1)]
+#[error("{} at column {}", .what.en, .column + 1)]
 pub struct ExprError {
     /// Characters before the wrong place.
     pub column: usize,
-    pub what: String,
+    pub what: Sentence,
     /// More text might make it right.
     pub is_unfinished: bool,
 }
@@ -188,7 +188,7 @@ impl ExprError {
         let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let before: String = shown.chars().take(self.column).collect();
         let width = unicode_width::UnicodeWidthStr::width(before.as_str());
-        format!("{shown}\n{:width$}^ {}", "", self.what)
+        format!("{shown}\n{:width$}^ {}", "", self.what.en)
     }
 }
 

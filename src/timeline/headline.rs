@@ -1,15 +1,13 @@
 //! A journey in one line: what the list and the head of a text report show.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail,
-    Verdict, Way,
+    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail, Way,
 };
 use crate::timeline::proxies::percent;
 use crate::timeline::units::{bytes, duration};
-use crate::timeline::{Context, Language, Line, Manner, Tone, ends};
+use crate::timeline::{Context, Line, Manner, Tone, ends};
 
 /// `pod→service` for `pod-to-service`; in ASCII the template's name.
 pub fn path_name(path: &str, manner: Manner) -> String {
@@ -240,7 +238,7 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
     if verdict.outcome == Outcome::Complete {
         return line;
     }
-    let sentence = verdict_text(verdict, manner);
+    let sentence = manner.told(&verdict.detail);
     if !sentence.is_empty() {
         line.push(Tone::Dim, " ")
             .push(Tone::Dim, manner.dot())
@@ -248,14 +246,6 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
             .push(Tone::Plain, &sentence);
     }
     line
-}
-
-/// What happened, in the reader's language.
-pub fn verdict_text(verdict: &Verdict, manner: Manner) -> Cow<'_, str> {
-    match manner.language() {
-        Language::En => manner.text(&verdict.detail.en),
-        Language::Zh => verdict.detail.zh.as_str().into(),
-    }
 }
 
 /// Everything of a journey that a search looks at, in lower case: names, addresses, paths, hosts.
@@ -284,7 +274,7 @@ pub fn search_text(journey: &Journey, context: &Context<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::sample;
+    use crate::timeline::{Language, sample};
 
     fn told(manner: Manner) -> String {
         sample::with_context(manner, |context| {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{Direction, Outcome, PlaceKind, Stage, State, Way};
+use crate::model::{Direction, Outcome, PlaceKind, Sentence, Stage, State, Way};
 use crate::timeline::points::UNNUMBERED;
 use crate::timeline::words::Word;
 
@@ -180,6 +180,14 @@ impl Manner {
             PlaceKind::Dns => Word::Dns,
             PlaceKind::Client => Word::Client,
         })
+    }
+
+    /// A sentence in the reader's language.
+    pub fn told(self, sentence: &Sentence) -> Cow<'_, str> {
+        match self.language {
+            Language::En => self.text(&sentence.en),
+            Language::Zh => sentence.zh.as_str().into(),
+        }
     }
 
     /// Text of another room, in characters this manner may use.

@@ -5,6 +5,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler as _;
 
+use crate::model::Sentence;
 use crate::timeline::filter::{Completion, Expr, Vocabulary, complete};
 use crate::timeline::line::text_width;
 use crate::timeline::words::Word;
@@ -39,7 +40,7 @@ pub(super) struct Prompt {
 pub(super) struct Fault {
     /// Characters before the wrong place, where there is one.
     pub(super) column: Option<usize>,
-    pub(super) what: String,
+    pub(super) what: Sentence,
     /// More text might make it right.
     pub(super) is_unfinished: bool,
 }
@@ -69,7 +70,7 @@ impl Prompt {
 
     /// The name of a file; `why` not, where one was refused.
     pub(super) fn record(name: &str, why: Option<String>) -> Prompt {
-        let fault = why.map(|what| Fault { column: None, what, is_unfinished: false });
+        let fault = why.map(|what| Fault { column: None, what: what.into(), is_unfinished: false });
         Prompt { fault, ..Prompt::new(Purpose::Record, name, Vocabulary::default()) }
     }
 
@@ -209,7 +210,7 @@ impl Prompt {
                 line.push(Tone::Bad, manner.cross()).space(1);
             }
             let place = fault.column.map_or_else(String::new, |column| format!("{}: ", column + 1));
-            line.push(tone, &place).push(tone, &fault.what);
+            line.push(tone, &place).push(tone, &manner.told(&fault.what));
         }
         line.truncate(width, manner.ellipsis());
         let last = width.saturating_sub(1);

@@ -117,6 +117,7 @@ fn screens() {
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
         ("filter_wrong", NARROW, en, "fstatus >"),
+        ("zh_filter_wrong", NARROW, zh, "fstatus > x⏎"),
         ("filter_marked", NARROW, en, "fstatus > x and "),
         ("filter_completion", NARROW, en, "fpath == ⇥⇥"),
         ("wide_filter_completion", WIDE, en, "foutcome != lost and delay("),

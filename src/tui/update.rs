@@ -389,7 +389,7 @@ impl Screen {
             let no_match = self.manner.word(Word::NoMatch);
             match &mut self.prompt {
                 Some(prompt) => {
-                    let what = no_match.to_owned();
+                    let what = no_match.to_owned().into();
                     prompt.fault = Some(Fault { column: None, what, is_unfinished: false });
                 }
                 None => self.notice = Some(format!("{no_match}: {needle}")),

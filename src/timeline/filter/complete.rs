@@ -89,7 +89,7 @@ fn offer(wanted: Wanted, vocabulary: &Vocabulary, out: &mut Vec<Candidate>) {
             }
         }
         Wanted::Operator(field) => {
-            let (allowed, _) = operators(field);
+            let allowed = operators(field);
             let signs = OPERATORS.iter().filter(|(_, op)| allowed.contains(op));
             signs.for_each(|(sign, _)| word(sign));
         }

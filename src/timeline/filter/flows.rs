@@ -6,7 +6,8 @@
 use ipnet::IpNet;
 
 use super::{Expr, ExprError, Field, Op, Value};
-use crate::model::{Endpoint, FlowEnd, FlowPattern, Ip, Protocol};
+use crate::model::say::say;
+use crate::model::{Endpoint, FlowEnd, FlowPattern, Ip, Protocol, Sentence};
 
 /// Alternatives of one expression, before they are too many for the kernel's rules.
 const MOST: usize = 32;
@@ -28,17 +29,20 @@ impl Expr {
     pub fn flows(&self, text: &str) -> Result<Vec<FlowPattern>, ExprError> {
         let choices = choices(self).map_err(|trouble| trouble.marked(text))?;
         let all: Vec<FlowPattern> = choices.iter().flat_map(Choice::patterns).collect();
-        let whole = |what: String| ExprError { column: 0, what, is_unfinished: false };
+        let whole = |what: Sentence| ExprError { column: 0, what, is_unfinished: false };
         let is_all = |choice: &Choice| choice.ends.iter().all(FlowEnd::is_any);
         if choices.iter().any(is_all) {
-            return Err(whole("this is every connection; name an address or a port".to_owned()));
+            return Err(whole(say!(
+                "this is every connection; name an address or a port",
+                "这是所有连接；请指定地址或端口"
+            )));
         }
         match all.len() {
-            0 => Err(whole("no connection can be so".to_owned())),
+            0 => Err(whole(say!("no connection can be so", "不可能有这样的连接"))),
             1..=MOST => Ok(all),
-            count => Err(whole(format!(
-                "this makes {count} kinds of connections, and {MOST} can be traced; name a `proto`, or fewer"
-            ))),
+            count => Err(whole(say!(
+                "this makes {count} kinds of connections, and {most} can be traced; name a `proto`, or fewer",
+                "这会得到 {count} 种连接，最多可跟踪 {most} 种；请指定 `proto` 或减少条件"; count, most = MOST))),
         }
     }
 }
@@ -46,7 +50,7 @@ impl Expr {
 /// What does not fit, and the word that shows where.
 struct Trouble {
     word: String,
-    what: String,
+    what: Sentence,
 }
 
 impl Trouble {
@@ -80,32 +84,41 @@ fn choices(expr: &Expr) -> Result<Vec<Choice>, Trouble> {
         }
         Expr::Not(_) => Err(Trouble {
             word: "not".to_owned(),
-            what: "what is traced is named, not what is not; leave `not` out".to_owned(),
+            what: say!(
+                "what is traced is named, not what is not; leave `not` out",
+                "请写明要跟踪什么；去掉 `not`"
+            ),
         }),
         Expr::Word(word) => Err(Trouble {
             word: word.to_string(),
-            what: "names are not known to the kernel; give an address, as in `target == 10.43.7.7`"
-                .to_owned(),
+            what: say!(
+                "names are not known to the kernel; give an address, as in `target == 10.43.7.7`",
+                "内核不认识名称；请给出地址，例如 `target == 10.43.7.7`"
+            ),
         }),
         Expr::Compare { field, op, value } => compare(*field, *op, value),
     }
 }
 
 fn compare(field: Field, op: Op, value: &Value) -> Result<Vec<Choice>, Trouble> {
-    let trouble = |what: &str| Trouble { word: field.to_string(), what: what.to_owned() };
+    let trouble = |what: Sentence| Trouble { word: field.to_string(), what };
     if !matches!(op, Op::Equal | Op::In) {
-        return Err(trouble("a connection is traced by `==` or `in`"));
+        return Err(trouble(say!(
+            "a connection is traced by `==` or `in`",
+            "连接只能用 `==` 或 `in` 来选择"
+        )));
     }
     let places: &[usize] = match field {
         Field::Client => &[0],
         Field::Target => &[1],
         Field::Server => &[2],
         Field::Addr | Field::Port => &[0, 1, 2],
-        Field::Proto => return protocol(value).map_or_else(|| Err(trouble(PROTOCOLS)), Ok),
+        Field::Proto => return protocol(value).map_or_else(|| Err(trouble(protocols())), Ok),
         _ => {
-            return Err(trouble(
+            return Err(trouble(say!(
                 "connections are traced by client, target, server, addr, port and proto only",
-            ));
+                "只能按 client、target、server、addr、port 和 proto 跟踪连接"
+            )));
         }
     };
     let whole = |ip: Ip| Some(IpNet::from(std::net::IpAddr::from(ip)));
@@ -114,7 +127,12 @@ fn compare(field: Field, op: Op, value: &Value) -> Result<Vec<Choice>, Trouble> 
         Value::Endpoint(Endpoint { ip, port }) => FlowEnd { net: whole(*ip), port: Some(*port) },
         Value::Net(net) => FlowEnd { net: Some(*net), port: None },
         Value::Number(port) => FlowEnd { net: None, port: u16::try_from(*port).ok() },
-        _ => return Err(trouble("names are not known to the kernel; give an address")),
+        _ => {
+            return Err(trouble(say!(
+                "names are not known to the kernel; give an address",
+                "内核不认识名称；请给出地址"
+            )));
+        }
     };
     let at = |&place: &usize| {
         let mut choice = Choice::default();
@@ -124,7 +142,9 @@ fn compare(field: Field, op: Op, value: &Value) -> Result<Vec<Choice>, Trouble> 
     Ok(places.iter().map(at).collect())
 }
 
-const PROTOCOLS: &str = "the kernel traces tcp, udp, icmp and icmp6";
+fn protocols() -> Sentence {
+    say!("the kernel traces tcp, udp, icmp and icmp6", "内核可跟踪 tcp、udp、icmp 和 icmp6")
+}
 
 fn protocol(value: &Value) -> Option<Vec<Choice>> {
     let Value::Text(name) = value else { return None };

@@ -3,7 +3,8 @@
 use ipnet::IpNet;
 
 use super::{Expr, ExprError, FIELDS, Field, OPERATORS, OUTCOMES, Op, PROTOCOLS, UNITS, Value, is_plain};
-use crate::model::{Endpoint, Ip, Stage, Way};
+use crate::model::say::say;
+use crate::model::{Endpoint, Ip, Sentence, Stage, Way};
 
 /// Parentheses and `not`s inside each other: more than anyone writes, few enough for any stack.
 const MAX_DEPTH: usize = 50;
@@ -13,13 +14,20 @@ const MAX_BYTES: usize = 4096;
 pub(super) fn parse(text: &str) -> Result<Expr, ExprError> {
     let mut parser = Parser::new(text);
     if text.len() > MAX_BYTES {
-        return Err(parser.error(0, format!("an expression has at most {MAX_BYTES} bytes")));
+        return Err(parser.error(
+            0,
+            say!("an expression has at most {most} bytes", "表达式最多 {most} 字节"; most = MAX_BYTES),
+        ));
     }
     let expr = parser.any()?;
     match parser.peek() {
         None => Ok(expr),
-        Some(')') => Err(parser.error(parser.at, "nothing is open that `)` could close")),
-        Some(_) => Err(parser.error(parser.at, "expected `and`, `or` or the end")),
+        Some(')') => Err(parser
+            .error(parser.at, say!("nothing is open that `)` could close", "没有可以由 `)` 关闭的括号"))),
+        Some(_) => {
+            Err(parser
+                .error(parser.at, say!("expected `and`, `or` or the end", "此处应为 `and`、`or` 或结尾")))
+        }
     }
 }
 
@@ -111,7 +119,7 @@ impl<'a> Parser<'a> {
         let start = self.skip_space();
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error(start, "too many parentheses inside each other"));
+            return Err(self.error(start, say!("too many parentheses inside each other", "括号嵌套太多")));
         }
         let part = if self.keyword("not") {
             self.part().map(|part| Expr::Not(Box::new(part)))
@@ -132,17 +140,22 @@ impl<'a> Parser<'a> {
             return Ok(inner);
         }
         match self.peek() {
-            None => Err(self.error(start, "this `(` is never closed")),
-            Some(_) => Err(self.error(self.at, "expected `and`, `or` or `)`")),
+            None => Err(self.error(start, say!("this `(` is never closed", "这个 `(` 没有关闭"))),
+            Some(_) => {
+                Err(self.error(self.at, say!("expected `and`, `or` or `)`", "此处应为 `and`、`or` 或 `)`")))
+            }
         }
     }
 
     /// `FIELD OP VALUE` or a bare word.
     fn comparison(&mut self) -> Result<Expr, ExprError> {
         self.want(Wanted::Part);
-        let token = self.token("a field, a word or `(`")?;
+        let token = self.token(&say!("a field, a word or `(`", "字段、词或 `(`"))?;
         if ["and", "or", "in"].iter().any(|word| token.is(word)) {
-            return Err(self.error(token.start, format!("expected something before `{}`", token.text)));
+            return Err(self.error(
+                token.start,
+                say!("expected something before `{word}`", "`{word}` 之前应有内容"; word = token.text),
+            ));
         }
         let field = self.field(&token)?;
         let op_start = self.skip_space();
@@ -151,19 +164,24 @@ impl<'a> Parser<'a> {
         }
         let Some(op) = self.operator() else {
             return match field {
-                Some(Field::Delay(_)) => {
-                    Err(self.error(op_start, "expected an operator, as in `delay > 2ms`"))
-                }
+                Some(Field::Delay(_)) => Err(self.error(
+                    op_start,
+                    say!("expected an operator, as in `delay > 2ms`", "此处应为运算符，如 `delay > 2ms`"),
+                )),
                 _ => Ok(Expr::Word(token.text.to_lowercase().into())),
             };
         };
         let Some(field) = field else {
             let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
-            let what = format!("no field `{}`; there are {} delay", token.text, known.join(" "));
+            let what = say!(
+                "no field `{name}`; there are {known} delay",
+                "没有字段 `{name}`；可用的有 {known} delay";
+                name = token.text, known = known.join(" ")
+            );
             return Err(self.error(token.start, what));
         };
         self.want(Wanted::Value(field, op));
-        let value = self.token(&format!("a value after `{op}`"))?;
+        let value = self.token(&say!("a value after `{op}`", "`{op}` 之后的值"; op = op.to_string()))?;
         let value = self.value(field, op, op_start, &value)?;
         Ok(Expr::Compare { field, op, value })
     }
@@ -183,11 +201,18 @@ impl<'a> Parser<'a> {
         if has_inner {
             self.want(Wanted::Stage(Way::Reply));
         }
-        let token = self.token("a stage: `⑤`, `5` or `\"(3)\"`")?;
-        let stage = stage_of(&token.text, has_inner)
-            .ok_or_else(|| self.error(token.start, "a stage is `⑤` or `5`, of the reply `\"(3)\"`"))?;
+        let token = self.token(&say!("a stage: `⑤`, `5` or `\"(3)\"`", "阶段：`⑤`、`5` 或 `\"(3)\"`"))?;
+        let stage = stage_of(&token.text, has_inner).ok_or_else(|| {
+            self.error(
+                token.start,
+                say!(
+                    "a stage is `⑤` or `5`, of the reply `\"(3)\"`",
+                    "阶段写作 `⑤` 或 `5`，应答的写作 `\"(3)\"`"
+                ),
+            )
+        })?;
         if (has_inner && !self.sign(")")) || !self.sign(")") {
-            return Err(self.error(self.at, "expected `)`"));
+            return Err(self.error(self.at, say!("expected `)`", "此处应为 `)`")));
         }
         Ok(stage)
     }
@@ -201,34 +226,52 @@ impl<'a> Parser<'a> {
 
     /// Reads the value as its field wants it.
     fn value(&self, field: Field, op: Op, op_start: usize, token: &Token) -> Result<Value, ExprError> {
-        let (allowed, example) = operators(field);
+        let allowed = operators(field);
         if !allowed.contains(&op) {
-            return Err(self.error(op_start, format!("`{field}` is compared with {example}")));
+            return Err(self.error(
+                op_start,
+                say!(
+                    "`{field}` is compared with {signs}",
+                    "`{field}` 只能用 {signs} 比较";
+                    field = field.to_string(), signs = named(allowed)
+                ),
+            ));
         }
-        let wrong = |what: &str| self.error(token.start, what);
+        let wrong = |what: Sentence| self.error(token.start, what);
         let text = token.text.as_str();
         match field {
             Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => {
-                address(op, text).map_err(|what| wrong(&what))
+                address(op, text).map_err(wrong)
             }
             Field::Port => match text.parse::<u16>() {
                 Ok(port) => Ok(Value::Number(port.into())),
-                Err(_) => Err(wrong("a port is a number up to 65535")),
+                Err(_) => Err(wrong(say!("a port is a number up to 65535", "端口是不超过 65535 的数"))),
             },
             Field::Status => match text.parse::<u16>() {
                 Ok(status) => Ok(Value::Number(status.into())),
-                Err(_) => Err(wrong("a status is a number such as 503")),
+                Err(_) => Err(wrong(say!("a status is a number such as 503", "状态码是数，如 503"))),
             },
-            Field::Delay(_) => duration(text)
-                .map(Value::Nanos)
-                .ok_or_else(|| wrong("a delay is a number with a unit: 2ms, 300us, 1s")),
+            Field::Delay(_) => duration(text).map(Value::Nanos).ok_or_else(|| {
+                wrong(say!(
+                    "a delay is a number with a unit: 2ms, 300us, 1s",
+                    "延迟是带单位的数：2ms、300us、1s"
+                ))
+            }),
             Field::Outcome => OUTCOMES
                 .iter()
                 .find(|outcome| outcome.name().eq_ignore_ascii_case(text))
                 .map(|&outcome| Value::Outcome(outcome))
-                .ok_or_else(|| wrong("an outcome is complete, open, lost, refused or failed")),
+                .ok_or_else(|| {
+                    wrong(say!(
+                        "an outcome is complete, open, lost, refused or failed",
+                        "结论为 complete、open、lost、refused 或 failed"
+                    ))
+                }),
             Field::Proto if op != Op::Contains && !PROTOCOLS.contains(&text.to_lowercase().as_str()) => {
-                Err(wrong("a protocol is tcp, udp, icmp, icmp6, http, dns or tls"))
+                Err(wrong(say!(
+                    "a protocol is tcp, udp, icmp, icmp6, http, dns or tls",
+                    "协议为 tcp、udp、icmp、icmp6、http、dns 或 tls"
+                )))
             }
             _ => Ok(Value::Text(text.to_lowercase().into())),
         }
@@ -256,14 +299,14 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes the word or the quoted text that stands here.
-    fn token(&mut self, wanted: &str) -> Result<Token, ExprError> {
+    fn token(&mut self, wanted: &Sentence) -> Result<Token, ExprError> {
         let start = self.skip_space();
         if self.sign("\"") {
             return self.quoted(start);
         }
         let len: usize = self.rest().chars().take_while(|&c| is_plain(c)).map(char::len_utf8).sum();
         if len == 0 {
-            return Err(self.error(start, format!("expected {wanted}")));
+            return Err(self.error(start, say!("expected {wanted}", "此处应为{wanted}"; wanted)));
         }
         self.at += len;
         Ok(Token { start, text: self.text[start..self.at].to_owned(), is_quoted: false })
@@ -283,7 +326,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.at = self.text.len();
-        Err(self.error(start, "this quote is never closed"))
+        Err(self.error(start, say!("this quote is never closed", "这个引号没有关闭")))
     }
 
     fn skip_space(&mut self) -> usize {
@@ -300,29 +343,42 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    fn error(&self, at: usize, what: impl Into<String>) -> ExprError {
-        ExprError {
-            column: self.text[..at].chars().count(),
-            what: what.into(),
-            is_unfinished: self.at == self.text.len(),
-        }
+    fn error(&self, at: usize, what: Sentence) -> ExprError {
+        ExprError { column: self.text[..at].chars().count(), what, is_unfinished: self.at == self.text.len() }
     }
 }
 
-/// The operators that a field is compared with, and how an error names them.
-pub(super) const fn operators(field: Field) -> (&'static [Op], &'static str) {
+/// The operators that a field is compared with.
+pub(super) const fn operators(field: Field) -> &'static [Op] {
     match field {
-        Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => (
-            &[Op::Equal, Op::Unequal, Op::Contains, Op::In],
-            "`==`, `!=`, `~` (contains) or `in` (a range such as 10.244.0.0/16)",
-        ),
-        Field::Port | Field::Status | Field::Delay(_) => (
-            &[Op::Equal, Op::Unequal, Op::Less, Op::AtMost, Op::Greater, Op::AtLeast],
-            "`==`, `!=`, `<`, `<=`, `>` or `>=`",
-        ),
-        Field::Outcome => (&[Op::Equal, Op::Unequal], "`==` or `!=`"),
-        _ => (&[Op::Equal, Op::Unequal, Op::Contains], "`==`, `!=` or `~` (contains)"),
+        Field::Client | Field::Target | Field::Server | Field::Pod | Field::Service | Field::Addr => {
+            &[Op::Equal, Op::Unequal, Op::Contains, Op::In]
+        }
+        Field::Port | Field::Status | Field::Delay(_) => {
+            &[Op::Equal, Op::Unequal, Op::Less, Op::AtMost, Op::Greater, Op::AtLeast]
+        }
+        Field::Outcome => &[Op::Equal, Op::Unequal],
+        _ => &[Op::Equal, Op::Unequal, Op::Contains],
     }
+}
+
+/// How an error names them.
+fn named(operators: &[Op]) -> Sentence {
+    let sign = |op: &Op| match op {
+        Op::Contains => say!("`~` (contains)", "`~`（包含）"),
+        Op::In => say!("`in` (a range such as 10.244.0.0/16)", "`in`（地址段，如 10.244.0.0/16）"),
+        op => format!("`{op}`").into(),
+    };
+    let mut told = Sentence::default();
+    for (index, op) in operators.iter().enumerate() {
+        told += match operators.len() - index {
+            _ if index == 0 => Sentence::default(),
+            1 => say!(" or ", " 或 "),
+            _ => say!(", ", "、"),
+        };
+        told += sign(op);
+    }
+    told
 }
 
 /// Reads `⑤` or `5`, or a reply's `(3)`; `in_parentheses` where they were read already.
@@ -341,7 +397,7 @@ fn stage_of(text: &str, in_parentheses: bool) -> Option<Stage> {
 }
 
 /// Reads an address, an address with a port, a range or a name.
-fn address(op: Op, text: &str) -> Result<Value, String> {
+fn address(op: Op, text: &str) -> Result<Value, Sentence> {
     if op == Op::Contains {
         return Ok(Value::Text(text.to_lowercase().into()));
     }
@@ -350,14 +406,23 @@ fn address(op: Op, text: &str) -> Result<Value, String> {
     }
     match (text.parse::<IpNet>(), op) {
         (Ok(net), Op::In) => return Ok(Value::Net(net.trunc())),
-        (Ok(_), _) => return Err(format!("`{text}` is a range: compare with `in`")),
-        (Err(_), Op::In) => return Err("`in` wants a range such as 10.244.2.0/24".to_owned()),
+        (Ok(_), _) => {
+            return Err(
+                say!("`{text}` is a range: compare with `in`", "`{text}` 是地址段：请用 `in` 比较"; text),
+            );
+        }
+        (Err(_), Op::In) => {
+            return Err(say!(
+                "`in` wants a range such as 10.244.2.0/24",
+                "`in` 需要地址段，如 10.244.2.0/24"
+            ));
+        }
         (Err(_), _) => {}
     }
     if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
         // Port 0 is how an address without a port is kept.
         return if socket.port() == 0 {
-            Err("a port is a number from 1 to 65535".to_owned())
+            Err(say!("a port is a number from 1 to 65535", "端口是 1 到 65535 的数"))
         } else {
             Ok(Value::Endpoint(Endpoint::new(socket.ip().into(), socket.port())))
         };

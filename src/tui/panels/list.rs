@@ -9,7 +9,6 @@ use ratatui::layout::Rect;
 use crate::model::Journey;
 use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, is_bad, marks_line, path_name, verdict_mark,
-    verdict_text,
 };
 use crate::timeline::listing::{Grouping, Order, Row};
 use crate::timeline::units::time_of_day;
@@ -160,7 +159,7 @@ fn cell(screen: &Screen, journey: &Journey, column: Column, width: usize, line: 
         Column::Duration => _ = line.number(Tone::Plain, &duration_text(journey, manner), width),
         Column::Verdict => part(line, &verdict_mark(journey, &context), width, ellipsis),
         Column::Detail => {
-            _ = line.column(Tone::Plain, &verdict_text(&journey.verdict, manner), width, ellipsis);
+            _ = line.column(Tone::Plain, &manner.told(&journey.verdict.detail), width, ellipsis);
         }
     }
 }

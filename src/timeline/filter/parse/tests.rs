@@ -46,7 +46,9 @@ fn an_error_names_the_place() {
         match Expr::parse(text) {
             Err(error) => {
                 assert_eq!(error.column, column, "{text}: {error}");
-                assert!(error.what.contains(part), "{text}: {error}");
+                assert!(error.what.en.contains(part), "{text}: {error}");
+                let is_han = |c| ('\u{4e00}'..='\u{9fff}').contains(&c);
+                assert!(error.what.zh.contains(is_han) && !error.what.en.contains(is_han), "{error:?}");
             }
             Ok(_) => assert!(part.is_empty(), "{text} was taken"),
         }
@@ -84,7 +86,7 @@ fn the_caret_stands_under_the_wrong_place() {
 #[test]
 fn depth_is_bounded() {
     let deep = format!("{}a{}", "(".repeat(1500), ")".repeat(1500));
-    assert!(Expr::parse(&deep).expect_err("too deep").what.contains("too many"));
+    assert!(Expr::parse(&deep).expect_err("too deep").what.en.contains("too many"));
 }
 
 fn value_for(field: Field) -> BoxedStrategy<(Op, Value)> {

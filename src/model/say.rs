@@ -5,7 +5,7 @@ use std::fmt::Display;
 use crate::model::{Endpoint, Ip, Sentence};
 
 /// A fact in each language.
-pub(super) trait Told {
+pub(crate) trait Told {
     fn en(&self) -> &dyn Display;
     fn zh(&self) -> &dyn Display;
 }
@@ -53,18 +53,18 @@ macro_rules! say {
         $($($(let $fact = $value;)?)+)?
         crate::model::Sentence {
             en: {
-                $($(let $fact = crate::stages::say::Told::en(&$fact);)+)?
+                $($(let $fact = crate::model::say::Told::en(&$fact);)+)?
                 format!($en)
             },
             zh: {
-                $($(let $fact = crate::stages::say::Told::zh(&$fact);)+)?
+                $($(let $fact = crate::model::say::Told::zh(&$fact);)+)?
                 format!($zh)
             },
         }
     }};
 }
 
-pub(super) use say;
+pub(crate) use say;
 
 #[cfg(test)]
 mod tests {
