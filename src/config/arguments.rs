@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::timeline::filter;
+
 /// The entries of the configuration file.
 const FILE_HELP: &str = "\
 Configuration file (TOML; every entry may be left out, the command line wins):
   lang = \"en\" or \"zh\"        theme = as --theme        mouse = true or false
+  columns = [\"time\", …]; README.md lists them
   [interfaces]  capture, uplink, workload = \"GLOB\" or [\"GLOB\", …], as -i, --uplink, --workload
   [keys]        an action's name = \"KEY\" or [\"KEY\", …]; README.md lists the actions
   [colours]     a tone's name = \"NAME\", \"#rrggbb\" or \"0\" to \"255\"
@@ -166,7 +169,7 @@ pub(super) struct ReportArguments {
     #[arg(long, value_name = "FILE", requires = "journey")]
     pub(super) write: Option<PathBuf>,
     /// Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`
-    #[arg(long = "where", value_name = "EXPR")]
+    #[arg(long = "where", value_name = "EXPR", long_help = where_help())]
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) look: LookArguments,
@@ -309,4 +312,15 @@ pub(super) enum ThemeArgument {
 pub(super) enum LanguageArgument {
     En,
     Zh,
+}
+
+/// The fields stand where they are known, so that none is forgotten.
+fn where_help() -> String {
+    let fields: Vec<&str> = filter::fields().collect();
+    format!(
+        "Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`.\nFields: {}, and `delay(⑤)` or \
+         `delay(5)`, of the reply `delay((3))`.\nOperators: == != < <= > >= in ~ (contains); and, or, not, parentheses. \
+         A bare word is looked for in names, addresses, paths and hosts",
+        fields.join(" ")
+    )
 }

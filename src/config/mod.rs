@@ -133,7 +133,8 @@ pub struct Look {
     pub has_mouse: bool,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
-    /// Of the file: actions with their keys, and tones with their colour.
+    /// Of the file: columns of the list, actions with their keys, and tones with their colour.
+    pub columns: Vec<Entry>,
     pub keys: Vec<Entry>,
     pub colours: Vec<Entry>,
 }
@@ -419,6 +420,7 @@ impl User<'_> {
             theme,
             has_mouse: file.mouse.unwrap_or(true),
             file: file.path.clone(),
+            columns: file.columns.clone(),
             keys: file.keys.clone(),
             colours: file.colours.clone(),
         })

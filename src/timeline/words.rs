@@ -63,6 +63,7 @@ words! {
     Stages: "stages", "各阶段";
     Duration: "duration", "总时长";
     Verdict: "verdict", "结论";
+    Detail: "what happened", "说明";
     Node: "node", "节点";
     Interface: "interface", "网卡";
     Addresses: "from > to", "源 > 目的";
@@ -270,7 +271,7 @@ words! {
     KeyNext: "next match", "下一个匹配";
     KeyPrevious: "previous match", "上一个匹配";
     KeyFilter: "filter", "过滤";
-    KeyOrder: "order of the list", "列表排序";
+    KeyOrder: "order of rows", "排序";
     KeyGroup: "group by path, by ends", "按路径、两端分组";
     KeyHold: "hold the list still", "固定列表";
     KeyPause: "freeze, go on", "冻结、继续";

@@ -13,6 +13,7 @@
 
 mod areas;
 mod bookmarks;
+pub mod columns;
 mod compared;
 mod copy;
 mod feed;

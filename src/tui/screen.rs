@@ -11,6 +11,7 @@ use crate::timeline::moment::at_moment;
 use crate::timeline::stats::Counts;
 use crate::timeline::{Context, Manner, Store};
 use crate::tui::bookmarks::Bookmarks;
+use crate::tui::columns::Column;
 use crate::tui::compared::Compared;
 use crate::tui::feed::News;
 use crate::tui::inspect::Inspection;
@@ -42,6 +43,8 @@ pub struct Settings {
 pub struct Look {
     pub theme: Theme,
     pub keys: Keys,
+    /// The list's, where the user names some.
+    pub columns: Vec<Column>,
     /// Whether the mouse is for the screen; else it selects text, as the terminal has it.
     pub has_mouse: bool,
 }
@@ -49,7 +52,7 @@ pub struct Look {
 impl Default for Look {
     fn default() -> Look {
         let theme = Theme::new(Palette::Usual, Ground::Dark);
-        Look { theme, keys: Keys::default(), has_mouse: true }
+        Look { theme, keys: Keys::default(), columns: Vec::new(), has_mouse: true }
     }
 }
 

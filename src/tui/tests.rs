@@ -1,5 +1,7 @@
 //! Whole screens: news and keys in, cells out.
 
+mod lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use crate::model::{Captured, Header, Journey, MILLIS, SECONDS};
 use crate::timeline::dissection::Dissection;
 use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
+use crate::tui::columns::Column;
 use crate::tui::theme::Theme;
 use crate::tui::{Effect, Look, Looked, News, Screen, Settings, Speed, draw, picture, render};
 
@@ -106,6 +109,7 @@ fn screens() {
         ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
         ("zh_statistics", NARROW, zh, "s"),
         ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
+        ("wide_statistics_longest", WIDE, en, "so"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
@@ -344,6 +348,13 @@ fn what_is_copied_is_the_chosen_journey_whole() {
 }
 
 #[test]
+fn the_list_has_the_columns_that_were_named() {
+    let mut named = screen(Manner::default(), Speed::Max);
+    named.look.columns = Column::read(["duration", "detail", "route"]).expect("columns");
+    insta::assert_snapshot!("columns", shown(&mut named, NARROW, ""));
+}
+
+#[test]
 fn time_is_frozen_while_more_comes() {
     let mut screen = screen(Manner::default(), Speed::Max);
     screen.is_reading = true;
@@ -440,7 +451,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGOFpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

@@ -114,6 +114,9 @@ impl Screen {
             Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order if self.focus == Focus::Statistics => {
+                self.statistics.is_longest_first ^= true;
+            }
             Action::Order => self.order_by(self.listing.order().next(self.stage)),
             Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
             Action::Hold => self.hold(),
