@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
 use crate::capture::CaptureError;
-use crate::capture::live::{Missing, Notice, Opened};
+use crate::capture::live::{Missing, Opened};
 use crate::config::{Capture, ConfigError, Look};
+use crate::model::Notice;
+use crate::timeline::{Manner, notices};
 use crate::tui::theme::Ground;
 
 /// One ability.
@@ -68,7 +70,7 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
     found.extend(notices.iter().map(|notice| Finding {
         ability: "handles",
         works: !notice.is_trouble(),
-        why: notice.to_string(),
+        why: notices::sentence(notice, Manner::default()),
     }));
     Ok(found)
 }

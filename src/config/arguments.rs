@@ -55,6 +55,13 @@ pub(super) enum Subcommands {
         #[arg(value_name = "COMMAND")]
         command: String,
     },
+    /// Create files for a live screen, which may not; they come over standard input
+    #[command(hide = true)]
+    Files {
+        /// Where they are created
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +77,9 @@ pub(super) struct LiveArguments {
     pub(super) write: Option<PathBuf>,
     #[command(flatten)]
     pub(super) ring: RingArguments,
+    /// Where recordings and pictures go that are begun by a key; without it, where hopline was started
+    #[arg(long, value_name = "DIR", conflicts_with = "headless")]
+    pub(super) write_dir: Option<PathBuf>,
     /// No screen: a line for each journey as it ends
     #[arg(long)]
     pub(super) headless: bool,

@@ -62,6 +62,10 @@ pub enum Config {
     Node {
         command: String,
     },
+    /// Creates files for a live screen.
+    Files {
+        directory: PathBuf,
+    },
 }
 
 /// What is captured on this node.
@@ -89,6 +93,8 @@ pub struct Live {
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
     pub recording: Option<Recording>,
+    /// Where files go that are begun by a key; where the program was started if there is none.
+    pub write_directory: Option<PathBuf>,
     /// Lines instead of a screen.
     pub headless: Option<Lines>,
     pub look: Look,
@@ -226,7 +232,11 @@ impl Config {
                 Some(look)
             }
             Config::Live(Live { look, .. }) | Config::Report(Report { look, .. }) => Some(look),
-            Config::Check(_) | Config::Record { .. } | Config::Doctor { .. } | Config::Node { .. } => None,
+            Config::Check(_)
+            | Config::Record { .. }
+            | Config::Doctor { .. }
+            | Config::Node { .. }
+            | Config::Files { .. } => None,
         }
     }
 
@@ -282,6 +292,7 @@ impl User<'_> {
                 Config::Doctor { capture: self.captured(raw.capture)?, look: look(LookArguments::default()) }
             }
             Subcommands::Node { command } => Config::Node { command },
+            Subcommands::Files { directory } => Config::Files { directory },
             Subcommands::Replay(raw) => {
                 let input = self.input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -317,6 +328,7 @@ impl User<'_> {
             capture: self.captured(raw.capture)?,
             remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
             recording,
+            write_directory: raw.write_dir,
             headless: raw.headless.then_some(lines),
             look: self.look(raw.look)?,
         })

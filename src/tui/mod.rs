@@ -20,6 +20,7 @@ mod feed;
 mod inspect;
 pub mod keys;
 mod list;
+mod live;
 mod mouse;
 mod paint;
 mod panels;

@@ -72,7 +72,7 @@ fn sample() -> anyhow::Result<Sample> {
         match event {
             Event::Change(Change::Upsert(trail)) => _ = trails.insert(trail.id, Arc::from(trail)),
             Event::Change(Change::Withdraw(id)) => _ = trails.remove(&id),
-            Event::Drained(_) | Event::Sources(_) => {}
+            Event::Drained(_) | Event::Sources(..) => {}
         }
         ControlFlow::Continue(())
     })?;

@@ -18,9 +18,10 @@ use nix::sys::stat::fstat;
 
 use crate::capture::blocks::{self, Counts, Stored};
 use crate::capture::link;
-use crate::capture::live::feed::{Inlet, Kind, Run};
-use crate::capture::live::{Clock, Notice, Tell};
-use crate::model::{Direction, SECONDS, Timestamp};
+use crate::capture::live::feed::{Kind, Run};
+use crate::capture::live::ways::Open;
+use crate::capture::live::{Clock, Tell};
+use crate::model::{Direction, Notice, SECONDS, Timestamp};
 
 /// `linux/netlink.h`.
 const NETFILTER: u16 = 12;
@@ -112,9 +113,9 @@ impl Kernel {
         self.subscriptions.is_empty()
     }
 
-    /// Listens until `stop` is set, and puts what it hears into `inlets`.
-    pub(super) fn run(mut self, inlets: &[Inlet], stop: &AtomicBool) {
-        let mut writing = Writing { clock: self.clock, inlets, filling: Vec::new(), messages: 0 };
+    /// Listens until `stop` is set, and puts what it hears on `ways`.
+    pub(super) fn run(mut self, ways: &Open, stop: &AtomicBool) {
+        let mut writing = Writing { clock: self.clock, ways, filling: Vec::new(), messages: 0 };
         let mut buffer = vec![0; LONGEST];
         let mut counted_at = Timestamp(0);
         loop {
@@ -193,7 +194,7 @@ impl Subscription {
 /// Runs of whole blocks on their way.
 struct Writing<'a> {
     clock: Clock,
-    inlets: &'a [Inlet],
+    ways: &'a Open,
     filling: Vec<u8>,
     messages: u64,
 }
@@ -224,9 +225,7 @@ impl Writing<'_> {
         }
         let bytes = Arc::new(std::mem::take(&mut self.filling));
         let run = Run { bytes, packets: std::mem::take(&mut self.messages), kind: Kind::Packets };
-        for inlet in self.inlets {
-            inlet.offer(&run);
-        }
+        self.ways.offer(&run);
     }
 }
 

@@ -1,22 +1,21 @@
 //! Names of addresses on their way into a recording, as they become known.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::capture::blocks;
-use crate::capture::live::feed::{Inlet, Kind, Run};
+use crate::capture::live::ways::OpenToDisk;
 use crate::model::Ip;
 
 /// Takes names to the recorder, which goes on until this is dropped. Each file of a ring begins with all of them.
 #[derive(Debug)]
 pub struct Namer {
-    inlet: Inlet,
+    ways: OpenToDisk,
     sent: BTreeSet<Ip>,
 }
 
 impl Namer {
-    pub(super) fn new(inlet: Inlet) -> Namer {
-        Namer { inlet, sent: BTreeSet::new() }
+    pub(super) fn new(ways: OpenToDisk) -> Namer {
+        Namer { ways, sent: BTreeSet::new() }
     }
 
     /// Writes those of all known names that are new. A name that an address has stays.
@@ -31,6 +30,6 @@ impl Namer {
             .collect();
         let mut bytes = Vec::new();
         blocks::names(&mut bytes, new.into_iter());
-        self.inlet.force(Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description });
+        self.ways.describe(bytes);
     }
 }
