@@ -12,7 +12,7 @@
 mod frame;
 mod slim;
 
-use crate::model::{Direction, Endpoint, Grade, Journey, NodeId, Proxy, State, VantageId, Visit, Way};
+use crate::model::{Direction, Endpoint, Grade, Journey, NodeId, Proxy, Role, State, VantageId, Visit, Way};
 use crate::timeline::delay::Took;
 use crate::timeline::headline::state_tone;
 use crate::timeline::points::with_points;
@@ -196,8 +196,10 @@ fn columns(journey: &Journey, context: &Context<'_>) -> Vec<Point> {
         };
         if column(&columns, point).is_none() && point != Point::Server {
             match (last_node, node, columns.last()) {
-                (Some(last), Some(node), Some(Point::Interface(..)))
-                    if last == node && !matches!(point, Point::Kernel(..) | Point::Proxy(..)) =>
+                (Some(last), Some(node), Some(&before @ Point::Interface(..)))
+                    if last == node
+                        && !matches!(point, Point::Kernel(..) | Point::Proxy(..))
+                        && !is_encapsulation(before, point, context) =>
                 {
                     add(&mut columns, Point::Kernel(node, depth));
                 }
@@ -218,6 +220,17 @@ fn columns(journey: &Journey, context: &Context<'_>) -> Vec<Point> {
         columns.push(Point::Server);
     }
     columns
+}
+
+/// Between a tunnel's device and the uplink a packet is put into another one, or taken out; it is routed on the
+/// device's other side.
+fn is_encapsulation(one: Point, other: Point, context: &Context<'_>) -> bool {
+    let role = |point| match point {
+        Point::Interface(vantage, _) => Some(context.topology.vantage(vantage).role),
+        _ => None,
+    };
+    let roles = [role(one), role(other)];
+    roles.contains(&Some(Role::Tunnel)) && roles.contains(&Some(Role::Uplink))
 }
 
 fn add(columns: &mut Vec<Point>, point: Point) {
@@ -263,6 +276,7 @@ pub(super) fn point_name(point: Point, journey: &Journey, context: &Context<'_>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Sighting, Vantage};
     use crate::timeline::{Language, Manner, sample};
 
     fn drawn(journey: &Journey, manner: Manner, width: usize) -> String {
@@ -292,6 +306,29 @@ mod tests {
             assert_eq!(of(&sample::other_node(1, sample::START)), across);
             let within = [Client, Interface(CART, 0), Kernel(A, 0), Interface(DNS, 0), Server];
             assert_eq!(of(&sample::same_node(1, sample::START)), within);
+        });
+    }
+
+    #[test]
+    fn a_tunnels_device_stands_beside_the_uplink() {
+        use Point::{Interface, Kernel};
+        use sample::{B, BOND_B, STOCK};
+        sample::with_context(Manner::default(), |context| {
+            let mut topology = context.topology.clone();
+            let tunnel = VantageId(topology.vantages.len() as u16);
+            let (interface, role) = ("vxlan.calico".to_owned(), Role::Tunnel);
+            topology.vantages.push(Vantage { interface, role, ..topology.vantage(BOND_B).clone() });
+            let mut journey = sample::other_node(1, sample::START);
+            let trail = std::sync::Arc::make_mut(&mut journey.trail);
+            for entry in trail.sightings.clone().into_iter().filter(|it| it.vantage == BOND_B) {
+                let step = if entry.direction == Direction::In { 1 } else { -1 };
+                let time = entry.time.plus(step);
+                trail.sightings.push(Sighting { time, vantage: tunnel, ..entry });
+            }
+            let ladder = Ladder::new(&journey, &Context { topology: &topology, ..*context });
+            let at = ladder.columns.iter().position(|&point| point == Interface(BOND_B, 0)).expect("bond1");
+            let expected = [Interface(BOND_B, 0), Interface(tunnel, 0), Kernel(B, 0), Interface(STOCK, 0)];
+            assert_eq!(ladder.columns[at..at + 4], expected);
         });
     }
 

@@ -31,6 +31,11 @@ fn section() -> Vec<u8> {
     let about = "node=kappa1 role=uplink";
     let uplink = Description { name: "eno1", about, mac: Some([2; 6]), addresses: &addresses, ..any };
     blocks::interface(&mut bytes, &uplink);
+    // A recording says what a tunnel's device stood for; it had a handle of its own.
+    let tunnel = Description { link: LinkType::ETHERNET, name: "vxlan.calico", addresses: &[], ..uplink };
+    blocks::interface(&mut bytes, &tunnel);
+    let six = Ip::v6([0xfd; 16]);
+    blocks::names(&mut bytes, [(Ip::v4([10, 43, 7, 7]), "shop/stock"), (six, "a/bcd")].into_iter());
     let time = Timestamp(1_700_000_000 * SECONDS + 7);
     let packet = Stored { interface: 1, time, wire_len: 1020, direction: Direction::Out, bytes: &COOKED };
     blocks::packet(&mut bytes, &packet);
@@ -54,7 +59,10 @@ fn a_recording_tells_its_node_and_all_of_its_interfaces() {
         wire_len: 1000,
     };
     assert_eq!(seen, [expected]);
-    assert_eq!(reader.vantages()[0].role, Role::Uplink);
+    let roles: Vec<_> = reader.vantages().iter().map(|it| (it.interface.as_str(), it.role)).collect();
+    assert_eq!(roles, [("eno1", Role::Uplink), ("vxlan.calico", Role::Uplink)]);
+    let names: Vec<_> = reader.names().values().map(String::as_str).collect();
+    assert_eq!(names, ["shop/stock", "a/bcd"]);
     let own = [Ip::v4([192, 168, 50, 11]), Ip::v6([0xfd, 0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x11])];
     assert_eq!(reader.addresses(), own.map(|ip| (ip, NodeId(0))));
     let summary = &reader.summaries()[0];
