@@ -330,6 +330,7 @@ fn a_configuration_is_found_told_and_checked() {
     for (wrong, said) in [
         ("speed = 3\n", "config.toml: line 1: unknown field `speed`"),
         ("\n[keys]\nfly = \"F\"\n", "config.toml: line 3: `fly` is no action; there are up, down"),
+        ("columns = [\"time\",\n\"colour\"]\n", "config.toml: line 2: `colour` is no column"),
         ("[colours]\nbad = \"reddish\"\n", "config.toml: line 2: `reddish` is no colour"),
     ] {
         for arguments in [&["report", &a][..], &["demo"], &["paths"]] {

@@ -1,142 +1,12 @@
 //! The program in a real terminal: a pseudo-terminal, the keys a user would press, and the screen that results.
 
-use std::io::{Read as _, Write};
-use std::num::NonZeroU16;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod pty;
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+use pty::{PATIENCE, Session, pause};
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/captures/pod-to-service-dns");
-/// Long enough for a busy machine; nothing waits that long when all is well.
-const PATIENCE: u32 = 400;
-
-/// A program in a terminal of its own.
-struct Session {
-    master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    screen: Arc<Mutex<vt100::Parser>>,
-    /// All that the program wrote.
-    written: Arc<Mutex<Vec<u8>>>,
-    /// How the terminal was set before the program came.
-    before: String,
-}
-
-fn cells(count: u16) -> NonZeroU16 {
-    NonZeroU16::new(count).expect("a size")
-}
-
-impl Session {
-    fn start(command: CommandBuilder, rows: u16, columns: u16) -> Session {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let before = settings(&*pair.master);
-        let child = pair.slave.spawn_command(command).expect("the program starts");
-        drop(pair.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
-        let mut output = pair.master.try_clone_reader().expect("its output");
-        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let (shown, kept) = (Arc::clone(&screen), Arc::clone(&written));
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shown.lock().expect("no reader panics").process(&bytes[..count]);
-                kept.lock().expect("no reader panics").extend_from_slice(&bytes[..count]);
-            }
-        });
-        let keys = pair.master.take_writer().expect("its keyboard");
-        Session { master: pair.master, keys, child, screen, written, before }
-    }
-
-    fn hopline(arguments: &[&str], rows: u16, columns: u16) -> Session {
-        Session::start(Session::command(arguments), rows, columns)
-    }
-
-    fn command(arguments: &[&str]) -> CommandBuilder {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_hopline"));
-        command.args(arguments);
-        command.env("LC_ALL", "C.UTF-8");
-        command.env("TERM", "xterm-256color");
-        // Neither this user's configuration nor this terminal's colours.
-        for name in ["XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"] {
-            command.env(name, "/nonexistent");
-        }
-        command.env_remove("COLORFGBG");
-        command.env_remove("NO_COLOR");
-        command
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).expect("the program reads its keys");
-    }
-
-    fn contents(&self) -> String {
-        self.screen.lock().expect("no reader panics").screen().contents()
-    }
-
-    /// The colour of the first cell that shows `text`.
-    fn colour(&self, text: &str) -> Option<vt100::Color> {
-        let parser = self.screen.lock().expect("no reader panics");
-        let (rows, columns) = parser.screen().size();
-        let (rows, columns) = (rows.get(), columns.get());
-        let mut cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        let place = cells.find(|&(row, column)| {
-            parser.screen().cell(row, column).is_some_and(|cell| cell.contents() == text)
-        });
-        place.and_then(|(row, column)| parser.screen().cell(row, column)).map(vt100::Cell::fgcolor)
-    }
-
-    fn mouse(&self) -> vt100::MouseProtocolMode {
-        self.screen.lock().expect("no reader panics").screen().mouse_protocol_mode()
-    }
-
-    fn is_alternate(&self) -> bool {
-        self.screen.lock().expect("no reader panics").screen().alternate_screen()
-    }
-
-    /// Waits until the screen is as wanted.
-    fn wait(&self, what: &str, is_wanted: impl Fn(&str) -> bool) {
-        for _ in 0..PATIENCE {
-            if is_wanted(&self.contents()) {
-                return;
-            }
-            pause();
-        }
-        panic!("waited in vain for {what}; the screen is\n{}", self.contents());
-    }
-
-    /// Waits for the end; gives the exit code once the terminal is as it was.
-    fn end(mut self) -> u32 {
-        for _ in 0..PATIENCE {
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                for _ in 0..PATIENCE {
-                    if !self.is_alternate() && settings(&*self.master) == self.before {
-                        return status.exit_code();
-                    }
-                    pause();
-                }
-                panic!(
-                    "the terminal is not as it was: {} instead of {}",
-                    settings(&*self.master),
-                    self.before
-                );
-            }
-            pause();
-        }
-        let _ = self.child.kill();
-        panic!("the program does not end; the screen is\n{}", self.contents());
-    }
-}
-
-fn pause() {
-    hopline::app::clock::wait(Duration::from_millis(25));
-}
-
-fn settings(master: &dyn MasterPty) -> String {
-    format!("{:?}", master.get_termios())
-}
-
 #[test]
 fn a_recording_is_shown_and_keys_move_in_it() {
     let mut session = Session::hopline(&["replay", RECORDING], 50, 160);
@@ -349,9 +219,7 @@ fn time_is_frozen_and_bookmarks_are_gone_to() {
 fn it_follows_the_size_of_the_window() {
     let mut session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list alone", |screen| screen.contains("journeys") && !screen.contains("╭─ timeline"));
-    let size = PtySize { rows: 45, cols: 140, pixel_width: 0, pixel_height: 0 };
-    session.screen.lock().expect("no reader panics").screen_mut().set_size(cells(45), cells(140));
-    session.master.resize(size).expect("the window changes");
+    session.resize(45, 140);
     session.wait("list and timeline", |screen| screen.contains("╭─ timeline"));
     session.press("\u{3}");
     assert_eq!(session.end(), 0);
@@ -450,9 +318,7 @@ fn a_row_of_the_statistics_is_drawn_and_listed() {
 fn told_to_end_it_gives_the_terminal_back() {
     let session = Session::hopline(&["replay", RECORDING], 24, 80);
     session.wait("the list", |screen| screen.contains("journeys"));
-    let id = session.child.process_id().expect("it runs");
-    let is_sent = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status();
-    assert!(is_sent.is_ok_and(|status| status.success()));
+    session.signal("TERM");
     assert_eq!(session.end(), 0);
 }
 
@@ -510,5 +376,10 @@ fn a_panic_gives_the_terminal_back_and_is_told() {
 #[ignore = "run by another test in a terminal of its own"]
 fn panics_on_the_screen() {
     let _guard = hopline::app::terminal::Guard::take().expect("the other test gave a terminal");
-    panic!("something went wrong");
+    // Not the thread that draws: that one must not go on.
+    let panicking = std::thread::spawn(|| panic!("something went wrong"));
+    let _ = panicking.join();
+    for _ in 0..PATIENCE {
+        pause();
+    }
 }

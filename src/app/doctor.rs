@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
 use crate::capture::CaptureError;
-use crate::capture::live::{Missing, Notice, Opened, can_trace};
+use crate::capture::live::{Missing, Opened, can_trace};
 use crate::config::{Capture, ConfigError, Look};
+use crate::model::Notice;
+use crate::timeline::{Manner, notices};
 use crate::tui::theme::Ground;
 
 /// Tables of iptables-legacy, in which nf_tables has no part; empty or not there where it is not used.
@@ -71,7 +73,7 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
     found.extend(notices.iter().map(|notice| Finding {
         ability: "handles",
         works: !notice.is_trouble(),
-        why: notice.to_string(),
+        why: notices::sentence(notice, Manner::default()),
     }));
     found.extend([conntrack, names]);
     Ok(found)
@@ -88,6 +90,7 @@ fn conntrack(opened: &Opened, deaf: Option<&Notice>) -> Finding {
     let why = match deaf {
         None => "the table is listed at the start, and every change of it is heard".to_owned(),
         Some(notice) => {
+            let notice = notices::sentence(notice, Manner::default());
             format!("{notice}; or try `sudo setcap cap_net_raw,cap_net_admin=ep` on this program")
         }
     };

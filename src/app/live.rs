@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,20 +11,24 @@ use anyhow::{Context as _, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::app::files::Files;
 use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
+use crate::app::session::{self, Session};
 use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
-use crate::capture::live::{LiveSource, Notice, Opened, Recording, RemoteSpec, Running, Settings, Tell};
+use crate::capture::live::{LiveSource, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
 use crate::correlate::{Correlator, Limits};
-use crate::model::{Change, Clocks, Journey, NodeId, SECONDS, SourceSummary, Timestamp, Topology, Trail};
+use crate::model::{
+    Change, Clocks, Journey, NodeId, Notice, SECONDS, SourceSummary, Timestamp, Topology, Trail,
+};
 use crate::report::json;
 use crate::report::text::{self, Layout};
 use crate::stages::{Templates, World};
 use crate::timeline::listing::Order;
 use crate::timeline::units::duration;
-use crate::timeline::{Context, Manner};
+use crate::timeline::{Context, Manner, notices};
 
 /// A trail that is over waits at most so long for its last sightings and deadlines.
 const LONGEST_HOLD: i64 = 3 * SECONDS;
@@ -41,6 +46,8 @@ pub(super) fn run_headless(
     let templates = templates(live.look.templates.as_deref())?;
     let can_trace = !live.capture.trace.is_empty();
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, say())?;
+    confine(&opened, live.recording.as_ref())?;
+    trace(&opened, &live.capture);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     introduce(&opened);
@@ -58,6 +65,7 @@ pub(super) fn run_headless(
         lossy_nodes: Vec::new(),
         offsets: Vec::new(),
         dropped: 0,
+        closed_early: 0,
         messages_lost: 0,
         failed: None,
     };
@@ -73,21 +81,23 @@ pub(super) fn run_headless(
 /// When it cannot capture here, or there is no terminal.
 pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    // The screen is not to be written over: what there was to say is said behind it.
-    let (notices, said) = crossbeam_channel::unbounded();
-    let keep: Tell = Arc::new(move |notice| drop(notices.send(notice)));
+    let (tell, notices) = session::notices_for_later();
     // The key `t` may ask for it later, when there are no rights any more.
     let can_trace = !live.capture.trace.is_empty() || rights::may_trace();
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, keep)?;
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, tell)?;
     if !io::stdout().is_terminal() {
         bail!(
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
         );
     }
-    // What there is to say now is there before the screen, and behind it.
-    for line in said.try_iter().map(|notice| notice.to_string()).chain(missing(&opened)) {
+    let files = Files::kept(live.write_directory.as_deref().unwrap_or(Path::new(".")))?;
+    confine(&opened, live.recording.as_ref())?;
+    // What is missing is told before the screen, and behind it.
+    for line in missing(&opened) {
         let _ = writeln!(io::stderr(), "hopline: {line}");
     }
+    let node = opened.node().to_owned();
+    trace(&opened, &live.capture);
     let tracer = tracer::Live { control: opened.trace_control(), time: live.capture.trace_time };
     let stop = Arc::new(AtomicBool::new(false));
     stop_after(live.capture.duration, &stop)?;
@@ -96,12 +106,10 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
         .naming(running.namer())
         .keeping(packets.kept());
-    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, packets, &tracer);
+    let mut session = Session::live(files, packets, node, running, notices, tracer);
+    let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, &mut session);
     stop.store(true, Ordering::Relaxed);
-    running.finish();
-    for notice in said.try_iter().filter(Notice::is_trouble) {
-        let _ = writeln!(io::stderr(), "hopline: {notice}");
-    }
+    session.finish();
     shown
 }
 
@@ -111,6 +119,8 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
     let opened = open(capture, &[], Some(recording), !capture.trace.is_empty(), say())?;
+    confine(&opened, Some(recording))?;
+    trace(&opened, capture);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(&stop)?;
     introduce(&opened);
@@ -125,7 +135,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     named
 }
 
-/// Opens everything, and gives up all rights.
+/// Opens everything that needs rights.
 fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],
@@ -137,20 +147,27 @@ fn open(
         bail!(rights::tracing_missing());
     }
     let settings = Settings { can_trace, ..settings(capture, remotes)? };
-    let opened = match Opened::new(&settings, recording, clock::now, tell) {
-        Ok(opened) => opened,
+    match Opened::new(&settings, recording, clock::now, tell) {
+        Ok(opened) => Ok(opened),
         Err(CaptureError::NoRights) => bail!(rights::missing()),
-        Err(error) => return Err(error.into()),
-    };
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives up all rights.
+fn confine(opened: &Opened, recording: Option<&Recording>) -> anyhow::Result<()> {
     rights::give_up(&rights::Needs {
         directory: recording.and_then(Recording::directory),
         file: opened.file(),
         keeps: opened.keeps_right().then_some(rights::Right::Capture),
-    })?;
+    })
+}
+
+/// Orders what is to be traced from the start.
+fn trace(opened: &Opened, capture: &Capture) {
     if let Some(control) = opened.trace_control().filter(|_| !capture.trace.is_empty()) {
         control.trace(&capture.trace, capture.trace_time);
     }
-    Ok(opened)
 }
 
 /// Begins to capture. Only the threads that this starts may keep a right, and they parse nothing.
@@ -211,7 +228,7 @@ fn missing(opened: &Opened) -> impl Iterator<Item = String> + use<> {
 fn say() -> Tell {
     Arc::new(|notice: Notice| {
         // With nowhere left to say it, capturing goes on all the same.
-        let _ = writeln!(io::stderr(), "hopline: {notice}");
+        let _ = writeln!(io::stderr(), "hopline: {}", notices::sentence(&notice, Manner::default()));
     })
 }
 
@@ -262,6 +279,7 @@ struct Telling<'a> {
     /// How far each node's clock is ahead, as it was told.
     offsets: Vec<i64>,
     dropped: u64,
+    closed_early: u64,
     messages_lost: u64,
     failed: Option<io::Error>,
 }
@@ -271,7 +289,7 @@ impl Telling<'_> {
         match event {
             Event::Change(Change::Upsert(trail)) => self.hold(Arc::from(trail)),
             Event::Change(Change::Withdraw(id)) => self.held.retain(|(_, trail)| trail.id != id),
-            Event::Sources(sources) => self.watch_losses(sources),
+            Event::Sources(sources, counters) => self.watch_losses(sources, counters.evicted),
             Event::Drained(correlator) => {
                 if let Err(error) = self.tell_due(correlator) {
                     self.failed = Some(error);
@@ -288,7 +306,7 @@ impl Telling<'_> {
     }
 
     /// Tells once more each time that more was lost.
-    fn watch_losses(&mut self, sources: &[SourceSummary]) {
+    fn watch_losses(&mut self, sources: &[SourceSummary], closed_early: u64) {
         self.lossy_nodes = lossy(sources);
         let dropped = sources.iter().filter_map(|source| source.dropped).sum();
         if dropped > self.dropped {
@@ -296,6 +314,13 @@ impl Telling<'_> {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
+            );
+        }
+        if closed_early > self.closed_early {
+            self.closed_early = closed_early;
+            let _ = writeln!(
+                io::stderr(),
+                "hopline: {closed_early} journeys so far were closed early, as more were open than are kept"
             );
         }
         let lost = sources.iter().filter_map(|source| source.messages_lost).sum();

@@ -2,6 +2,7 @@
 
 use crate::config::{self, ConfigError, Entry, Surroundings};
 use crate::tui::Look;
+use crate::tui::columns::Column;
 use crate::tui::keys::Keys;
 use crate::tui::theme::{Ground, Palette, Theme};
 
@@ -60,8 +61,10 @@ pub(super) fn screen(look: &config::Look, ground: Ground) -> Result<Look, Config
         let colour = values.first().map_or("", String::as_str);
         theme.paint(name, colour).map_err(|what| look.wrong(entry, &what))?;
     }
+    let columns = Column::read(look.columns.iter().map(|entry| entry.name.as_str()))
+        .map_err(|(place, what)| look.wrong(&look.columns[place], &what))?;
     let theme = if is_colour_wanted() { theme } else { Theme::plain() };
-    Ok(Look { theme, keys, has_mouse: look.has_mouse })
+    Ok(Look { theme, keys, columns, has_mouse: look.has_mouse })
 }
 
 #[cfg(test)]
@@ -87,6 +90,7 @@ mod tests {
             file: Some("x/config.toml".into()),
             keys: entries(keys),
             colours: entries(colours),
+            columns: Vec::new(),
         }
     }
 
@@ -102,6 +106,12 @@ mod tests {
             assert!(parts.iter().all(|part| said.contains(part)), "{said}");
             assert_eq!(said.lines().count(), 1, "{said}");
         }
+        let mut columns = look(&[], &[]);
+        columns.columns = ["time", "colour"]
+            .map(|name| Entry { line: 9, name: name.to_owned(), values: Vec::new() })
+            .to_vec();
+        let said = screen(&columns, Ground::Dark).expect_err("a wrong column").to_string();
+        assert!(said.contains("line 9: `colour` is no column; there are time"), "{said}");
         assert!(screen(&look(&[("quit", "Q")], &[("bad", "#ff0000")]), Ground::Light).is_ok());
     }
 }

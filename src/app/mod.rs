@@ -6,17 +6,21 @@ mod check;
 pub mod clock;
 mod demo;
 mod doctor;
+mod files;
 mod ground;
 mod live;
 mod look;
 mod names;
 mod node;
+mod output;
 mod packets;
 mod paths;
 pub mod pipeline;
 mod replay;
 mod report;
+mod restore;
 mod rights;
+mod session;
 mod spool;
 mod staging;
 pub mod terminal;
@@ -83,6 +87,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         }
         Config::Node { command } => {
             node::run(&command)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Files { directory } => {
+            files::serve(&directory)?;
             Ok(ExitCode::SUCCESS)
         }
         Config::Doctor { capture, look } => write_out(doctor::text(&capture, look)?.as_bytes()),

@@ -44,7 +44,7 @@ pub(super) fn run(command: &str) -> anyhow::Result<()> {
         if watch.elapsed() >= STEADY {
             pause = FIRST_PAUSE;
         }
-        Message::Ended(format!("{why}; again in {} s", pause.as_secs())).write(&mut out)?;
+        Message::Ended { why, again_s: pause.as_secs() as u32 }.write(&mut out)?;
         clock::wait(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -67,7 +67,7 @@ fn end(group: &Group) {
     }
 }
 
-/// Hands on what the command writes, and says how it ended.
+/// Hands on what the command writes, and says how it ended: nothing where it ended well.
 fn one_stream(command: &str, group: &Group, out: &mut dyn Write) -> anyhow::Result<String> {
     let mut shell = Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -116,8 +116,8 @@ fn last_words(stderr: ChildStderr) -> String {
 
 fn ending(status: ExitStatus, words: &str) -> String {
     match (status.success(), words) {
-        (true, _) => "the stream ended".to_owned(),
-        (false, "") => format!("the stream ended ({status})"),
-        (false, words) => format!("the stream ended ({status}: {words})"),
+        (true, _) => String::new(),
+        (false, "") => status.to_string(),
+        (false, words) => format!("{status}: {words}"),
     }
 }

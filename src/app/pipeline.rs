@@ -44,7 +44,7 @@ pub enum Event<'a> {
     /// Everything that a batch had to say was said; also when a growing file had nothing new.
     Drained(&'a Correlator),
     /// How captures under way stand.
-    Sources(&'a [SourceSummary]),
+    Sources(&'a [SourceSummary], Counters),
 }
 
 /// The recordings, surveyed and ready to be followed.
@@ -263,7 +263,7 @@ fn follow(
         }
         if let Some(sources) = parcel.sources.take() {
             advance(correlator, &sources);
-            if sink(Event::Sources(&sources)).is_break() {
+            if sink(Event::Sources(&sources, correlator.counters())).is_break() {
                 return;
             }
         }

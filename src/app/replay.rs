@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::app::packets::{Lookup, Packets};
+use crate::app::packets::Packets;
 use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
-use crate::app::tracer::{NotLive, TraceHandle};
+use crate::app::session::Session;
 use crate::app::{ground, look, templates, terminal};
 use crate::config::{self, Input, Look, Picture};
 use crate::correlate::{Correlator, Limits};
@@ -45,7 +45,7 @@ pub(super) fn run(
             let settings = settings(speed, look, Ground::default(), Order::Start)?;
             terminal::paint(settings, &start(pipeline, templates), picture, &packets)
         }
-        None => show(pipeline, templates, speed, look, Order::Start, packets, &NotLive),
+        None => show(pipeline, templates, speed, look, Order::Start, &mut Session::replay(packets)),
     }
 }
 
@@ -59,12 +59,11 @@ pub(super) fn show(
     speed: config::Speed,
     look: &Look,
     order: Order,
-    packets: Packets,
-    tracer: &dyn TraceHandle,
+    session: &mut Session,
 ) -> anyhow::Result<()> {
     let ground = if look::asks_for_ground(look) { ground::detect() } else { None };
     let settings = settings(speed, look, ground.unwrap_or_default(), order)?;
-    terminal::show(settings, &start(pipeline, templates), &Lookup::new(packets), tracer)
+    terminal::show(settings, &start(pipeline, templates), session)
 }
 
 fn settings(speed: config::Speed, look: &Look, ground: Ground, order: Order) -> anyhow::Result<Settings> {
@@ -104,6 +103,8 @@ struct Telling {
     world: (Arc<Topology>, Arc<Clocks>),
     first: Option<Timestamp>,
     lossy_nodes: Vec<NodeId>,
+    /// New interfaces are to be told of, also where they had no journey yet.
+    is_world_due: bool,
     /// When trails are to be placed anew, and their ids.
     deadlines: BTreeSet<(Timestamp, u64)>,
 }
@@ -119,6 +120,7 @@ impl Telling {
             world: Default::default(),
             first: None,
             lossy_nodes: Vec::new(),
+            is_world_due: false,
             deadlines: BTreeSet::new(),
         }
     }
@@ -127,9 +129,11 @@ impl Telling {
         match event {
             Event::Change(change) => self.fresh.push(change),
             Event::Drained(correlator) => return self.tell(correlator),
-            Event::Sources(sources) => {
+            Event::Sources(sources, counters) => {
                 self.lossy_nodes = lossy(sources);
-                return self.send(vec![News::Sources(sources.to_vec())]);
+                self.is_world_due = true;
+                let closed_early = News::ClosedEarly(counters.evicted);
+                return self.send(vec![News::Sources(sources.to_vec()), closed_early]);
             }
         }
         ControlFlow::Continue(())
@@ -138,7 +142,7 @@ impl Telling {
     fn tell(&mut self, correlator: &Correlator) -> ControlFlow<()> {
         let now = correlator.now();
         let is_due = self.deadlines.first().is_some_and(|&(at, _)| at <= now);
-        if self.fresh.is_empty() && !is_due {
+        if self.fresh.is_empty() && !is_due && !std::mem::take(&mut self.is_world_due) {
             return ControlFlow::Continue(());
         }
         let mut news = Vec::new();
@@ -151,7 +155,7 @@ impl Telling {
         if let Some(first) = self.first {
             news.push(News::Read(first, now));
         }
-        self.send(news)
+        if news.is_empty() { ControlFlow::Continue(()) } else { self.send(news) }
     }
 
     /// Places what is fresh; of several revisions of a trail the last.
@@ -212,7 +216,11 @@ impl Telling {
             }
         }
         let world = (Arc::new(finished.topology.clone()), Arc::new(finished.clocks.clone()));
-        let mut news = vec![News::World(world.0, world.1), News::Sources(finished.sources.clone())];
+        let mut news = vec![
+            News::World(world.0, world.1),
+            News::Sources(finished.sources.clone()),
+            News::ClosedEarly(finished.counters.evicted),
+        ];
         let (mut first, mut last) = (self.first.unwrap_or(finished.now), finished.now);
         for trail in self.order.iter().filter_map(|id| self.trails.get(id)) {
             let journey = self.templates.place(Arc::clone(trail), &finished.world());

@@ -153,10 +153,42 @@ impl User {
                 .with_context(|| format!("--write: {} cannot be looked at", directory.display()))?;
             return Ok(User { uid: Uid::from_raw(owner.uid()), gid: Gid::from_raw(owner.gid()) });
         }
+        let nobody = User { uid: Uid::from_raw(NOBODY.0), gid: Gid::from_raw(NOBODY.1) };
+        Ok(User::caller().unwrap_or(nobody))
+    }
+
+    /// Who called sudo, unless that was root.
+    fn caller() -> Option<User> {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-        let (uid, gid) =
-            number("SUDO_UID").zip(number("SUDO_GID")).filter(|&(uid, _)| uid != 0).unwrap_or(NOBODY);
-        Ok(User { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })
+        let (uid, gid) = number("SUDO_UID").zip(number("SUDO_GID")).filter(|&(uid, _)| uid != 0)?;
+        Some(User { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })
+    }
+}
+
+/// Keeps no more than the right to create files in `directory`, whoever owns it.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn keep_files_only(directory: &Path) -> anyhow::Result<()> {
+    let kept = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN].into_iter().collect();
+    let has = caps::read(None, CapSet::Permitted).context("capabilities are not told")?;
+    for set in [CapSet::Ambient, CapSet::Inheritable] {
+        caps::clear(None, set).context("capabilities cannot be given up")?;
+    }
+    let kept: caps::CapsHashSet = has.intersection(&kept).copied().collect();
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        caps::set(None, set, &kept).context("capabilities cannot be given up")?;
+    }
+    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
+    confine(Some(directory)).context("the file system cannot be closed off")?;
+    Ok(())
+}
+
+/// Makes a new file the user's who called sudo.
+pub(super) fn give_to_caller(file: &File) {
+    if let Some(user) = User::caller() {
+        // On a file system without owners the file stays root's.
+        let _ = fchown(file.as_fd(), Some(user.uid), Some(user.gid));
     }
 }
 

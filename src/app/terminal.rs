@@ -1,28 +1,25 @@
 //! The terminal: taken at the start, given back however the program ends, and the loop between.
 
-use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::DefaultTerminal;
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::clock::Stopwatch;
 use crate::app::ground::Late;
-use crate::app::packets::{Extract, Found, Lookup, Packets, Wanted};
-use crate::app::tracer::TraceHandle;
+use crate::app::output;
+use crate::app::packets::{Found, Packets, Wanted};
+use crate::app::session::Session;
 use crate::config::Picture;
-use crate::tui::{Effect, News, Screen, Settings, draw, picture, render};
+use crate::tui::{Effect, News, Screen, Settings, draw};
 
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(40);
@@ -31,8 +28,8 @@ const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
 
-/// Bytes that terminals take into their clipboard at once: 100,000 in base64.
-const CLIPBOARD: usize = 74_000;
+/// As Rust's own runtime says it.
+const PANICKED: i32 = 101;
 /// After a signal the loop has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -45,7 +42,7 @@ pub struct Guard {
 
 /// Buttons and wheel, not every move (xterm's modes 1000 and 1006): a terminal far away sends a byte for each.
 const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
-const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
+pub(super) const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 
 impl Guard {
     /// # Errors
@@ -57,7 +54,14 @@ impl Guard {
             let _ = write_out(MOUSE_OFF);
             told(panic);
         }));
-        Ok(Guard { terminal: ratatui::try_init()?, has_mouse: false })
+        let guard = Guard { terminal: ratatui::try_init()?, has_mouse: false };
+        // A panic of any thread: whoever draws must not go on drawing over what was given back.
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report(panic);
+            std::process::exit(PANICKED);
+        }));
+        Ok(guard)
     }
 
     /// Takes the mouse, or leaves it to the terminal.
@@ -70,7 +74,7 @@ impl Guard {
     }
 }
 
-fn write_out(bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
@@ -91,8 +95,7 @@ impl Drop for Guard {
 pub(super) fn show(
     settings: Settings,
     news: &Receiver<Vec<News>>,
-    lookup: &Lookup,
-    tracer: &dyn TraceHandle,
+    session: &mut Session,
 ) -> anyhow::Result<()> {
     let is_told_to_end = Arc::new(AtomicBool::new(false));
     let _watched = watch_signals(Arc::clone(&is_told_to_end)).context("signals cannot be watched")?;
@@ -104,8 +107,11 @@ pub(super) fn show(
     let mut late = Late::default();
     while !is_told_to_end.load(Ordering::Relaxed) {
         is_open = is_open && take_in(&mut screen, news, watch);
-        screen.note_tracing(tracer.state());
-        lookup.finds().for_each(|found| take_found(&mut screen, found));
+        screen.note_tracing(session.tracer.state());
+        session.news().into_iter().for_each(|item| screen.take(item));
+        for found in session.lookup.finds().collect::<Vec<_>>() {
+            take_found(&mut screen, found, session);
+        }
         let size = guard.terminal.size()?;
         guard.set_mouse(screen.has_mouse())?;
         screen.refresh(watch.elapsed(), size.width, size.height);
@@ -117,13 +123,14 @@ pub(super) fn show(
             if late.takes(&event) {
                 continue;
             }
+            if let Event::Resize(width, height) = event {
+                // Also where the size is what it was: in between the terminal may have cut off or moved what it
+                // showed. This draws everything anew.
+                guard.terminal.resize(Rect::new(0, 0, width, height))?;
+            }
             match screen.handle(&event) {
                 Some(Effect::Quit) => return Ok(()),
-                Some(Effect::Picture) => write_picture(&mut screen),
-                Some(Effect::Copy) => copy(&mut screen),
-                Some(Effect::Draw) => write_journey(&mut screen),
-                Some(Effect::Trace) => trace(&mut screen, tracer),
-                Some(effect @ (Effect::Fetch | Effect::Extract)) => look_up(&screen, lookup, effect),
+                Some(effect) => carry_out(effect, &mut screen, session),
                 None => {}
             }
             // Later keys act on what the earlier ones changed.
@@ -134,22 +141,35 @@ pub(super) fn show(
 }
 
 /// Begins or ends tracing.
-fn trace(screen: &mut Screen, tracer: &dyn TraceHandle) {
+fn trace(screen: &mut Screen, session: &Session) {
     if screen.is_tracing() {
-        return tracer.stop();
+        return session.tracer.stop();
     }
     let flows = screen.to_trace();
     if !flows.is_empty() {
-        tracer.trace(&flows);
+        session.tracer.trace(&flows);
     }
 }
 
-fn look_up(screen: &Screen, lookup: &Lookup, effect: Effect) {
-    let Some(wanted) = wanted(screen) else { return };
-    if effect == Effect::Extract {
-        lookup.begin_extract(wanted);
-    } else {
-        lookup.begin(wanted);
+fn carry_out(effect: Effect, screen: &mut Screen, session: &mut Session) {
+    match effect {
+        Effect::Quit => {}
+        Effect::Picture => output::write_picture(screen, session),
+        Effect::Trace => trace(screen, session),
+        Effect::Copy => output::copy(screen),
+        Effect::Draw => output::write_journey(screen, session),
+        Effect::Fetch => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin(wanted)),
+        Effect::Extract => wanted(screen).into_iter().for_each(|wanted| session.lookup.begin_extract(wanted)),
+        Effect::ProposeRecording => screen.ask_where_to_record(&session.proposed_name()),
+        Effect::Record(name) => match session.record(&name) {
+            Ok(path) => screen.tell_recording(&path),
+            Err(error) => screen.refuse_recording(&name, error.to_string()),
+        },
+        Effect::StopRecording => {
+            if let Some(state) = session.stop_recording() {
+                screen.tell_end_of_recording(&state);
+            }
+        }
     }
 }
 
@@ -157,10 +177,10 @@ fn wanted(screen: &Screen) -> Option<Wanted> {
     screen.wanted().map(|(journey, topology)| Wanted { journey, topology })
 }
 
-fn take_found(screen: &mut Screen, found: Found) {
+fn take_found(screen: &mut Screen, found: Found, session: &Session) {
     match found {
         Found::News(news) => screen.take(news),
-        Found::Extract(Ok(extract)) => write_extract(screen, &extract),
+        Found::Extract(Ok(extract)) => output::write_extract(screen, &extract, session),
         Found::Extract(Err(error)) => screen.tell(format!("{error:#}")),
     }
 }
@@ -221,7 +241,7 @@ pub(super) fn paint(
         screen.refresh(Duration::ZERO, columns, rows);
     }
     let path = &picture.path;
-    std::fs::write(path, drawn(&screen, picture.size))
+    std::fs::write(path, output::drawn(&screen, picture.size))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
@@ -233,71 +253,4 @@ const fn code(character: char) -> KeyCode {
         '\u{1b}' => KeyCode::Esc,
         other => KeyCode::Char(other),
     }
-}
-
-fn drawn(screen: &Screen, (width, height): (u16, u16)) -> String {
-    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    render(screen, buffer.area, &mut buffer);
-    picture::svg(screen, &buffer)
-}
-
-/// Puts the chosen journey into the clipboard.
-fn copy(screen: &mut Screen) {
-    let Some(copied) = screen.copied() else { return };
-    let text = copied.text();
-    if text.len() > CLIPBOARD {
-        return screen.tell_too_long();
-    }
-    match crossterm::execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text)) {
-        Ok(()) => screen.tell_copied(),
-        Err(error) => screen.tell(error.to_string()),
-    }
-}
-
-/// Writes the screen as it is beside where the program was started, and says where or why not.
-fn write_picture(screen: &mut Screen) {
-    let svg = drawn(screen, screen.size());
-    let written = write_files(&[("svg", svg.as_bytes())]);
-    tell_written(screen, written);
-}
-
-/// The same for the chosen journey alone, as a picture and as text.
-fn write_journey(screen: &mut Screen) {
-    let Some(copied) = screen.copied() else { return };
-    let written = write_files(&[("svg", copied.svg().as_bytes()), ("txt", copied.text().as_bytes())]);
-    tell_written(screen, written);
-}
-
-/// Writes the packets of a journey, and says how many.
-fn write_extract(screen: &mut Screen, extract: &Extract) {
-    match write_files(&[("pcapng", &extract.bytes)]) {
-        Ok(path) => screen.tell_extract(&path, extract.packets, extract.missing, extract.left_out),
-        Err(error) => screen.tell(error.to_string()),
-    }
-}
-
-fn tell_written(screen: &mut Screen, written: io::Result<String>) {
-    match written {
-        Ok(paths) => screen.tell_picture(&paths),
-        Err(error) => screen.tell(error.to_string()),
-    }
-}
-
-/// Writes a file for each ending and what is in it, under the first number of which there is none; says where.
-fn write_files(contents: &[(&str, &[u8])]) -> io::Result<String> {
-    for number in 1..1000 {
-        let paths: Vec<PathBuf> =
-            contents.iter().map(|(ending, _)| PathBuf::from(format!("hopline-{number}.{ending}"))).collect();
-        if paths.iter().any(|path| path.exists()) {
-            continue;
-        }
-        for (path, (_, bytes)) in paths.iter().zip(contents) {
-            let named =
-                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(named)?;
-        }
-        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Ok(shown.join(" "));
-    }
-    Err(io::Error::other("there are files hopline-1 to hopline-999 already"))
 }

@@ -54,6 +54,20 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// What came since an earlier time.
+    pub(super) const fn since(self, earlier: Counts) -> Counts {
+        Counts {
+            received: self.received.saturating_sub(earlier.received),
+            dropped_by_interface: self.dropped_by_interface.saturating_sub(earlier.dropped_by_interface),
+            dropped_by_system: self.dropped_by_system.saturating_sub(earlier.dropped_by_system),
+        }
+    }
+
+    /// The same with more that the system had no room for.
+    pub(super) const fn and_dropped(self, more: u64) -> Counts {
+        Counts { dropped_by_system: self.dropped_by_system.saturating_add(more), ..self }
+    }
+
     pub(super) const fn plus(self, other: Counts) -> Counts {
         Counts {
             received: self.received + other.received,
@@ -62,6 +76,10 @@ impl Counts {
         }
     }
 }
+
+/// The comments of [`turn`].
+pub(super) const CAME: &str = "came";
+pub(super) const GONE: &str = "gone";
 
 /// Begins a section.
 pub(super) fn section_header(out: &mut Vec<u8>) {
@@ -157,6 +175,15 @@ pub(super) fn statistics(out: &mut Vec<u8>, interface: u32, end: Timestamp, coun
     option(out, 4, &counts.received.to_ne_bytes());
     option(out, 5, &counts.dropped_by_interface.to_ne_bytes());
     option(out, 7, &counts.dropped_by_system.to_ne_bytes());
+    close(out, start, true);
+}
+
+/// Notes that `interface` came or went, as a comment on statistics without counts: the format knows no such event.
+pub(super) fn turn(out: &mut Vec<u8>, interface: u32, at: Timestamp, what: &str) {
+    let start = open(out, INTERFACE_STATISTICS);
+    out.extend_from_slice(&interface.to_ne_bytes());
+    time(out, at);
+    option(out, 1, what.as_bytes());
     close(out, start, true);
 }
 

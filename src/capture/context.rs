@@ -9,7 +9,7 @@ use crate::capture::link;
 use crate::capture::live::Lost;
 use crate::capture::vantages::Vantages;
 use crate::capture::{CaptureError, Options, SourcePath};
-use crate::model::{Ip, Names, NodeId, Role, VantageId};
+use crate::model::{Ip, Losses, Names, NodeId, Role, VantageId};
 
 /// Addresses of nodes that are kept, of all sources.
 const MOST_ADDRESSES: usize = 65_536;
@@ -40,9 +40,10 @@ impl Origin {
     }
 
     /// What the capture lost: `told` by its counts, and what did not get here.
-    pub(super) fn lost_with(&self, told: Option<u64>) -> Option<u64> {
-        let lost = self.lost.as_ref().map(Lost::count);
-        told.into_iter().chain(lost).reduce(u64::saturating_add)
+    pub(super) fn lost_with(&self, told: Option<Losses>) -> Option<Losses> {
+        let own = self.lost.as_ref().map(Lost::count);
+        (told.is_some() || own.is_some())
+            .then(|| Losses { own: own.unwrap_or_default(), ..told.unwrap_or_default() })
     }
 
     pub(super) fn error(&self, cause: io::Error) -> CaptureError {

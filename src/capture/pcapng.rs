@@ -2,13 +2,14 @@
 
 use hashbrown::HashMap;
 
+use crate::capture::blocks::{CAME, GONE};
 use crate::capture::fields::Fields;
 use crate::capture::format::{Clock, Found, Interface, LONGEST_PACKET, Order, Record, Step, Told, Unit};
 use crate::capture::link::LinkType;
 use crate::capture::names;
 use crate::capture::naming::printable;
 use crate::capture::tally::Damage;
-use crate::model::{Direction, Ip, Names, Role, SECONDS, Timestamp};
+use crate::model::{Direction, Ip, Losses, Names, Role, SECONDS, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -17,7 +18,13 @@ const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const NAME_RESOLUTION: u32 = 4;
 const INTERFACE_STATISTICS: u32 = 5;
+/// `opt_comment`, which every block may have.
+const COMMENT: u16 = 1;
 const ISB_END_TIME: u16 = 3;
+/// The device had no room.
+const ISB_IF_DROP: u16 = 5;
+/// The system had no room.
+const ISB_OS_DROP: u16 = 7;
 /// The end of a capture is believed up to this long after its last packet.
 const LONGEST_SILENCE: i64 = 24 * 3600 * SECONDS;
 const ENHANCED_PACKET: u32 = 6;
@@ -32,8 +39,6 @@ const LARGEST_CREDIBLE: usize = LONGEST_PACKET + 4096;
 const MOST_INTERFACES: usize = 16_384;
 /// Addresses of one interface that are kept.
 const MOST_ADDRESSES: usize = 256;
-/// `opt_comment`.
-const COMMENT: u16 = 1;
 
 /// The state of a pcapng file at the read position.
 #[derive(Debug)]
@@ -44,9 +49,12 @@ pub(super) struct Pcapng {
     /// Every different interface of the file.
     interfaces: Vec<Interface>,
     known: HashMap<Interface, u32>,
+    /// What the statistics say of each of them.
+    told: Vec<Statistics>,
     /// Names of addresses that were not fetched yet.
     names: Box<Names>,
-    losses: Losses,
+    /// From the packets' own options, which count where statistics say nothing.
+    lost_between_packets: Option<u64>,
     /// The latest packet's time, for simple packet blocks, which have none.
     latest: Timestamp,
     /// When capturing ended, where the statistics say so.
@@ -60,18 +68,27 @@ struct Described {
     snaplen: u32,
     /// It carries kernel messages.
     is_netlink: bool,
-    lost: Option<u64>,
 }
 
-/// What the capture lost.
-#[derive(Debug, Default)]
-struct Losses {
-    /// Packets, from the statistics of earlier sections.
-    earlier: Option<u64>,
-    /// Kernel messages, likewise.
-    earlier_messages: Option<u64>,
-    /// From the packets' own options, which count where statistics say nothing.
-    between_packets: Option<u64>,
+/// What statistics blocks say of an interface.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Statistics {
+    /// In sections that are over.
+    earlier: Losses,
+    /// In this one: the latest counts hold.
+    lost: Option<Losses>,
+    is_counted: bool,
+    /// It carries kernel messages.
+    is_netlink: bool,
+    pub(super) born: Option<Timestamp>,
+    pub(super) gone: Option<Timestamp>,
+}
+
+impl Statistics {
+    /// Packets that the capture lost on this interface, where that is said.
+    pub(super) fn lost(&self) -> Option<Losses> {
+        self.is_counted.then(|| self.earlier.plus(self.lost.unwrap_or_default()))
+    }
 }
 
 impl Pcapng {
@@ -81,8 +98,9 @@ impl Pcapng {
             section: Vec::new(),
             interfaces: Vec::new(),
             known: HashMap::new(),
+            told: Vec::new(),
             names: Box::default(),
-            losses: Losses::default(),
+            lost_between_packets: None,
             latest: Timestamp(0),
             ended: None,
         }
@@ -103,20 +121,25 @@ impl Pcapng {
     }
 
     /// Packets that the capture lost, where the file says so.
-    pub(super) fn lost(&self) -> Option<u64> {
-        self.told_lost(false).or(self.losses.between_packets)
+    pub(super) fn lost(&self) -> Option<Losses> {
+        let between = self.lost_between_packets.map(|kernel| Losses { kernel, ..Losses::default() });
+        self.told_lost(false).or(between)
     }
 
     /// Kernel messages that were lost, where the file says so.
     pub(super) fn messages_lost(&self) -> Option<u64> {
-        self.told_lost(true)
+        self.told_lost(true).map(Losses::total)
     }
 
     /// The sum of what the statistics say, of packets or of kernel messages.
-    fn told_lost(&self, is_netlink: bool) -> Option<u64> {
-        let alike = self.section.iter().flatten().filter(|described| described.is_netlink == is_netlink);
-        let earlier = if is_netlink { self.losses.earlier_messages } else { self.losses.earlier };
-        alike.filter_map(|described| described.lost).chain(earlier).reduce(u64::saturating_add)
+    fn told_lost(&self, is_netlink: bool) -> Option<Losses> {
+        let alike = self.told.iter().filter(|told| told.is_netlink == is_netlink);
+        alike.filter_map(Statistics::lost).reduce(Losses::plus)
+    }
+
+    /// What is said of the interface at `index` of [`interfaces`](Pcapng::interfaces).
+    pub(super) fn statistics(&self, index: usize) -> Statistics {
+        self.told.get(index).copied().unwrap_or_default()
     }
 
     #[inline]
@@ -195,7 +218,11 @@ impl Pcapng {
             Some(_) => {}
         }
         self.order = order;
-        (self.losses.earlier, self.losses.earlier_messages) = (self.told_lost(false), self.told_lost(true));
+        for told in &mut self.told {
+            if let Some(lost) = told.lost.take() {
+                told.earlier = told.earlier.plus(lost);
+            }
+        }
         self.section.clear();
         Step::Described { len }
     }
@@ -238,7 +265,7 @@ impl Pcapng {
     fn keep(&mut self, interface: Interface) -> Option<Described> {
         let (clock, snaplen) = (interface.clock, interface.snaplen);
         let is_netlink = interface.link == LinkType::Netlink;
-        let described = |index| Described { index, clock, snaplen, is_netlink, lost: None };
+        let described = |index| Described { index, clock, snaplen, is_netlink };
         if let Some(&index) = self.known.get(&interface) {
             return Some(described(index));
         }
@@ -247,6 +274,7 @@ impl Pcapng {
         }
         let index = self.interfaces.len() as u32;
         self.interfaces.push(interface.clone());
+        self.told.push(Statistics { is_netlink, ..Statistics::default() });
         self.known.insert(interface, index);
         Some(described(index))
     }
@@ -342,32 +370,43 @@ impl Pcapng {
     }
 
     fn lose(&mut self, count: u64) {
-        let lost = self.losses.between_packets.get_or_insert(0);
+        let lost = self.lost_between_packets.get_or_insert(0);
         *lost = lost.saturating_add(count);
     }
 
     fn interface_statistics(&mut self, body: &[u8]) -> Result<(), Damage> {
         let number = self.order.u32_at(body, 0).ok_or(Damage::Contents)?;
         let options = body.get(12..).ok_or(Damage::Contents)?;
-        let mut lost: Option<u64> = None;
-        let mut ended = None;
+        let mut lost: Option<Losses> = None;
+        let (mut ended, mut turn) = (None, None);
         for (code, value) in Fields::new(self.order, options) {
-            // isb_ifdrop: the device had no room; isb_osdrop: the system had none.
-            if let (5 | 7, Some(count)) = (code, self.order.u64_at(value, 0)) {
-                lost = Some(lost.unwrap_or(0).saturating_add(count));
-            }
-            if code == ISB_END_TIME {
-                ended = self.order.u32_at(value, 0).zip(self.order.u32_at(value, 4));
+            match (code, self.order.u64_at(value, 0)) {
+                (ISB_IF_DROP, Some(count)) => lost.get_or_insert_default().device = count,
+                (ISB_OS_DROP, Some(count)) => lost.get_or_insert_default().kernel = count,
+                (ISB_END_TIME, _) => ended = self.order.u32_at(value, 0).zip(self.order.u32_at(value, 4)),
+                (COMMENT, _) => turn = Some(value),
+                _ => {}
             }
         }
+        let at = self.order.u32_at(body, 4).zip(self.order.u32_at(body, 8));
         if let Some((high, low)) = ended {
             self.note_end(number, u64::from(high) << 32 | u64::from(low));
         }
-        match self.section.get_mut(number as usize) {
-            // The counts are since the start of the capture: the latest holds.
-            Some(Some(described)) => described.lost = lost.or(described.lost),
-            Some(None) => {}
+        let described = match self.section.get(number as usize) {
+            Some(Some(described)) => described,
+            Some(None) => return Ok(()),
             None => return Err(Damage::UnknownInterface),
+        };
+        if let Some(told) = self.told.get_mut(described.index as usize) {
+            // The counts are since the start of the capture: the latest holds.
+            told.lost = lost.or(told.lost);
+            told.is_counted |= lost.is_some();
+            let at = at.map(|(high, low)| described.clock.time(u64::from(high) << 32 | u64::from(low)));
+            match turn {
+                Some(what) if what == CAME.as_bytes() => (told.born, told.gone) = (at, None),
+                Some(what) if what == GONE.as_bytes() => told.gone = at,
+                _ => {}
+            }
         }
         Ok(())
     }

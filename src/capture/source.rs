@@ -1,6 +1,6 @@
 //! One recording: its records in time order, each made a frame when its turn comes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use hashbrown::HashMap;
@@ -13,7 +13,8 @@ use crate::capture::link::{self, LinkType};
 use crate::capture::pcapng::Pcapng;
 use crate::capture::tally::{Damage, Tally};
 use crate::model::{
-    Direction, Frame, Messages, Record as Given, SourceSummary, Stored, Timestamp, VantageId,
+    Direction, Frame, InterfaceSummary, Losses, Messages, Record as Given, SourceSummary, Stored, Timestamp,
+    VantageId,
 };
 
 /// Interfaces that are captured together are written in turns, so stamps step back. Where a file does it over
@@ -78,6 +79,10 @@ pub(super) struct Source {
     interfaces: Vec<InterfaceUse>,
     /// By the kernel's interface index, for LINUX_SLL2.
     devices: Devices,
+    /// What came of each capture point, by its number.
+    seen: Vec<Option<InterfaceSummary>>,
+    /// By streams that are over.
+    lost_before: Option<Losses>,
     tally: Tally,
 }
 
@@ -122,6 +127,8 @@ impl Source {
             refill_at: REORDER.records,
             interfaces: Vec::new(),
             devices: Devices::default(),
+            seen: Vec::new(),
+            lost_before: None,
             tally: Tally::default(),
         }
     }
@@ -145,6 +152,10 @@ impl Source {
 
     /// Begins with the stream that follows. Capture points and counts stay.
     fn restart(&mut self, context: &mut Context<'_>) {
+        self.lost_before = self.lost();
+        for summary in self.interface_summaries(self.pcapng()) {
+            *self.seen_at(summary.vantage) = summary;
+        }
         self.format = None;
         self.position = 0;
         self.lost_at = None;
@@ -214,6 +225,7 @@ impl Source {
             Direction::Unknown => record.direction,
             told => told,
         };
+        let wire_len = record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32);
         sink(&Given::Frame(Frame {
             time: record.time,
             vantage,
@@ -221,7 +233,7 @@ impl Source {
             src_mac: header.src_mac,
             dst_mac: header.dst_mac,
             ether_type: header.ether_type,
-            wire_len: record.wire_len.saturating_sub(header.len as u32).max(data.len() as u32),
+            wire_len,
             data,
             stored: Stored {
                 link: interface.link.number(),
@@ -230,8 +242,41 @@ impl Source {
             },
             block,
         }));
+        self.count(vantage, record.time, wire_len);
         self.tally.packets += 1;
         true
+    }
+
+    /// Counts a packet for the interfaces' own figures.
+    #[inline]
+    fn count(&mut self, vantage: VantageId, time: Timestamp, bytes: u32) {
+        let seen = self.seen_at(vantage);
+        seen.packets += 1;
+        seen.bytes += u64::from(bytes);
+        let (first, last) = seen.span.unwrap_or((time, time));
+        seen.span = Some((first.min(time), last.max(time)));
+    }
+
+    #[inline]
+    fn seen_at(&mut self, vantage: VantageId) -> &mut InterfaceSummary {
+        let place = usize::from(vantage.0);
+        if place >= self.seen.len() {
+            self.seen.resize(place + 1, None);
+        }
+        self.seen[place].get_or_insert_with(|| InterfaceSummary::new(vantage))
+    }
+
+    /// What this stream and those before it say that their captures lost.
+    fn lost(&self) -> Option<Losses> {
+        let told = self.pcapng().and_then(Pcapng::lost);
+        self.lost_before.into_iter().chain(told).reduce(Losses::plus)
+    }
+
+    fn pcapng(&self) -> Option<&Pcapng> {
+        match &self.format {
+            Some(Format::Pcapng(pcapng)) => Some(pcapng),
+            _ => None,
+        }
     }
 
     /// Whether it could not even be opened.
@@ -240,18 +285,13 @@ impl Source {
     }
 
     pub(super) fn summary(&self, origin: &Origin) -> SourceSummary {
-        let of_interfaces = self.interfaces.iter().filter_map(|interface| interface.vantage);
-        let of_devices = self.devices.values().copied();
-        let vantages: BTreeSet<VantageId> = of_interfaces.chain(of_devices).collect();
         let reasons = self.tally.reasons();
-        let pcapng = match &self.format {
-            Some(Format::Pcapng(pcapng)) => Some(pcapng),
-            _ => None,
-        };
+        let pcapng = self.pcapng();
+        let lost = origin.lost_with(self.lost());
         SourceSummary {
             node: Some(origin.node),
             file: origin.candidate.display.clone(),
-            vantages: vantages.into_iter().collect(),
+            interfaces: self.interface_summaries(pcapng),
             packets: self.tally.packets,
             messages: self.tally.messages,
             messages_lost: pcapng.and_then(Pcapng::messages_lost),
@@ -259,9 +299,29 @@ impl Source {
             reasons,
             damaged: self.tally.damaged(),
             damage: self.tally.sentences(self.input.is_packed()),
-            dropped: origin.lost_with(pcapng.and_then(Pcapng::lost)),
+            dropped: lost.map(Losses::total),
+            losses: lost.unwrap_or_default(),
             ended: pcapng.and_then(Pcapng::ended),
         }
+    }
+
+    fn interface_summaries(&self, pcapng: Option<&Pcapng>) -> Vec<InterfaceSummary> {
+        let mut by_vantage: BTreeMap<VantageId, InterfaceSummary> =
+            self.seen.iter().flatten().map(|&seen| (seen.vantage, seen)).collect();
+        let devices = self.devices.values().map(|&vantage| (vantage, None));
+        let described = self.interfaces.iter().enumerate();
+        let described = described.filter_map(|(index, used)| Some((used.vantage?, Some(index))));
+        for (vantage, index) in devices.chain(described) {
+            let summary = by_vantage.entry(vantage).or_insert_with(|| InterfaceSummary::new(vantage));
+            if let (Some(index), Some(pcapng)) = (index, pcapng) {
+                let told = pcapng.statistics(index);
+                let lost = told.lost().map(Losses::total);
+                summary.dropped = summary.dropped.into_iter().chain(lost).reduce(u64::saturating_add);
+                summary.born = told.born.or(summary.born);
+                summary.gone = told.gone;
+            }
+        }
+        by_vantage.into_values().collect()
     }
 
     fn detect(&mut self, context: &mut Context<'_>) -> Result<(), CaptureError> {

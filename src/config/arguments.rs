@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::timeline::filter;
+
 /// The entries of the configuration file.
 const FILE_HELP: &str = "\
 Configuration file (TOML; every entry may be left out, the command line wins):
   lang = \"en\" or \"zh\"        theme = as --theme        mouse = true or false
+  columns = [\"time\", …]; README.md lists them
   [interfaces]  capture, uplink, workload = \"GLOB\" or [\"GLOB\", …], as -i, --uplink, --workload
   [keys]        an action's name = \"KEY\" or [\"KEY\", …]; README.md lists the actions
   [colours]     a tone's name = \"NAME\", \"#rrggbb\" or \"0\" to \"255\"
@@ -55,6 +58,13 @@ pub(super) enum Subcommands {
         #[arg(value_name = "COMMAND")]
         command: String,
     },
+    /// Create files for a live screen, which may not; they come over standard input
+    #[command(hide = true)]
+    Files {
+        /// Where they are created
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +80,9 @@ pub(super) struct LiveArguments {
     pub(super) write: Option<PathBuf>,
     #[command(flatten)]
     pub(super) ring: RingArguments,
+    /// Where recordings and pictures go that are begun by a key; without it, where hopline was started
+    #[arg(long, value_name = "DIR", conflicts_with = "headless")]
+    pub(super) write_dir: Option<PathBuf>,
     /// No screen: a line for each journey as it ends
     #[arg(long)]
     pub(super) headless: bool,
@@ -176,7 +189,7 @@ pub(super) struct ReportArguments {
     #[arg(long, value_name = "FILE", requires = "journey")]
     pub(super) write: Option<PathBuf>,
     /// Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`
-    #[arg(long = "where", value_name = "EXPR")]
+    #[arg(long = "where", value_name = "EXPR", long_help = where_help())]
     pub(super) filter: Option<String>,
     #[command(flatten)]
     pub(super) look: LookArguments,
@@ -322,4 +335,15 @@ pub(super) enum ThemeArgument {
 pub(super) enum LanguageArgument {
     En,
     Zh,
+}
+
+/// The fields stand where they are known, so that none is forgotten.
+fn where_help() -> String {
+    let fields: Vec<&str> = filter::fields().collect();
+    format!(
+        "Only journeys that fit, as in `target == 10.43.7.7 and outcome != complete`.\nFields: {}, and `delay(⑤)` or \
+         `delay(5)`, of the reply `delay((3))`.\nOperators: == != < <= > >= in ~ (contains); and, or, not, parentheses. \
+         A bare word is looked for in names, addresses, paths and hosts",
+        fields.join(" ")
+    )
 }

@@ -25,6 +25,7 @@ pub(super) struct Preferences {
     pub(super) capture: Vec<String>,
     pub(super) uplinks: Vec<String>,
     pub(super) workloads: Vec<String>,
+    pub(super) columns: Vec<Entry>,
     pub(super) keys: Vec<Entry>,
     pub(super) colours: Vec<Entry>,
 }
@@ -44,6 +45,8 @@ struct Text {
     lang: Option<LanguageArgument>,
     theme: Option<ThemeArgument>,
     mouse: Option<bool>,
+    #[serde(default)]
+    columns: Vec<Spanned<String>>,
     #[serde(default)]
     interfaces: Interfaces,
     #[serde(default)]
@@ -124,6 +127,7 @@ impl Preferences {
             capture: file.interfaces.capture.all(),
             uplinks: file.interfaces.uplink.all(),
             workloads: file.interfaces.workload.all(),
+            columns: file.columns.into_iter().map(|name| entry((name, Vec::new()))).collect(),
             keys: file.keys.into_iter().map(|(name, texts)| entry((name, texts.all()))).collect(),
             colours: file.colours.into_iter().map(|(name, text)| entry((name, vec![text]))).collect(),
         })
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_entry_is_read() {
-        let text = "lang = \"zh\"\ntheme = \"colour-blind\"\nmouse = false\n\n[interfaces]\ncapture = [\"eth0\", \"veth*\"]\n\
+        let text = "lang = \"zh\"\ntheme = \"colour-blind\"\nmouse = false\ncolumns = [\n\"time\", \"ends\"]\n[interfaces]\ncapture = [\"eth0\", \"veth*\"]\n\
                     uplink = \"eth*\"\nworkload = \"veth*\"\n[keys]\nquit = \"Q\"\ndown = [\"j\", \"Ctrl-n\"]\n[colours]\nbad = \"#ff8800\"\n";
         let told = parse(text).expect("a configuration");
         assert_eq!(
@@ -189,10 +193,12 @@ mod tests {
             (told.capture, told.uplinks, told.workloads),
             (vec!["eth0".to_owned(), "veth*".to_owned()], vec!["eth*".to_owned()], vec!["veth*".to_owned()])
         );
+        let columns: Vec<_> = told.columns.iter().map(|entry| (entry.line, entry.name.as_str())).collect();
+        assert_eq!(columns, [(5, "time"), (5, "ends")]);
         let keys: Vec<_> =
             told.keys.iter().map(|entry| (entry.line, entry.name.as_str(), entry.values.len())).collect();
-        assert_eq!(keys, [(11, "down", 2), (10, "quit", 1)]);
-        assert_eq!(told.colours, [Entry { line: 13, name: "bad".into(), values: vec!["#ff8800".into()] }]);
+        assert_eq!(keys, [(12, "down", 2), (11, "quit", 1)]);
+        assert_eq!(told.colours, [Entry { line: 14, name: "bad".into(), values: vec!["#ff8800".into()] }]);
         assert!(parse("[colors]\nbad = \"red\"\n").is_ok_and(|told| told.colours.len() == 1));
     }
 

@@ -64,6 +64,10 @@ pub enum Config {
     Node {
         command: String,
     },
+    /// Creates files for a live screen.
+    Files {
+        directory: PathBuf,
+    },
 }
 
 /// What is captured on this node.
@@ -95,6 +99,8 @@ pub struct Live {
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
     pub recording: Option<Recording>,
+    /// Where files go that are begun by a key; where the program was started if there is none.
+    pub write_directory: Option<PathBuf>,
     /// Lines instead of a screen.
     pub headless: Option<Lines>,
     pub look: Look,
@@ -141,7 +147,8 @@ pub struct Look {
     pub has_mouse: bool,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
-    /// Of the file: actions with their keys, and tones with their colour.
+    /// Of the file: columns of the list, actions with their keys, and tones with their colour.
+    pub columns: Vec<Entry>,
     pub keys: Vec<Entry>,
     pub colours: Vec<Entry>,
 }
@@ -239,7 +246,8 @@ impl Config {
             | Config::Record { .. }
             | Config::Doctor { .. }
             | Config::Tracer
-            | Config::Node { .. } => None,
+            | Config::Node { .. }
+            | Config::Files { .. } => None,
         }
     }
 
@@ -296,6 +304,7 @@ impl User<'_> {
             }
             Subcommands::Tracer => Config::Tracer,
             Subcommands::Node { command } => Config::Node { command },
+            Subcommands::Files { directory } => Config::Files { directory },
             Subcommands::Replay(raw) => {
                 let input = self.input(raw.input, raw.follow)?;
                 let (speed, picture) = (values::speed(&raw.speed)?, picture(raw.picture)?);
@@ -331,6 +340,7 @@ impl User<'_> {
             capture: self.captured(raw.capture)?,
             remotes: raw.node.iter().map(|text| values::remote(text)).collect::<Result<_, _>>()?,
             recording,
+            write_directory: raw.write_dir,
             headless: raw.headless.then_some(lines),
             look: self.look(raw.look)?,
         })
@@ -437,6 +447,7 @@ impl User<'_> {
             theme,
             has_mouse: file.mouse.unwrap_or(true),
             file: file.path.clone(),
+            columns: file.columns.clone(),
             keys: file.keys.clone(),
             colours: file.colours.clone(),
         })

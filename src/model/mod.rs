@@ -27,6 +27,7 @@ mod journey;
 mod kernel;
 mod leg;
 mod names;
+mod notice;
 mod packet;
 mod sentence;
 mod source;
@@ -57,12 +58,13 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use names::Names;
+pub use notice::{Apart, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
 };
 pub use sentence::Sentence;
-pub use source::SourceSummary;
+pub use source::{InterfaceSummary, Losses, SourceSummary};
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
 pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};

@@ -35,6 +35,12 @@ impl Timestamp {
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         [year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60]
     }
+
+    /// Date and time of day in UTC, as files are named by it: `20261122203000`.
+    pub fn compact(self) -> String {
+        let [year, month, day, hour, minute, second] = self.civil();
+        format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
+    }
 }
 
 /// One microsecond, in nanoseconds.

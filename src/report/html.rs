@@ -13,10 +13,11 @@ use crate::report::stages;
 use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, marks_line, path_name, verdict_line, verdict_mark,
 };
+use crate::timeline::line::text_width;
 use crate::timeline::markup::{TONES, escape, spans};
 use crate::timeline::units::time_of_day;
 use crate::timeline::words::Word;
-use crate::timeline::{Context, Language, Line, evidence, packets, tables};
+use crate::timeline::{Context, Language, Line, evidence, packets, svg, tables};
 
 const STYLE: &str = include_str!("../../assets/report/page.css");
 
@@ -64,7 +65,7 @@ pub fn journey(out: &mut Vec<u8>, id: u64, journey: &Journey, context: &Context<
     write_summary(&mut text, id, journey, context);
     text.push_str("<div class=\"body\">\n<p class=\"ends mono\">");
     spans(&mut text, &ends_line(journey, context, Detail::Addresses));
-    text.push_str(" · ");
+    let _ = write!(text, " {} ", context.manner.dot());
     escape(&mut text, &journey.route);
     text.push_str("</p>\n");
     let has_stages = journey.visits().next().is_some();
@@ -206,9 +207,22 @@ fn write_packets(out: &mut String, journey: &Journey, context: &Context<'_>) {
     out.push_str("</pre>\n");
 }
 
+/// Lines of a table. What a font may draw in another width than its cells' has a box of that width.
 fn write_lines(out: &mut String, lines: &[Line]) {
     for line in lines {
-        spans(out, line);
+        for (run, tone) in line.runs() {
+            let _ = write!(out, "<span class=\"{}\">", tone.name());
+            for piece in svg::pieces(run) {
+                if piece.is_ascii() {
+                    escape(out, piece);
+                } else {
+                    let _ = write!(out, "<i style=\"width:{}ch\">", text_width(piece));
+                    escape(out, piece);
+                    out.push_str("</i>");
+                }
+            }
+            out.push_str("</span>");
+        }
         out.push('\n');
     }
 }

@@ -8,9 +8,9 @@ use std::fmt::Display;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
-    Direction, Endpoint, Exchange, Hook, Hop, Journey, Leg, NodeId, Outcome, PlaceKind, Protocol, Rival,
-    Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail, Translation,
-    TranslationEvidence, TranslationKind, Verdict, Visit, Way,
+    Direction, Endpoint, Exchange, Hook, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind,
+    Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail,
+    Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -82,19 +82,40 @@ struct SourceRow<'a> {
 struct InterfaceRow<'a> {
     name: &'a str,
     role: Role,
+    packets: u64,
+    bytes: u64,
+    dropped: Option<u64>,
+    /// Only of one that came or went while it was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    born_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_ns: Option<i64>,
+}
+
+impl<'a> InterfaceRow<'a> {
+    fn new(summary: &InterfaceSummary, context: &Context<'a>) -> InterfaceRow<'a> {
+        let vantage = context.topology.vantage(summary.vantage);
+        let aligned = |time: Timestamp| context.clocks.align(vantage.node, time).0;
+        InterfaceRow {
+            name: &vantage.interface,
+            role: vantage.role,
+            packets: summary.packets,
+            bytes: summary.bytes,
+            dropped: summary.dropped,
+            born_ns: summary.born.map(aligned),
+            gone_ns: summary.gone.map(aligned),
+        }
+    }
 }
 
 impl<'a> SourceRow<'a> {
     fn new(summary: &'a SourceSummary, context: &Context<'a>) -> SourceRow<'a> {
         let topology = context.topology;
-        let vantages = summary.vantages.iter().map(|&id| topology.vantage(id));
         let fit = summary.node.map(|node| context.clocks.fit(node));
         SourceRow {
             node: summary.node.map(|node| topology.node_name(node)),
             file: &summary.file,
-            interfaces: vantages
-                .map(|vantage| InterfaceRow { name: &vantage.interface, role: vantage.role })
-                .collect(),
+            interfaces: summary.interfaces.iter().map(|it| InterfaceRow::new(it, context)).collect(),
             packets: summary.packets,
             not_understood: summary.not_understood,
             damaged: summary.damaged,

@@ -172,6 +172,11 @@ impl Expr {
     }
 }
 
+/// The names of all fields.
+pub fn fields() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|(name, _)| *name).chain(["delay"])
+}
+
 /// Reads a duration with its unit, such as `2ms`, `1.5s` or `300us`, into nanoseconds.
 pub fn duration(text: &str) -> Option<i64> {
     parse::duration(text)

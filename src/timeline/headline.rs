@@ -1,9 +1,11 @@
 //! A journey in one line: what the list and the head of a text report show.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail, Way,
+    Application, Endpoint, Exchange, Grade, Hop, Journey, Lookup, Outcome, Part, Phase, State, Trail,
+    Verdict, Way,
 };
 use crate::timeline::proxies::percent;
 use crate::timeline::units::{bytes, duration};
@@ -238,10 +240,7 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
     if verdict.outcome == Outcome::Complete {
         return line;
     }
-    let sentence = match manner.language() {
-        Language::En => manner.text(&verdict.detail.en),
-        Language::Zh => verdict.detail.zh.as_str().into(),
-    };
+    let sentence = verdict_text(verdict, manner);
     if !sentence.is_empty() {
         line.push(Tone::Dim, " ")
             .push(Tone::Dim, manner.dot())
@@ -249,6 +248,14 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
             .push(Tone::Plain, &sentence);
     }
     line
+}
+
+/// What happened, in the reader's language.
+pub fn verdict_text(verdict: &Verdict, manner: Manner) -> Cow<'_, str> {
+    match manner.language() {
+        Language::En => manner.text(&verdict.detail.en),
+        Language::Zh => verdict.detail.zh.as_str().into(),
+    }
 }
 
 /// Everything of a journey that a search looks at, in lower case: names, addresses, paths, hosts.

@@ -92,6 +92,9 @@ fn figures(series: &Series, manner: Manner) -> Line {
         (Word::Maximum, series.max()),
     ] {
         line.space(2).push(Tone::Dim, manner.word(word)).space(1);
+        if series.has_bounds() {
+            line.push(Tone::Dim, manner.at_most());
+        }
         line.push(Tone::Plain, &duration(nanos, manner));
     }
     line

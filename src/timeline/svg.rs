@@ -98,7 +98,7 @@ pub fn picture(lines: &[Line]) -> String {
 /// Cuts `text` where a font may draw in another width than a cell's: ASCII stays together up to a column's gap (viewers
 /// fold blanks, and would stretch what is left), wide characters stay together, a repeated character joins itself (bars
 /// and frames), and any other is by itself.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;

@@ -151,14 +151,28 @@ fn spread<'a>(all: impl Iterator<Item = &'a Series>) -> Unit {
 
 /// The statistics of a recording, each table at most `width` cells wide.
 pub fn statistics(statistics: &Statistics, context: &Context<'_>, width: usize) -> Vec<Line> {
-    entries(statistics, context, width).into_iter().map(|entry| entry.line).collect()
+    entries(statistics, context, width, false).into_iter().map(|entry| entry.line).collect()
 }
 
-/// The same, with what each row is of.
-pub fn entries(statistics: &Statistics, context: &Context<'_>, width: usize) -> Vec<Entry> {
+/// The same, with what each row is of; in each table the row with the largest 99th percentile first, if asked for.
+pub fn entries(
+    statistics: &Statistics,
+    context: &Context<'_>,
+    width: usize,
+    is_longest_first: bool,
+) -> Vec<Entry> {
     let manner = context.manner;
     let mut out = Vec::new();
-    let tables = [paths, chains, proxies, stages].map(|table| table(statistics, context));
+    let mut tables = [paths, chains, proxies, stages].map(|table| table(statistics, context));
+    if is_longest_first {
+        let p99 = |measure: &Option<Measure>| {
+            let series = measure.as_ref().and_then(|measure| statistics.series(measure));
+            std::cmp::Reverse(series.map_or(0, |series| series.percentile(99.0)))
+        };
+        for table in &mut tables {
+            table.rows.sort_by_cached_key(|(measure, _)| p99(measure));
+        }
+    }
     for table in tables.into_iter().chain([pods(context)]) {
         table.entries(manner, width, &mut out);
     }
@@ -244,11 +258,14 @@ fn stages(statistics: &Statistics, context: &Context<'_>) -> Table {
     let manner = context.manner;
     let unit = spread(statistics.stages.values());
     let mut columns = text_columns(manner, &[Word::Path, Word::Stage, Word::Node]);
+    columns.push(Column::text(""));
     columns.extend(figure_columns(manner, unit));
     let rows = statistics.stages.iter().map(|(key, series)| {
         let node = key.node.map_or("", |node| context.node(node));
         let mut row =
             vec![plain(path_name(&key.path, manner)), (manner.stage(key.stage), Tone::Strong), plain(node)];
+        // What a capture cannot show is known to have taken no longer than this.
+        row.push((if series.has_bounds() { manner.at_most() } else { "" }.to_owned(), Tone::Dim));
         row.extend(figures(series, unit, manner));
         (Some(Measure::Stage(key.clone())), row)
     });

@@ -61,7 +61,9 @@ impl Screen {
     pub(super) fn body_rows(&self) -> usize {
         let areas = self.areas(self.whole());
         match (areas.page, areas.journey) {
-            (Some(page), _) => usize::from(page.height.saturating_sub(FRAME)),
+            // The interfaces' heads stay.
+            (Some(page), _) => usize::from(page.height.saturating_sub(FRAME))
+                .saturating_sub(usize::from(self.focus == Focus::Interfaces)),
             (None, Some(journey)) => {
                 self.content().map_or(0, |content| content.rows_in(journey.height.saturating_sub(FRAME)))
             }
@@ -83,6 +85,8 @@ impl Screen {
         let lines = match self.focus {
             Focus::Bookmarks => self.bookmarks.count(),
             Focus::Help => self.help_lines(width).len(),
+            Focus::Interfaces => self.interface_lines(width).len().saturating_sub(1),
+            Focus::Notices => self.notice_lines(width).len(),
             _ => self.content().map_or(0, |content| content.rows.len()),
         };
         lines.saturating_sub(self.body_rows())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Clocks, Journey, SourceSummary, Timestamp, Topology};
+use crate::model::{Clocks, Journey, Notice, RecordingState, SourceSummary, Timestamp, Topology};
 use crate::tui::inspect::Looked;
 
 /// One thing the screen learns. Later news replace earlier ones of their kind.
@@ -16,6 +16,14 @@ pub enum News {
     World(Arc<Topology>, Arc<Clocks>),
     /// What each source gave so far.
     Sources(Vec<SourceSummary>),
+    /// Journeys that were closed early so far, as more were open than are kept.
+    ClosedEarly(u64),
+    /// What is shown is being captured on the node of this name.
+    Live(String),
+    /// Something to tell of the capture, at this time of day.
+    Notice(Timestamp, Notice),
+    /// How the recording stands that is being written, if one is.
+    Recording(Option<RecordingState>),
     /// The recording was read from here up to here (reference clock).
     Read(Timestamp, Timestamp),
     /// The packets of the journey of this id with their bytes, as far as they could be had; or why not.

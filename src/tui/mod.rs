@@ -13,12 +13,14 @@
 
 mod areas;
 mod bookmarks;
+pub mod columns;
 mod compared;
 mod copy;
 mod feed;
 mod inspect;
 pub mod keys;
 mod list;
+mod live;
 mod mouse;
 mod paint;
 mod panels;

@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
+use crate::tui::keys::Action;
 use crate::tui::panels::journey::Content;
 use crate::tui::screen::{Focus, Screen};
 use crate::tui::update::Effect;
@@ -64,10 +65,9 @@ impl Screen {
             }
         } else if let Some(panel) = areas.journey.filter(|panel| panel.contains(place)) {
             if place.y == panel.y {
-                self.show_body(self.body.next_view());
-            } else {
-                return self.click_row(panel, place);
+                return self.act(Action::NextView);
             }
+            return self.click_row(panel, place);
         }
         None
     }

@@ -1,5 +1,5 @@
-//! The line at the foot that takes text: a search or a filter. A filter is checked while it is typed, completed by
-//! `Tab` and recalled by the arrows.
+//! The line at the foot that takes text: a search, a filter or a file's name. A filter is checked while it is typed,
+//! completed by `Tab` and recalled by the arrows.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent};
 use tui_input::Input;
@@ -15,6 +15,8 @@ use crate::timeline::{Line, Manner, Tone};
 pub(super) enum Purpose {
     Search,
     Filter,
+    /// The name of a file to record into.
+    Record,
 }
 
 /// Text being typed.
@@ -65,6 +67,12 @@ impl Prompt {
         prompt
     }
 
+    /// The name of a file; `why` not, where one was refused.
+    pub(super) fn record(name: &str, why: Option<String>) -> Prompt {
+        let fault = why.map(|what| Fault { column: None, what, is_unfinished: false });
+        Prompt { fault, ..Prompt::new(Purpose::Record, name, Vocabulary::default()) }
+    }
+
     fn new(purpose: Purpose, text: &str, vocabulary: Vocabulary) -> Prompt {
         Prompt {
             purpose,
@@ -108,7 +116,7 @@ impl Prompt {
     /// Says what is wrong, and what may come next.
     fn check(&mut self) {
         self.fault = None;
-        if self.purpose == Purpose::Search {
+        if self.purpose != Purpose::Filter {
             return;
         }
         let text = self.input.value();
@@ -170,6 +178,7 @@ impl Prompt {
         let word = manner.word(match self.purpose {
             Purpose::Search => Word::Search,
             Purpose::Filter => Word::Filter,
+            Purpose::Record => Word::RecordTo,
         });
         let mut line = Line::new();
         line.space(1).push(Tone::Head, word).push(Tone::Head, ": ");

@@ -6,16 +6,19 @@ use std::time::Duration;
 use crate::model::{Clocks, Journey, SourceSummary, Stage, Timestamp, Topology};
 use crate::timeline::filter::Expr;
 use crate::timeline::headline::search_text;
+use crate::timeline::interfaces::Rates;
 use crate::timeline::listing::{Listing, Moment, Order, Tally};
 use crate::timeline::moment::at_moment;
 use crate::timeline::stats::Counts;
 use crate::timeline::{Context, Manner, Store};
 use crate::tui::bookmarks::Bookmarks;
+use crate::tui::columns::Column;
 use crate::tui::compared::Compared;
 use crate::tui::feed::News;
 use crate::tui::inspect::Inspection;
 use crate::tui::keys::Keys;
 use crate::tui::list::List;
+use crate::tui::live::Live;
 use crate::tui::playback::{Playback, Speed};
 use crate::tui::prompt::Prompt;
 use crate::tui::statistics::StatisticsPage;
@@ -43,6 +46,8 @@ pub struct Settings {
 pub struct Look {
     pub theme: Theme,
     pub keys: Keys,
+    /// The list's, where the user names some.
+    pub columns: Vec<Column>,
     /// Whether the mouse is for the screen; else it selects text, as the terminal has it.
     pub has_mouse: bool,
 }
@@ -50,7 +55,7 @@ pub struct Look {
 impl Default for Look {
     fn default() -> Look {
         let theme = Theme::new(Palette::Usual, Ground::Dark);
-        Look { theme, keys: Keys::default(), has_mouse: true }
+        Look { theme, keys: Keys::default(), columns: Vec::new(), has_mouse: true }
     }
 }
 
@@ -60,6 +65,8 @@ pub enum Focus {
     List,
     Journey,
     Statistics,
+    Interfaces,
+    Notices,
     Bookmarks,
     Help,
 }
@@ -67,7 +74,10 @@ pub enum Focus {
 impl Focus {
     /// Whether it takes the place of list and journey.
     pub(super) const fn is_page(self) -> bool {
-        matches!(self, Focus::Statistics | Focus::Bookmarks | Focus::Help)
+        matches!(
+            self,
+            Focus::Statistics | Focus::Interfaces | Focus::Notices | Focus::Bookmarks | Focus::Help
+        )
     }
 }
 
@@ -106,6 +116,10 @@ pub struct Screen {
     pub(super) topology: Arc<Topology>,
     pub(super) clocks: Arc<Clocks>,
     pub(super) sources: Vec<SourceSummary>,
+    pub(super) rates: Rates,
+    /// Journeys closed before their end, over the bound of open ones.
+    pub(super) closed_early: u64,
+    pub(super) live: Option<Live>,
     pub(super) is_reading: bool,
     pub(super) failure: Option<String>,
     pub(super) manner: Manner,
@@ -160,6 +174,9 @@ impl Screen {
             topology: Arc::default(),
             clocks: Arc::default(),
             sources: Vec::new(),
+            rates: Rates::default(),
+            closed_early: 0,
+            live: None,
             is_reading: true,
             failure: None,
             manner: settings.manner,
@@ -211,7 +228,22 @@ impl Screen {
                     && (&old.names, &old.services, &old.nodes) != (&new.names, &new.services, &new.nodes);
                 (self.topology, self.clocks) = (topology, clocks);
             }
-            News::Sources(sources) => self.sources = sources,
+            News::Sources(sources) => {
+                self.rates.take(&sources);
+                self.sources = sources;
+            }
+            News::ClosedEarly(count) => self.closed_early = count,
+            News::Live(node) => self.live = Some(Live::new(node)),
+            News::Notice(time, notice) => {
+                if let Some(live) = &mut self.live {
+                    live.take(time, notice);
+                }
+            }
+            News::Recording(state) => {
+                if let Some(live) = &mut self.live {
+                    live.recording = state;
+                }
+            }
             News::Read(start, end) => self.playback.extend(start, end),
             News::Packets(journey, looked) => self.inspection.take(journey, looked),
             News::End => self.is_reading = false,
@@ -247,6 +279,12 @@ impl Screen {
         self.size = (width, height);
         self.beat = (now.as_millis() / 200) as usize;
         self.playback.advance(now);
+        if let Some(live) = &mut self.live {
+            live.advance(now);
+            if self.focus == Focus::Notices {
+                live.unread = 0;
+            }
+        }
         self.update_list(now);
         self.arrive();
         self.list.show(&self.listing, self.list_rows());

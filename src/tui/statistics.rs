@@ -28,6 +28,8 @@ pub(super) struct StatisticsPage {
     pub(super) measure: Option<Measure>,
     /// The first line in view.
     pub(super) first: usize,
+    /// In each table the row with the largest 99th percentile is first.
+    pub(super) is_longest_first: bool,
 }
 
 impl StatisticsPage {
@@ -108,7 +110,12 @@ impl Screen {
         if !entries.is_empty() {
             entries.push(Entry::text(Line::new()));
         }
-        entries.extend(tables::entries(&self.counts.statistics, &context, width));
+        entries.extend(tables::entries(
+            &self.counts.statistics,
+            &context,
+            width,
+            self.statistics.is_longest_first,
+        ));
         let rows = usize::from(tables.height.saturating_sub(FRAME));
         let series = |measure: &Measure| self.counts.statistics.series(measure);
         self.statistics.replace(entries, rows, |measure| series(measure).is_some_and(|it| !it.is_empty()));

@@ -1,5 +1,7 @@
 //! Whole screens: news and keys in, cells out.
 
+mod lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::{Captured, Header, Journey, MILLIS, SECONDS};
+use crate::model::{
+    Captured, Header, InterfaceSummary, Journey, MILLIS, Notice, RecordingState, SECONDS, StreamState,
+    VantageId,
+};
 use crate::timeline::dissection::Dissection;
 use crate::timeline::listing::Order;
 use crate::timeline::{Language, Manner, sample};
+use crate::tui::columns::Column;
 use crate::tui::theme::Theme;
 use crate::tui::{Effect, Look, Looked, News, Screen, Settings, Speed, draw, picture, render};
 
@@ -106,6 +112,7 @@ fn screens() {
         ("statistics_chosen", NARROW, en, "s↓↓↓↓↓↓↓↓↓↓↓↓↓↓⏎"),
         ("zh_statistics", NARROW, zh, "s"),
         ("ascii_wide_statistics", WIDE, ascii, "s↓↓↓"),
+        ("wide_statistics_longest", WIDE, en, "so"),
         ("help", NARROW, en, "?"),
         ("lost", NARROW, en, "↓↓↓↓⏎"),
         ("search", NARROW, en, "/stok"),
@@ -213,7 +220,9 @@ fn keys_do_what_the_table_says() {
     let wrong = shown(&mut screen, NARROW, "fz z⏎");
     assert!(wrong.contains('✗'), "a wrong filter says so: {wrong}");
     assert_eq!(press(&mut screen, "⎋q"), Some(Effect::Quit));
-    assert_eq!(press(&mut screen, "w"), Some(Effect::Picture));
+    assert_eq!(press(&mut screen, "P"), Some(Effect::Picture));
+    assert_eq!(press(&mut screen, "w"), None);
+    assert!(shown(&mut screen, NARROW, "").contains("only a live capture"), "a recording is there already");
     assert!(shown(&mut screen, NARROW, "L").contains("旅程"));
     let mut screen = self::screen(Manner::default(), Speed::Max);
     assert!(shown(&mut screen, NARROW, "").contains("stock-7d9c"));
@@ -223,6 +232,86 @@ fn keys_do_what_the_table_says() {
     let interrupt = Event::Key(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
     press(&mut screen, "/");
     assert_eq!(screen.handle(&interrupt), Some(Effect::Quit), "also while text is typed");
+}
+
+/// A capture under way that lost packets and another node.
+fn live(manner: Manner) -> Screen {
+    let mut screen =
+        Screen::new(Settings { manner, speed: Speed::Max, look: Look::default(), order: Order::Newest });
+    screen.take(News::Live("kappa1".to_owned()));
+    screen.take(News::World(Arc::new(sample::topology()), Arc::new(sample::clocks())));
+    for second in 0..4 {
+        let mut sources = sample::sources();
+        for (place, source) in sources.iter_mut().enumerate() {
+            let interface = InterfaceSummary::new(VantageId(place as u16));
+            source.interfaces = vec![InterfaceSummary { packets: 9_100 * second, ..interface }];
+            source.ended = Some(sample::START.plus(second as i64 * SECONDS));
+        }
+        sources[0].dropped = Some(4);
+        screen.take(News::Sources(sources));
+    }
+    for journey in sample::all() {
+        screen.take(News::Journey(Arc::new(journey)));
+    }
+    screen.take(News::Read(sample::START, sample::START.plus(6 * SECONDS)));
+    let state = StreamState::Ended { why: "exit status: 255: no route".to_owned(), again_s: Some(8) };
+    for (second, notice) in [
+        (1, Notice::Came("cali6f1d".to_owned())),
+        (2, Notice::Node { node: "kappa2".to_owned(), state: StreamState::Flowing }),
+        (3, Notice::Node { node: "kappa2".to_owned(), state }),
+    ] {
+        screen.take(News::Notice(sample::START.plus(second * SECONDS), notice));
+    }
+    screen
+}
+
+#[test]
+fn a_capture_under_way_tells_how_it_stands() {
+    let recording = |bytes| RecordingState { path: "kappa1.pcapng".to_owned(), bytes, ..Default::default() };
+    let cases = [
+        ("live", NARROW, Manner::default(), ""),
+        ("live_wide", WIDE, Manner::default(), ""),
+        ("live_notices", NARROW, Manner::default(), "!"),
+        ("live_interfaces", WIDE, Manner::default(), "i"),
+        ("live_zh", NARROW, Manner::new(Language::Zh), "!"),
+        ("live_ascii", NARROW, Manner::ascii(), "i"),
+    ];
+    for (name, size, manner, keys) in cases {
+        let mut screen = live(manner);
+        screen.take(News::Recording(Some(recording(1_234_567))));
+        insta::assert_snapshot!(name, shown(&mut screen, size, keys));
+    }
+    let mut screen = live(Manner::default());
+    let mut top = |after: u64| {
+        screen.refresh(Duration::from_secs(after), 160, 50);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 160, 50));
+        render(&screen, buffer.area, &mut buffer);
+        text(&buffer).lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(top(10).contains("kappa2 again in 8 s"));
+    assert!(top(15).contains("kappa2 again in 3 s"), "it is counted down");
+}
+
+#[test]
+fn a_recording_is_begun_and_ended_with_a_key() {
+    let mut screen = live(Manner::default());
+    screen.refresh(Duration::ZERO, NARROW.0, NARROW.1);
+    assert_eq!(press(&mut screen, "w"), Some(Effect::ProposeRecording));
+    screen.ask_where_to_record("kappa1.pcapng");
+    assert!(shown(&mut screen, NARROW, "").contains("record to: kappa1.pcapng"));
+    assert_eq!(press(&mut screen, "x⏎"), Some(Effect::Record("kappa1.pcapngx".to_owned())));
+    screen.refuse_recording("kappa1.pcapngx", "File exists (os error 17)".to_owned());
+    assert!(shown(&mut screen, NARROW, "").contains("record to: kappa1.pcapngx  ✗ File exists"));
+    assert_eq!(press(&mut screen, "⎋"), None);
+    let state = RecordingState { path: "x.pcapng".to_owned(), bytes: 5_000, ..Default::default() };
+    screen.take(News::Recording(Some(state.clone())));
+    assert!(shown(&mut screen, NARROW, "").contains("⏺ 5.0 kB"));
+    assert_eq!(press(&mut screen, "w"), Some(Effect::StopRecording));
+    screen.tell_end_of_recording(&state);
+    assert!(shown(&mut screen, NARROW, "").contains("recording ended: x.pcapng (5.0 kB)"));
+    let stuck = RecordingState { is_stuck: true, lost: 3, ..state };
+    screen.take(News::Recording(Some(stuck)));
+    assert!(shown(&mut screen, NARROW, "").contains("⏺ cannot be written"));
 }
 
 #[test]
@@ -349,6 +438,13 @@ fn what_is_copied_is_the_chosen_journey_whole() {
 }
 
 #[test]
+fn the_list_has_the_columns_that_were_named() {
+    let mut named = screen(Manner::default(), Speed::Max);
+    named.look.columns = Column::read(["duration", "detail", "route"]).expect("columns");
+    insta::assert_snapshot!("columns", shown(&mut named, NARROW, ""));
+}
+
+#[test]
 fn time_is_frozen_while_more_comes() {
     let mut screen = screen(Manner::default(), Speed::Max);
     screen.is_reading = true;
@@ -445,7 +541,7 @@ fn a_picture_is_the_screen() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
     #[test]
-    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
+    fn any_size_and_any_keys(width in 1u16..240, height in 1u16..80, keys in "[jkgGOFpexsacdWmb/nNf \\[\\]l?⏎⎋⇥↓←a-z+-]{0,12}", manner in 0usize..3, clicks in proptest::collection::vec((0u16..250, 0u16..90, 0usize..3), 0..4)) {
         let manner = [Manner::default(), Manner::new(Language::Zh), Manner::ascii()][manner];
         let mut screen = screen(manner, Speed::Times(1000.0));
         for (step, key) in keys.chars().enumerate() {

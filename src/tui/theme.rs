@@ -55,7 +55,6 @@ impl Theme {
     pub fn plain() -> Theme {
         let style = |tone| match tone {
             Tone::Dim | Tone::Faint => Style::new().add_modifier(Modifier::DIM),
-            Tone::Accent => Style::new().add_modifier(Modifier::UNDERLINED),
             other => attributes(Palette::Usual, other),
         };
         let chosen = Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED);
@@ -201,6 +200,9 @@ const fn colour_blind_light(tone: Tone) -> Option<Color> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Stage, State, Timestamp, Way};
+    use crate::timeline::Manner;
+    use crate::timeline::headline::state_tone;
     use crate::tui::picture::{Rgb, ground, rgb};
 
     const PALETTES: [Palette; 3] = [Palette::Usual, Palette::HighContrast, Palette::ColourBlind];
@@ -296,6 +298,29 @@ mod tests {
         }
         for (one, other) in [(Tone::Plain, Tone::Dim), (Tone::Plain, Tone::Bad), (Tone::Accent, Tone::Dim)] {
             assert_ne!(plain.style(one), plain.style(other));
+        }
+    }
+
+    /// Sign and attributes, without any colour: what is left on a screen of one colour, and on paper.
+    #[test]
+    fn states_differ_without_colour_in_every_theme() {
+        let stage = Stage { way: Way::Request, number: 5 };
+        let time = Timestamp(0);
+        let states = [
+            State::Seen { time },
+            State::Bounded { after: time, before: time },
+            State::Outside,
+            State::Waiting,
+            State::Missing,
+        ];
+        for manner in [Manner::default(), Manner::ascii()] {
+            let looks = states.map(|state| {
+                let style = Theme::plain().style(state_tone(&state, stage.way));
+                (manner.mark(stage, &state), style.add_modifier)
+            });
+            for (index, look) in looks.iter().enumerate() {
+                assert!(!looks[..index].contains(look), "{look:?}");
+            }
         }
     }
 

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use ratatui::crossterm::event::{Event, KeyEvent, KeyEventKind};
 
-use crate::model::{Journey, SECONDS};
+use crate::model::{Journey, RecordingState, SECONDS};
 use crate::timeline::filter::{Expr, Vocabulary};
 use crate::timeline::listing::{Grouping, Order, RowId};
+use crate::timeline::units::bytes;
 use crate::timeline::words::Word;
 use crate::tui::keys::{self, Action};
 use crate::tui::prompt::{Fault, Prompt, Purpose, Typed};
@@ -16,11 +17,16 @@ use crate::tui::screen::{Body, Focus, Screen};
 const PAST_FILTERS: usize = 100;
 
 /// What the screen asks of whoever runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     Quit,
     /// Write a picture of the screen as it is.
     Picture,
+    /// Say how a new recording may be called: see [`Screen::ask_where_to_record`].
+    ProposeRecording,
+    /// Record into a new file of this name.
+    Record(String),
+    StopRecording,
     /// Get the bytes of the packets of [`Screen::wanted`].
     Fetch,
     /// Write those packets to a file.
@@ -49,8 +55,7 @@ impl Screen {
         }
         self.notice = None;
         if self.prompt.is_some() {
-            self.type_key(key);
-            return None;
+            return self.type_key(key);
         }
         self.look.keys.action(key).and_then(|action| self.act(action))
     }
@@ -63,6 +68,39 @@ impl Screen {
     /// Says where the picture is.
     pub fn tell_picture(&mut self, path: &str) {
         self.tell(format!("{} {path}", self.manner.word(Word::PictureWritten)));
+    }
+
+    /// Asks for the name of a new recording, and proposes one.
+    pub fn ask_where_to_record(&mut self, proposed: &str) {
+        self.prompt = Some(Prompt::record(proposed, None));
+    }
+
+    /// Says in the line where the name was typed why there is no such recording.
+    pub fn refuse_recording(&mut self, name: &str, why: String) {
+        self.prompt = Some(Prompt::record(name, Some(why)));
+    }
+
+    /// Says where the recording goes.
+    pub fn tell_recording(&mut self, path: &str) {
+        self.tell(format!("{} {path}", self.manner.word(Word::RecordingBegun)));
+    }
+
+    /// Says what became of the recording.
+    pub fn tell_end_of_recording(&mut self, state: &RecordingState) {
+        let word = self.manner.word(Word::RecordingEnded);
+        self.tell(format!("{word} {} ({})", state.path, bytes(state.bytes)));
+    }
+
+    /// Begins to record, or stops.
+    fn write(&mut self) -> Option<Effect> {
+        match &self.live {
+            Some(live) if self.is_reading && live.recording.is_some() => Some(Effect::StopRecording),
+            Some(_) if self.is_reading => Some(Effect::ProposeRecording),
+            _ => {
+                self.tell(self.manner.word(Word::OnlyLive).to_owned());
+                None
+            }
+        }
     }
 
     /// Says where the packets of a journey are, and how many.
@@ -102,7 +140,10 @@ impl Screen {
             Action::CompareMedian => self.compare_median(),
             Action::Skipped => self.shows_skipped = !self.shows_skipped,
             Action::Statistics => self.toggle_page(Focus::Statistics),
+            Action::Interfaces => self.toggle_page(Focus::Interfaces),
+            Action::Notices => self.toggle_page(Focus::Notices),
             Action::Help => self.toggle_page(Focus::Help),
+            Action::Write => return self.write(),
             Action::Search => self.prompt = Some(Prompt::search()),
             Action::NextMatch => self.find(false, false),
             Action::PreviousMatch => self.find(true, false),
@@ -118,6 +159,9 @@ impl Screen {
             Action::Bookmarks => self.toggle_page(Focus::Bookmarks),
             Action::Faster => self.playback.faster(),
             Action::Slower => self.playback.slower(),
+            Action::Order if self.focus == Focus::Statistics => {
+                self.statistics.is_longest_first ^= true;
+            }
             Action::Order => self.order_by(self.listing.order().next(self.stage)),
             Action::Group => self.listing.set_grouping(self.listing.grouping().next()),
             Action::Hold => self.hold(),
@@ -365,8 +409,8 @@ impl Screen {
         place.is_some()
     }
 
-    fn type_key(&mut self, key: &KeyEvent) {
-        let Some(prompt) = &mut self.prompt else { return };
+    fn type_key(&mut self, key: &KeyEvent) -> Option<Effect> {
+        let prompt = self.prompt.as_mut()?;
         let past: &[String] = if prompt.purpose == Purpose::Filter { &self.past_filters } else { &[] };
         let (typed, purpose) = (prompt.handle(key, past), prompt.purpose);
         let text = prompt.text().to_owned();
@@ -385,9 +429,16 @@ impl Screen {
                 self.prompt = None;
                 self.search = Some(text).filter(|text| !text.is_empty());
             }
-            (Purpose::Filter, Typed::Text) => {}
+            (Purpose::Filter | Purpose::Record, Typed::Text) => {}
             (Purpose::Filter, Typed::Accepted) => self.accept_filter(&text),
+            (Purpose::Record, Typed::Accepted) => {
+                self.prompt = None;
+                return Some(text.trim())
+                    .filter(|name| !name.is_empty())
+                    .map(|name| Effect::Record(name.to_owned()));
+            }
         }
+        None
     }
 
     /// Keeps the filter for the arrows of its prompt.

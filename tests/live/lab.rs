@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::Value;
 
-use crate::{Live, journeys};
+use crate::screen::session_in;
+use crate::{Live, comparable, directory, journeys, report};
 
 pub(crate) const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
@@ -33,6 +36,10 @@ impl Cluster {
         assert!(output.status.success(), "lab {words:?} (it needs root and its packages): {said}");
     }
 
+    fn namespace(&self, node: &str) -> String {
+        format!("hoplab-{}-{node}", self.0)
+    }
+
     /// The program on a node.
     pub(crate) fn on_node(&self, node: &str) -> Command {
         let line = self.enter(node);
@@ -45,13 +52,20 @@ impl Cluster {
     /// A command on a node or in a pod.
     pub(crate) fn within(&self, place: &str, line: &str) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("hoplab-{}-{place}", self.0)]).args(line.split(' '));
+        command.args(["netns", "exec", &self.namespace(place)]).args(line.split(' '));
         command
     }
 
     /// How a shell runs the program on a node.
     pub(crate) fn enter(&self, node: &str) -> String {
-        format!("ip netns exec hoplab-{}-{node} {}", self.0, env!("CARGO_BIN_EXE_hopline"))
+        format!("ip netns exec {} {}", self.namespace(node), env!("CARGO_BIN_EXE_hopline"))
+    }
+
+    /// Options that add the other nodes, which capture with `more`.
+    fn others(&self, more: &str) -> Vec<String> {
+        let [_, others @ ..] = NODES;
+        let node = |name| format!("{name}={} record{more} --write -", self.enter(name));
+        others.into_iter().flat_map(|name| ["--node".to_owned(), node(name)]).collect()
     }
 }
 
@@ -64,19 +78,14 @@ impl Drop for Cluster {
 
 /// Follows three nodes while a case is played; every journey is complete.
 fn follow(cluster: &Cluster, case: &str, more: &str) -> Vec<Value> {
-    let [first, others @ ..] = NODES;
-    let nodes = others.map(|node| format!("{node}={} record{more} --write -", cluster.enter(node)));
-    let line = format!("{} live --headless --format json --name {first}", cluster.enter(first));
-    let mut words: Vec<&str> =
-        line.split(' ').chain(more.split(' ').filter(|word| !word.is_empty())).collect();
-    for node in &nodes {
-        words.extend(["--node", node]);
-    }
+    let line = format!("{} live --headless --format json --name {}{more}", cluster.enter(NODES[0]), NODES[0]);
+    let nodes = cluster.others(more);
+    let words: Vec<&str> = line.split(' ').chain(nodes.iter().map(String::as_str)).collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
     let run = Live::spawn(command);
     // In any order.
-    for _ in others {
+    for _ in &NODES[1..] {
         run.wait_for(": the first bytes came");
     }
     cluster.lab(&["play", case]);
@@ -130,4 +139,81 @@ fn the_uplink_shows_what_a_tunnel_carries_and_where_it_cannot_the_tunnel_does() 
             assert_eq!(told, [interface, label, "seen"], "{journey}");
         }
     }
+}
+
+/// Each path with the stages of its visits when all nodes are captured, as the list shows them: a way over two nodes,
+/// and for the ingress HAProxy, Traefik and the pod on three.
+const PATHS: [(&str, &str, &str); 5] = [
+    ("pod-to-service", "pod→service", "④⑤⑦⑧⑥⑨ (1)(2)(3)(4)(5)(6)"),
+    ("pod-to-pod", "pod→pod", "①②③④⑤⑧⑨⑩⑪③④⑤⑥⑦ (1)(2)(2)(3)(4)"),
+    ("ingress-to-pod", "ingress→pod", "·②③④⑤⑮④⑤⑥⑦⑧⑨⑫⑬⑭⑮④⑨⑩ (1)(2)(2)(2)(3)·"),
+    ("external-to-pod", "external→pod", "·②③⑧⑨ (1)(2)(3)··"),
+    ("external-to-service", "external→service", "·②③③④⑤ (1)(2)(2)(3)··"),
+];
+
+#[test]
+fn the_five_paths_appear_on_the_screen_with_their_stages_while_traffic_runs() {
+    let cluster = Cluster::up("screen");
+    let nodes = cluster.others("");
+    let words: Vec<&str> = ["live"].into_iter().chain(nodes.iter().map(String::as_str)).collect();
+    let mut session = session_in(&cluster.namespace(NODES[0]), &words, Path::new("/"), (50, 220));
+    session.wait("all nodes", |screen| screen.contains("nodes 2/2"));
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                cluster.lab(&["play", "mixed-paths"]);
+                cluster.lab(&["play", "ingress-other-node-pod-elsewhere"]);
+            }
+        });
+        // Whatever fails here ends the traffic as well.
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for (path, shown, stages) in PATHS {
+                session.press(&format!("f\u{15}path == {path}\r"));
+                session.wait(path, |screen| {
+                    screen.lines().any(|row| row.contains(shown) && row.contains(stages) && row.contains('✓'))
+                });
+                // The window may change at any moment.
+                session.resize(24, 80);
+                session.wait("the list alone", |screen| !screen.contains("╭─ timeline"));
+                session.resize(50, 220);
+                session.wait("list and timeline", |screen| screen.contains("╭─ timeline"));
+            }
+            session.wait("the state of the capture", |screen| {
+                screen.contains("● live kappa1") && screen.contains("lost 0") && screen.contains("pkt/s")
+            });
+            assert!(!traffic.is_finished(), "all was seen while it happened");
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        if let Err(panic) = seen {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    session.press("q");
+    assert_eq!(session.end(), 0);
+}
+
+#[test]
+fn a_recording_of_an_ingress_gives_the_journeys_that_the_run_told() {
+    let cluster = Cluster::up("ingress");
+    let (_kept, file) = directory();
+    let write = file.to_str().expect("a name");
+    let line =
+        format!("{} live --headless --format json --name kappa1 --write {write}", cluster.enter(NODES[0]));
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    let run = Live::spawn(command);
+    for case in ["ingress-mixed", "ingress-same-node-pod-there", "ingress-keep-alive"] {
+        cluster.lab(&["play", case]);
+    }
+    let told = journeys(&run.end());
+    let ingress = |journeys: &[Value]| {
+        let through = |journey: &&Value| {
+            journey["path"] == "ingress-to-pod" && !journey["handoffs"].as_array().expect("a list").is_empty()
+        };
+        journeys.iter().filter(through).count()
+    };
+    assert!(ingress(&told) > 10, "{} of {} journeys", ingress(&told), told.len());
+    assert_eq!(comparable(&report(&[&file])), comparable(&told));
 }

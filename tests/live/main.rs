@@ -2,9 +2,12 @@
 
 mod apart;
 mod clocks;
+mod ends;
 mod kernel;
 mod lab;
 mod net;
+#[path = "../pty/mod.rs"]
+mod pty;
 mod screen;
 mod trace;
 

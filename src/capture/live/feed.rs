@@ -28,8 +28,8 @@ pub(in crate::capture) enum Kind {
     Restart,
 }
 
-/// Where a capturing thread puts runs. Clones put them on the same way.
-#[derive(Clone, Debug)]
+/// Where a capturing thread puts runs.
+#[derive(Debug)]
 pub(in crate::capture) struct Inlet {
     sender: Sender<Run>,
     shared: Arc<Shared>,
@@ -43,6 +43,11 @@ pub(in crate::capture) struct Lost(Arc<Shared>);
 impl Lost {
     pub(in crate::capture) fn count(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Packets that came through and could not be put where they belong.
+    pub(in crate::capture) fn unused(&self) -> u64 {
+        self.0.unused.load(Ordering::Relaxed)
     }
 }
 
@@ -61,6 +66,7 @@ struct Shared {
     bytes: AtomicUsize,
     /// Packets that did not fit.
     lost: AtomicU64,
+    unused: AtomicU64,
 }
 
 /// A way that holds up to `most` bytes of packets.
@@ -108,6 +114,11 @@ impl Outlet {
         let run = self.receiver.recv().ok()?;
         self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
         Some(run)
+    }
+
+    /// Counts packets that came through in vain.
+    pub(in crate::capture) fn waste(&self, packets: u64) {
+        self.shared.unused.fetch_add(packets, Ordering::Relaxed);
     }
 }
 

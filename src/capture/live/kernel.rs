@@ -18,9 +18,10 @@ use nix::sys::stat::fstat;
 
 use crate::capture::blocks::{self, Counts, Stored};
 use crate::capture::link;
-use crate::capture::live::feed::{Inlet, Kind, Run};
-use crate::capture::live::{Clock, Notice, Tell};
-use crate::model::{Direction, SECONDS, Timestamp};
+use crate::capture::live::feed::{Kind, Run};
+use crate::capture::live::ways::Open;
+use crate::capture::live::{Clock, Tell};
+use crate::model::{Direction, Notice, SECONDS, Timestamp};
 
 /// `linux/netlink.h`.
 const NETFILTER: u16 = 12;
@@ -112,9 +113,9 @@ impl Kernel {
         self.subscriptions.is_empty()
     }
 
-    /// Listens until `stop` is set, and puts what it hears into `inlets`.
-    pub(super) fn run(mut self, inlets: &[Inlet], stop: &AtomicBool) {
-        let mut writing = Writing::new(inlets);
+    /// Listens until `stop` is set, and puts what it hears on `ways`.
+    pub(super) fn run(mut self, ways: &Open, stop: &AtomicBool) {
+        let mut writing = Writing::new(ways);
         let mut buffer = vec![0; LONGEST];
         let mut counted_at = Timestamp(0);
         loop {
@@ -188,14 +189,14 @@ impl Subscription {
 
 /// Runs of whole blocks on their way.
 pub(super) struct Writing<'a> {
-    inlets: &'a [Inlet],
+    ways: &'a Open,
     filling: Vec<u8>,
     messages: u64,
 }
 
 impl<'a> Writing<'a> {
-    pub(super) const fn new(inlets: &'a [Inlet]) -> Writing<'a> {
-        Writing { inlets, filling: Vec::new(), messages: 0 }
+    pub(super) const fn new(ways: &'a Open) -> Writing<'a> {
+        Writing { ways, filling: Vec::new(), messages: 0 }
     }
 
     /// Adds messages of the kernel's that were received at `time`.
@@ -230,9 +231,7 @@ impl<'a> Writing<'a> {
         }
         let bytes = Arc::new(std::mem::take(&mut self.filling));
         let run = Run { bytes, packets: std::mem::take(&mut self.messages), kind: Kind::Packets };
-        for inlet in self.inlets {
-            inlet.offer(&run);
-        }
+        self.ways.offer(&run);
     }
 }
 

@@ -11,15 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::capture::CaptureError;
-use crate::capture::blocks::{Counts, Stored};
+use crate::capture::blocks::{self, Counts, Stored};
 use crate::capture::link::{self, LinkType};
 use crate::capture::live::choice::Choice;
-use crate::capture::live::feed::Inlet;
 use crate::capture::live::handle::{Handle, Opening, Own, fits_ethernet};
 use crate::capture::live::links::{Event, Kind, Link, Links};
 use crate::capture::live::section::Section;
-use crate::capture::live::{Apart, Clock, Missing, Notice, Settings, Tell};
-use crate::model::{Ip, MILLIS, Names, Role, SECONDS, Timestamp};
+use crate::capture::live::ways::Open;
+use crate::capture::live::{Clock, Missing, Settings, Tell};
+use crate::model::{Apart, Ip, MILLIS, Names, Notice, Role, SECONDS, Timestamp};
 
 /// The thread looks after this time whether it is to end.
 const PATIENCE: u16 = 100;
@@ -166,9 +166,9 @@ impl Local {
         }
     }
 
-    /// Describes what is there before the first packet; from now on all goes into `inlets`.
-    pub(super) fn begin(&mut self, inlets: Vec<Inlet>) {
-        self.section.begin(inlets);
+    /// Describes what is there before the first packet; from now on all goes on `ways`.
+    pub(super) fn begin(&mut self, ways: Open) {
+        self.section.begin(ways);
         let indices: Vec<u32> = self.links.all().map(|(index, _)| index).collect();
         for index in indices {
             self.enter(index);
@@ -211,17 +211,21 @@ impl Local {
                         && let Some(link) = self.links.get(index)
                     {
                         (self.tell)(Notice::Came(link.name.clone()));
+                        self.turn(index, blocks::CAME);
                     }
                 }
                 Event::Renamed { index, before } => {
                     let was_wanted = self.is_wanted(index);
+                    self.turn(index, blocks::GONE);
                     let is_wanted = self.enter(index);
                     if let Some(link) = self.links.get(index).filter(|_| was_wanted || is_wanted) {
                         (self.tell)(Notice::Renamed { before, now: link.name.clone() });
+                        self.turn(index, blocks::CAME);
                     }
                 }
                 Event::Gone { index, name } => {
                     let was_wanted = self.is_wanted(index);
+                    self.turn(index, blocks::GONE);
                     self.close(index);
                     self.ports.remove(&index);
                     if was_wanted {
@@ -229,6 +233,18 @@ impl Local {
                     }
                 }
             }
+        }
+    }
+
+    /// Notes in the stream that an interface came or went, if its packets are kept.
+    fn turn(&mut self, index: u32, what: &str) {
+        let number = match self.ports.get(&index) {
+            Some(&Port::Any(number)) => Some(number),
+            Some(Port::Own) => self.own.get(&index).map(|own| own.number),
+            _ => None,
+        };
+        if let Some(number) = number {
+            self.section.turn(number, (self.clock)(), what);
         }
     }
 

@@ -15,12 +15,13 @@ mod hooks;
 mod kernel;
 mod links;
 mod local;
+mod missing;
 mod namer;
-mod notice;
 mod recorder;
 mod remote;
 mod section;
 mod surroundings;
+mod ways;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,17 +34,18 @@ use self::feed::{feed, waiting_feed};
 use self::hooks::Tracer;
 use self::kernel::{Kernel, Subscription};
 use self::local::Local;
-use self::recorder::Recorder;
+use self::recorder::{Recorder, Written};
 use self::remote::Remote;
+use self::ways::{Open, Ways};
 use crate::capture::{CaptureError, Options};
-use crate::model::{Names, Role, Timestamp};
+use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, can_trace, serve as serve_tracing};
+pub use self::missing::Missing;
 pub use self::namer::Namer;
-pub use self::notice::{Apart, Missing, Notice};
 pub use self::recorder::{Recording, Rotate};
-pub use self::remote::{Message, RemoteSpec, State};
+pub use self::remote::{Message, RemoteSpec};
 
 /// What may be on its way to the reader, in bytes.
 const TO_READER: usize = 64 << 20;
@@ -84,11 +86,11 @@ pub struct Opened {
     local: Local,
     kernel: Kernel,
     tracer: Option<Tracer>,
-    clock: Clock,
     names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
     node: String,
+    clock: Clock,
     tell: Tell,
 }
 
@@ -101,12 +103,22 @@ pub struct LiveSource {
     pub(super) lost: Option<Lost>,
 }
 
-/// The threads of a capture under way.
+/// A capture under way: its threads, and the recording that it may write.
 pub struct Running {
     threads: Vec<JoinHandle<()>>,
-    to_disk: Option<Lost>,
+    ways: Ways,
+    recording: Option<Underway>,
     namer: Option<Namer>,
+    stop: Arc<AtomicBool>,
+    clock: Clock,
     tell: Tell,
+}
+
+/// A recording that is being written.
+struct Underway {
+    path: PathBuf,
+    written: Arc<Written>,
+    lost: Lost,
 }
 
 impl Opened {
@@ -207,17 +219,6 @@ impl Opened {
     /// # Errors
     /// When no thread can be started.
     pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
-        let mut inlets = Vec::new();
-        let mut threads = Vec::new();
-        let (mut to_disk, mut namer) = (None, None);
-        if let Some(recorder) = self.recorder {
-            let (inlet, outlet) = feed(TO_DISK);
-            let stop = Arc::clone(&stop);
-            threads.push(spawn("recorder", move || recorder.run(outlet, &stop))?);
-            to_disk = Some(inlet.lost());
-            namer = Some(Namer::new(inlet.clone(), self.names.clone()));
-            inlets.push(inlet);
-        }
         let (inlet, outlet) = feed(TO_READER);
         let mut sources = vec![LiveSource {
             display: format!("live on {}", self.node),
@@ -225,8 +226,11 @@ impl Opened {
             bytes: Box::new(outlet),
             lost: Some(inlet.lost()),
         }];
-        inlets.push(inlet);
+        let ways = Ways::new(inlet);
+        let open = Open::new(ways.clone());
+        let namer = Some(Namer::new(open.to_disk(), self.names.clone()));
         let mut lifelines = Vec::new();
+        let mut threads = Vec::new();
         for mut remote in self.remotes {
             lifelines.push(remote.lifeline());
             let (inlet, outlet) = waiting_feed(remote::IN_FLIGHT);
@@ -236,51 +240,108 @@ impl Opened {
                 bytes: Box::new(outlet),
                 lost: None,
             });
-            threads.push(spawn("node", move || remote.run(&inlet))?);
+            let stop = Arc::clone(&stop);
+            threads.push(spawn("node", move || remote.run(&inlet, &stop))?);
         }
+        let (recording, recorder) =
+            self.recorder.map(|recorder| Underway::new(recorder, &ways, &stop)).unzip();
+        threads.extend(recorder.transpose()?);
         let (mut local, mut kernel) = (self.local, self.kernel);
-        local.begin(inlets.clone());
+        local.begin(open.clone());
         local.tell_names(&self.names);
         for (subject, number) in kernel.subjects() {
             *number = local.describe_kernel(subject);
         }
         if let Some(tracer) = self.tracer {
             let number = local.describe_kernel("nftables");
-            let (clock, inlets, stop) = (self.clock, inlets.clone(), Arc::clone(&stop));
-            threads.push(spawn("tracer", move || tracer.run(number, clock, &inlets, &stop))?);
+            let (clock, open, stop) = (self.clock, open.clone(), Arc::clone(&stop));
+            threads.push(spawn("tracer", move || tracer.run(number, clock, &open, &stop))?);
         }
         if !kernel.is_deaf() {
             let stop = Arc::clone(&stop);
-            threads.push(spawn("kernel", move || kernel.run(&inlets, &stop))?);
+            threads.push(spawn("kernel", move || kernel.run(&open, &stop))?);
         }
+        let is_over = Arc::clone(&stop);
         let capture = move || {
-            local.run(&stop);
+            local.run(&is_over);
             // The commands end with this node's capture.
             drop(lifelines);
         };
         threads.push(spawn("capture", capture)?);
-        Ok((Running { threads, to_disk, namer, tell: self.tell }, sources))
+        let running = Running { threads, ways, recording, namer, stop, clock: self.clock, tell: self.tell };
+        Ok((running, sources))
+    }
+}
+
+impl Underway {
+    /// Begins to write what comes on `ways`, on a thread of its own.
+    fn new(
+        recorder: Recorder,
+        ways: &Ways,
+        stop: &Arc<AtomicBool>,
+    ) -> (Underway, io::Result<JoinHandle<()>>) {
+        let (inlet, outlet) = feed(TO_DISK);
+        let underway = Underway { path: recorder.path(), written: recorder.written(), lost: inlet.lost() };
+        ways.record(Some(inlet));
+        let stop = Arc::clone(stop);
+        (underway, spawn("recorder", move || recorder.run(outlet, &stop)))
     }
 }
 
 impl Running {
-    /// What takes names to the recording, if there is one. It has to be gone before [`finish`](Running::finish) ends.
+    /// What takes names to recordings. It has to be gone before [`finish`](Running::finish) ends.
     pub fn namer(&mut self) -> Option<Namer> {
         self.namer.take()
     }
 
+    /// Writes from now on to `file`, which is empty and called `path`. What was written before is complete.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn record_to(&mut self, path: PathBuf, file: File) -> io::Result<()> {
+        let recording = Recording { path: path.clone(), rotate: None, keep: None };
+        let recorder = Recorder::new(&recording, path, file, self.clock, Arc::clone(&self.tell));
+        self.stop_recording();
+        let (underway, thread) = Underway::new(recorder, &self.ways, &self.stop);
+        self.recording = Some(underway);
+        // Of recordings that are over nothing is left.
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread?);
+        Ok(())
+    }
+
+    /// Writes nothing any more; what was written is complete.
+    pub fn stop_recording(&mut self) {
+        self.ways.record(None);
+        self.tell_lost();
+    }
+
+    fn tell_lost(&mut self) {
+        let packets = self.recording.take().map_or(0, |recording| recording.lost.count());
+        if packets > 0 {
+            (self.tell)(Notice::NotWritten { packets });
+        }
+    }
+
+    /// How the recording stands, if one is written.
+    pub fn recording(&self) -> Option<RecordingState> {
+        self.recording.as_ref().map(|recording| RecordingState {
+            path: recording.path.display().to_string(),
+            bytes: recording.written.bytes(),
+            lost: recording.lost.count() + recording.lost.unused(),
+            is_stuck: recording.written.is_stuck(),
+        })
+    }
+
     /// Waits until everything that was captured is written. The capture must have been told to stop.
-    pub fn finish(self) {
-        drop(self.namer);
-        for thread in self.threads {
+    pub fn finish(mut self) {
+        drop(self.namer.take());
+        for thread in std::mem::take(&mut self.threads) {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
         }
-        let packets = self.to_disk.as_ref().map_or(0, Lost::count);
-        if packets > 0 {
-            (self.tell)(Notice::NotWritten { packets });
-        }
+        self.tell_lost();
     }
 }
 

@@ -1,22 +1,20 @@
 //! Names of addresses on their way into a recording, as they become known.
 
-use std::sync::Arc;
-
 use crate::capture::blocks;
-use crate::capture::live::feed::{Inlet, Kind, Run};
+use crate::capture::live::ways::OpenToDisk;
 use crate::model::Names;
 
 /// Takes names to the recorder, which goes on until this is dropped. Each file of a ring begins with all of them.
 #[derive(Debug)]
 pub struct Namer {
-    inlet: Inlet,
+    ways: OpenToDisk,
     sent: Names,
 }
 
 impl Namer {
     /// `sent` are in the recording already.
-    pub(super) fn new(inlet: Inlet, sent: Names) -> Namer {
-        Namer { inlet, sent }
+    pub(super) fn new(ways: OpenToDisk, sent: Names) -> Namer {
+        Namer { ways, sent }
     }
 
     /// Writes those of all known names that are new. A name that an address has stays.
@@ -31,6 +29,6 @@ impl Namer {
         self.sent.extend(&new);
         let mut bytes = Vec::new();
         blocks::names(&mut bytes, &new);
-        self.inlet.force(Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description });
+        self.ways.describe(bytes);
     }
 }

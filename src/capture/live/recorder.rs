@@ -9,12 +9,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::capture::CaptureError;
 use crate::capture::live::feed::{Kind, Outlet, Run};
-use crate::capture::live::{Clock, Notice, Tell};
-use crate::model::Timestamp;
+use crate::capture::live::{Clock, Tell};
+use crate::model::{Notice, Timestamp};
 
 /// Where a recording goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +43,32 @@ pub(super) struct Recorder {
     /// Files that are kept, the oldest first.
     files: VecDeque<PathBuf>,
     count: u64,
+    /// Bytes of the files before the current one.
+    earlier: u64,
     /// Packets that were not written since the file could not be.
     missed: Option<u64>,
+    written: Arc<Written>,
     clock: Clock,
     tell: Tell,
+}
+
+/// How far a recording is, for others to look at.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    bytes: AtomicU64,
+    is_stuck: AtomicBool,
+}
+
+impl Written {
+    /// Bytes in all of its files so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing can be written at present.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Relaxed)
+    }
 }
 
 struct Current {
@@ -65,8 +87,7 @@ impl Recorder {
     /// # Errors
     /// When it cannot be created.
     pub(super) fn open(recording: &Recording, clock: Clock, tell: Tell) -> Result<Recorder, CaptureError> {
-        let begun = clock();
-        let path = recording.file_name(1, begun);
+        let path = recording.file_name(1, clock());
         let file = if recording.is_stdout() {
             io::stdout().as_fd().try_clone_to_owned().map(File::from)
         } else {
@@ -74,16 +95,40 @@ impl Recorder {
         };
         let file =
             file.map_err(|cause| CaptureError::NotWritten { path: path.display().to_string(), cause })?;
-        Ok(Recorder {
+        Ok(Recorder::new(recording, path, file, clock, tell))
+    }
+
+    /// Writes to a file that is there already, and empty.
+    pub(super) fn new(
+        recording: &Recording,
+        path: PathBuf,
+        file: File,
+        clock: Clock,
+        tell: Tell,
+    ) -> Recorder {
+        let begun = clock();
+        Recorder {
             recording: recording.clone(),
             files: VecDeque::from([path.clone()]),
             current: Current { path, file, size: 0, described: 0, begun },
             descriptions: Vec::new(),
             count: 1,
+            earlier: 0,
             missed: None,
+            written: Arc::default(),
             clock,
             tell,
-        })
+        }
+    }
+
+    /// What the user calls it: with a ring, not the name of any of its files.
+    pub(super) fn path(&self) -> PathBuf {
+        self.recording.path.clone()
+    }
+
+    /// How far it is.
+    pub(super) fn written(&self) -> Arc<Written> {
+        Arc::clone(&self.written)
     }
 
     /// The file that is being written, for its owner to be changed.
@@ -94,7 +139,13 @@ impl Recorder {
     /// Writes until there is no more to come. Where nobody reads any more, it sets `stop`.
     pub(super) fn run(mut self, mut outlet: Outlet, stop: &AtomicBool) {
         while let Some(run) = outlet.wait() {
-            if !self.take(run) {
+            let packets = run.packets;
+            let taken = self.take(run);
+            if self.missed.is_some() {
+                outlet.waste(packets);
+            }
+            self.written.is_stuck.store(self.missed.is_some(), Ordering::Relaxed);
+            if !taken {
                 stop.store(true, Ordering::Relaxed);
                 return;
             }
@@ -111,6 +162,7 @@ impl Recorder {
         } else {
             self.current.describe(&self.descriptions).and_then(|()| self.current.append(&run.bytes))
         };
+        self.written.bytes.store(self.earlier + self.current.size, Ordering::Relaxed);
         let path = || self.current.path.display().to_string();
         match (written, self.missed) {
             (Ok(()), None) => {}
@@ -144,6 +196,7 @@ impl Recorder {
         // Where there is no new one, the old file goes on, and the next run tries anew.
         let Ok(file) = File::create(&path) else { return };
         self.count += 1;
+        self.earlier += self.current.size;
         self.current = Current { path: path.clone(), file, size: 0, described: 0, begun: now };
         self.files.push_back(path);
         while self.recording.keep.is_some_and(|keep| self.files.len() > keep.max(1)) {
@@ -199,19 +252,13 @@ impl Recording {
             return self.path.clone();
         }
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        let mut name = format!("{stem}_{number:05}_{}", date(time));
+        let mut name = format!("{stem}_{number:05}_{}", time.compact());
         if let Some(extension) = self.path.extension() {
             name.push('.');
             name.push_str(&extension.to_string_lossy());
         }
         self.path.with_file_name(name)
     }
-}
-
-/// `20261122203000`: date and time of day, UTC.
-fn date(time: Timestamp) -> String {
-    let [year, month, day, hour, minute, second] = time.civil();
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 
 #[cfg(test)]
@@ -228,7 +275,7 @@ mod tests {
             (4_107_542_399, "21000228235959"),
             (4_107_542_400, "21000301000000"),
         ] {
-            assert_eq!(date(Timestamp(seconds * SECONDS)), expected);
+            assert_eq!(Timestamp(seconds * SECONDS).compact(), expected);
         }
     }
 

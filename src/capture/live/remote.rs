@@ -1,17 +1,18 @@
 //! Another node's capture: the stream of a command, which a process of its own starts anew when it ends.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use std::os::unix::process::CommandExt as _;
 
 use crate::capture::CaptureError;
+use crate::capture::live::Tell;
 use crate::capture::live::feed::{Inlet, Kind, Run};
-use crate::capture::live::{Notice, Tell};
 use crate::capture::naming::printable;
+use crate::model::{Notice, StreamState};
 
 /// A longer message is none.
 const LONGEST: usize = 1 << 20;
@@ -32,17 +33,24 @@ pub enum Message {
     /// The command was started.
     Begun,
     Bytes(Vec<u8>),
-    /// The command ended: how, and what now.
-    Ended(String),
+    /// The command ended: why, and in how many seconds it is started anew.
+    Ended {
+        why: String,
+        again_s: u32,
+    },
 }
 
 impl Message {
     /// Writes the message to a pipe.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let ended;
         let (kind, bytes): (u8, &[u8]) = match self {
             Message::Begun => (0, &[]),
             Message::Bytes(bytes) => (1, bytes),
-            Message::Ended(how) => (2, how.as_bytes()),
+            Message::Ended { why, again_s } => {
+                ended = [&again_s.to_ne_bytes()[..], why.as_bytes()].concat();
+                (2, &ended)
+            }
         };
         out.write_all(&[&[kind][..], &(bytes.len() as u32).to_ne_bytes()].concat())?;
         out.write_all(bytes)?;
@@ -62,7 +70,11 @@ impl Message {
         match kind {
             0 => Ok(Message::Begun),
             1 => Ok(Message::Bytes(bytes)),
-            2 => Ok(Message::Ended(String::from_utf8_lossy(&bytes).into_owned())),
+            2 => {
+                let (again, why) = bytes.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+                let why = String::from_utf8_lossy(why).into_owned();
+                Ok(Message::Ended { why, again_s: u32::from_ne_bytes(*again) })
+            }
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -101,7 +113,7 @@ impl Remote {
     }
 
     /// Hands on what the command writes until it is over.
-    pub(super) fn run(mut self, inlet: &Inlet) {
+    pub(super) fn run(mut self, inlet: &Inlet, stop: &AtomicBool) {
         if let Some(mut output) = self.output.take() {
             while let Ok(message) = Message::read(&mut output) {
                 if !self.take(message, inlet) {
@@ -109,51 +121,35 @@ impl Remote {
                 }
             }
         }
-        let _ = self.child.wait();
+        let status = self.child.wait();
+        if !stop.load(Ordering::Relaxed) {
+            let why = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+            self.tell(StreamState::Ended { why, again_s: None });
+        }
     }
 
     /// Gives whether anybody still reads.
     fn take(&mut self, message: Message, inlet: &Inlet) -> bool {
         match message {
-            Message::Begun => self.tell(State::Begun),
+            Message::Begun => self.tell(StreamState::Begun),
             Message::Bytes(bytes) => {
                 if !std::mem::replace(&mut self.is_flowing, true) {
-                    self.tell(State::Flowing);
+                    self.tell(StreamState::Flowing);
                 }
                 return inlet.force(Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Packets });
             }
-            Message::Ended(how) => {
+            Message::Ended { why, again_s } => {
                 self.is_flowing = false;
-                self.tell(State::Ended(printable(&how)));
+                let again_s = Some(u64::from(again_s));
+                self.tell(StreamState::Ended { why: printable(&why), again_s });
                 return inlet.force(Run { bytes: Arc::default(), packets: 0, kind: Kind::Restart });
             }
         }
         true
     }
 
-    fn tell(&self, state: State) {
+    fn tell(&self, state: StreamState) {
         (self.tell)(Notice::Node { node: self.node.clone(), state });
-    }
-}
-
-/// How a node's stream stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The command was started.
-    Begun,
-    /// It writes.
-    Flowing,
-    /// How it ended, and what now.
-    Ended(String),
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            State::Begun => f.write_str("the command was started"),
-            State::Flowing => f.write_str("the first bytes came"),
-            State::Ended(how) => f.write_str(how),
-        }
     }
 }
 
@@ -163,7 +159,11 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_they_were_written() {
-        let all = [Message::Begun, Message::Bytes(vec![7; 70_000]), Message::Ended("so".to_owned())];
+        let all = [
+            Message::Begun,
+            Message::Bytes(vec![7; 70_000]),
+            Message::Ended { why: "so".to_owned(), again_s: 3 },
+        ];
         let mut bytes = Vec::new();
         for message in &all {
             message.write(&mut bytes).expect("memory");

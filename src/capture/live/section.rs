@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::capture::blocks::{self, Counts, Description, Stored};
 use crate::capture::link::LinkType;
-use crate::capture::live::feed::{Inlet, Kind, Run};
+use crate::capture::live::feed::{Kind, Run};
 use crate::capture::live::links::Link;
+use crate::capture::live::ways::Open;
 use crate::model::{Names, Role, Timestamp};
 
 /// Bytes of a run that is handed on even while more packets come.
@@ -22,7 +23,7 @@ pub(super) struct Section {
     /// The number of each interface by its name and link type, so that one that comes again keeps it.
     numbers: HashMap<(String, u16), u32>,
     spare: Vec<Arc<Vec<u8>>>,
-    inlets: Vec<Inlet>,
+    ways: Open,
 }
 
 impl Section {
@@ -34,19 +35,19 @@ impl Section {
             packets: 0,
             numbers: HashMap::new(),
             spare: Vec::new(),
-            inlets: Vec::new(),
+            ways: Open::default(),
         }
     }
 
     /// A header and the first interface, which stands for the whole capture: its counts are those of all handles.
-    pub(super) fn begin(&mut self, inlets: Vec<Inlet>) {
-        self.inlets = inlets;
+    pub(super) fn begin(&mut self, ways: Open) {
+        self.ways = ways;
         let mut bytes = Vec::new();
         blocks::section_header(&mut bytes);
         let description = format!("node={}", self.node);
         blocks::interface(&mut bytes, &self.described("any", &description, LinkType::SLL2));
         self.numbers.insert((String::new(), LinkType::SLL2), 0);
-        self.send_description(bytes);
+        self.ways.describe(bytes);
     }
 
     fn described<'a>(&self, name: &'a str, about: &'a str, link: u16) -> Description<'a> {
@@ -69,7 +70,7 @@ impl Section {
         let told = self.described(&link.name, &description, link_type);
         blocks::interface(&mut bytes, &Description { mac: link.mac, addresses, ..told });
         self.flush();
-        self.send_description(bytes);
+        self.ways.describe(bytes);
         number
     }
 
@@ -81,7 +82,7 @@ impl Section {
         let told = Description { snaplen: 0, ..self.described(subject, &about, LinkType::NETLINK) };
         let mut bytes = Vec::new();
         blocks::interface(&mut bytes, &told);
-        self.send_description(bytes);
+        self.ways.describe(bytes);
         number
     }
 
@@ -90,14 +91,7 @@ impl Section {
         if !names.is_empty() {
             let mut bytes = Vec::new();
             blocks::names(&mut bytes, names);
-            self.send_description(bytes);
-        }
-    }
-
-    fn send_description(&self, bytes: Vec<u8>) {
-        let run = Run { bytes: Arc::new(bytes), packets: 0, kind: Kind::Description };
-        for inlet in &self.inlets {
-            inlet.force(run.clone());
+            self.ways.describe(bytes);
         }
     }
 
@@ -110,9 +104,14 @@ impl Section {
         }
     }
 
+    /// Notes that an interface came or went.
+    pub(super) fn turn(&mut self, interface: u32, at: Timestamp, what: &str) {
+        blocks::turn(&mut self.filling, interface, at, what);
+    }
+
     pub(super) fn count(&mut self, end: Timestamp, counts: Counts) {
-        blocks::statistics(&mut self.filling, 0, end, counts);
         self.flush();
+        self.ways.count(end, counts);
     }
 
     /// Hands on what was written.
@@ -127,9 +126,7 @@ impl Section {
             std::mem::swap(empty, &mut self.filling);
         }
         let run = Run { bytes, packets: std::mem::take(&mut self.packets), kind: Kind::Packets };
-        for inlet in &self.inlets {
-            inlet.offer(&run);
-        }
+        self.ways.offer(&run);
         if self.spare.len() < SPARE {
             self.spare.push(run.bytes);
         }

@@ -47,7 +47,7 @@ impl Default for History {
 impl History {
     pub fn add(&mut self, journey: &Journey, context: &Context<'_>) {
         let slice = self.reach(journey.started);
-        measure(journey, context, &mut |measure, nanos| {
+        measure(journey, context, &mut |measure, nanos, _| {
             if !self.measures.contains_key(measure) {
                 if self.measures.len() >= MEASURES {
                     return;
@@ -63,7 +63,7 @@ impl History {
     /// Takes back a journey that was added as it is here.
     pub fn remove(&mut self, journey: &Journey, context: &Context<'_>) {
         let slice = journey.started.0.div_euclid(self.step);
-        measure(journey, context, &mut |measure, nanos| {
+        measure(journey, context, &mut |measure, nanos, _| {
             let slices = self.measures.get_mut(measure);
             if let Some(series) = slices.and_then(|slices| slices.get_mut(&slice)) {
                 series.remove(nanos);

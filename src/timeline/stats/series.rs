@@ -13,6 +13,8 @@ pub struct Series {
     buckets: Vec<(u16, u32)>,
     count: u64,
     longest: i64,
+    /// Of these, how many took this long at most.
+    bounds: u64,
 }
 
 impl Series {
@@ -25,6 +27,18 @@ impl Series {
         }
         self.count += 1;
         self.longest = if self.count == 1 { nanos } else { self.longest.max(nanos) };
+    }
+
+    /// Adds a duration of which only an upper bound is known.
+    pub fn add_bound(&mut self, nanos: i64) {
+        self.add(nanos);
+        self.bounds += 1;
+    }
+
+    /// Takes back what was added once as a bound.
+    pub fn remove_bound(&mut self, nanos: i64) {
+        self.remove(nanos);
+        self.bounds = self.bounds.saturating_sub(1);
     }
 
     /// Takes back what was added once.
@@ -46,6 +60,7 @@ impl Series {
         }
         self.longest = if self.count == 0 { other.longest } else { self.longest.max(other.longest) };
         self.count += other.count;
+        self.bounds += other.bounds;
         let mut merged = Vec::with_capacity(self.buckets.len().max(other.buckets.len()));
         let (mut ours, mut theirs) = (self.buckets.iter().peekable(), other.buckets.iter().peekable());
         loop {
@@ -80,6 +95,11 @@ impl Series {
 
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Whether some durations are upper bounds, and percentiles with them.
+    pub fn has_bounds(&self) -> bool {
+        self.bounds > 0
     }
 
     pub fn is_empty(&self) -> bool {
@@ -154,6 +174,18 @@ mod tests {
         series.remove(1_000_003);
         series.remove(1_000_003);
         assert_eq!((series.count(), series.max()), (0, 0));
+    }
+
+    #[test]
+    fn bounds_are_remembered_as_long_as_they_count() {
+        let mut series = Series::default();
+        series.add(5);
+        series.add_bound(7);
+        let mut merged = Series::default();
+        merged.merge(&series);
+        assert!(merged.has_bounds());
+        merged.remove_bound(7);
+        assert!(!merged.has_bounds() && merged.count() == 1);
     }
 
     proptest! {

@@ -9,54 +9,19 @@ use ratatui::layout::Rect;
 use crate::model::Journey;
 use crate::timeline::headline::{
     Detail, duration_text, ends_line, exchange_text, is_bad, marks_line, path_name, verdict_mark,
+    verdict_text,
 };
 use crate::timeline::listing::{Grouping, Order, Row};
 use crate::timeline::units::time_of_day;
 use crate::timeline::words::Word;
 use crate::timeline::{Context, Line, Manner, Tone};
+use crate::tui::columns::{self, Column};
 use crate::tui::paint::Canvas;
 use crate::tui::panels::groups::{Figures, Shown};
 use crate::tui::screen::{Focus, Screen};
 
 /// Cells by which the journeys of a group stand further in.
 const INDENT: usize = 2;
-
-/// Widths of the columns, made from the width of the list alone, so that nothing moves when journeys come; 0 leaves
-/// a column out.
-#[derive(Clone, Copy, Debug)]
-struct Columns {
-    time: usize,
-    path: usize,
-    ends: usize,
-    exchange: usize,
-    marks: usize,
-    duration: usize,
-    verdict: usize,
-}
-
-impl Columns {
-    fn new(width: usize) -> Columns {
-        let mut columns =
-            Columns { time: 12, path: 0, ends: 0, exchange: 0, marks: 0, duration: 8, verdict: 10 };
-        if width >= 130 {
-            (columns.path, columns.verdict) = (16, 24);
-        }
-        // The sign of choice, and two cells between columns.
-        let gaps = 2 + 2 * if width >= 130 { 6 } else { 4 };
-        let rest =
-            width.saturating_sub(columns.time + columns.path + columns.duration + columns.verdict + gaps);
-        if width >= 130 {
-            columns.marks = rest / 3;
-        }
-        columns.exchange = (rest - columns.marks) / 3;
-        columns.ends = rest - columns.marks - columns.exchange;
-        if width < 60 {
-            columns =
-                Columns { time: 0, exchange: 0, duration: 0, ends: width.saturating_sub(14), ..columns };
-        }
-        columns
-    }
-}
 
 pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
     let manner = screen.manner;
@@ -67,9 +32,10 @@ pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
     let width = usize::from(inner.width);
     let grouping = screen.listing.grouping();
     let indent = if grouping == Grouping::None { 0 } else { INDENT };
-    let (columns, figures) = (Columns::new(width - indent.min(width)), Figures::new(width));
+    let columns = columns::laid(&screen.look.columns, width - indent.min(width));
+    let figures = Figures::new(width);
     let head = match grouping {
-        Grouping::None => head(columns, manner),
+        Grouping::None => head(&columns, manner),
         Grouping::Path => figures.head(Word::Path, manner),
         Grouping::Ends => figures.head(Word::ClientToServer, manner),
     };
@@ -84,7 +50,7 @@ pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
             Row::Journey(journey) => {
                 // While the list is held still, there may be a newer revision than the one that is listed.
                 let journey = screen.present(screen.store.get(journey.id).unwrap_or(journey));
-                journey_row(screen, &journey, columns, is_chosen)
+                journey_row(screen, &journey, &columns, is_chosen)
             }
             Row::Group { key, group, is_open } => {
                 let name = key.line(&screen.context());
@@ -143,59 +109,60 @@ fn draw_nothing(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
     canvas.line(area, 0, 0, &line);
 }
 
-fn head(columns: Columns, manner: Manner) -> Line {
+fn head(columns: &[(Column, usize)], manner: Manner) -> Line {
     let mut line = Line::new();
-    line.space(2);
-    let mut text = |word: Word, width: usize| {
-        if width > 0 {
-            line.column(Tone::Head, manner.word(word), width, "").space(2);
+    for &(column, width) in columns {
+        line.space(2);
+        if column == Column::Duration {
+            line.number(Tone::Head, manner.word(column.word()), width);
+        } else {
+            line.column(Tone::Head, manner.word(column.word()), width, "");
         }
-    };
-    text(Word::Time, columns.time);
-    text(Word::Path, columns.path);
-    text(Word::ClientToServer, columns.ends);
-    text(Word::Exchange, columns.exchange);
-    text(Word::Stages, columns.marks);
-    if columns.duration > 0 {
-        line.number(Tone::Head, manner.word(Word::Duration), columns.duration).space(2);
     }
-    line.column(Tone::Head, manner.word(Word::Verdict), columns.verdict, "");
     line
 }
 
-fn journey_row(screen: &Screen, journey: &Journey, columns: Columns, is_chosen: bool) -> Line {
-    let (manner, context) = (screen.manner, screen.context());
-    let ellipsis = manner.ellipsis();
-    let text_tone = if is_bad(journey.verdict.outcome) { Tone::Bad } else { Tone::Plain };
+fn journey_row(screen: &Screen, journey: &Journey, columns: &[(Column, usize)], is_chosen: bool) -> Line {
     let mut line = Line::new();
-    line.push(Tone::Accent, if is_chosen { manner.chosen() } else { " " });
+    line.push(Tone::Accent, if is_chosen { screen.manner.chosen() } else { " " });
     line.push(Tone::Accent, screen.sign(journey));
     if screen.listing.grouping() != Grouping::None {
         line.space(INDENT);
     }
-    if columns.time > 0 {
-        line.column(text_tone, &time_of_day(journey.started), columns.time, ellipsis).space(2);
+    for (index, &(column, width)) in columns.iter().enumerate() {
+        // The two signs are what stands before the first.
+        line.space(if index == 0 { 0 } else { 2 });
+        cell(screen, journey, column, width, &mut line);
     }
-    if columns.path > 0 {
-        line.column(Tone::Dim, &path_name(&journey.path, manner), columns.path, ellipsis).space(2);
-    }
-    let ends = fitting_ends(journey, &context, columns.ends);
-    if screen.is_found(journey) {
-        line.column(Tone::Found, ends.text(), columns.ends, ellipsis).space(2);
-    } else {
-        part(&mut line, &ends, columns.ends, ellipsis);
-    }
-    if columns.exchange > 0 {
-        line.column(Tone::Plain, &exchange_text(&journey.trail, manner), columns.exchange, ellipsis).space(2);
-    }
-    if columns.marks > 0 {
-        part(&mut line, &marks_line(journey, manner), columns.marks, ellipsis);
-    }
-    if columns.duration > 0 {
-        line.number(Tone::Plain, &duration_text(journey, manner), columns.duration).space(2);
-    }
-    part(&mut line, &verdict_mark(journey, &context), columns.verdict, ellipsis);
     line
+}
+
+fn cell(screen: &Screen, journey: &Journey, column: Column, width: usize, line: &mut Line) {
+    let (manner, context) = (screen.manner, screen.context());
+    let ellipsis = manner.ellipsis();
+    let text_tone = if is_bad(journey.verdict.outcome) { Tone::Bad } else { Tone::Plain };
+    match column {
+        Column::Time => _ = line.column(text_tone, &time_of_day(journey.started), width, ellipsis),
+        Column::Path => _ = line.column(Tone::Dim, &path_name(&journey.path, manner), width, ellipsis),
+        Column::Route => _ = line.column(Tone::Dim, &journey.route, width, ellipsis),
+        Column::Ends => {
+            let ends = fitting_ends(journey, &context, width);
+            if screen.is_found(journey) {
+                line.column(Tone::Found, ends.text(), width, ellipsis);
+            } else {
+                part(line, &ends, width, ellipsis);
+            }
+        }
+        Column::Exchange => {
+            line.column(Tone::Plain, &exchange_text(&journey.trail, manner), width, ellipsis);
+        }
+        Column::Stages => part(line, &marks_line(journey, manner), width, ellipsis),
+        Column::Duration => _ = line.number(Tone::Plain, &duration_text(journey, manner), width),
+        Column::Verdict => part(line, &verdict_mark(journey, &context), width, ellipsis),
+        Column::Detail => {
+            _ = line.column(Tone::Plain, &verdict_text(&journey.verdict, manner), width, ellipsis);
+        }
+    }
 }
 
 /// Client, target and server; without the target where they would not fit.
@@ -209,5 +176,5 @@ fn part(line: &mut Line, part: &Line, width: usize, ellipsis: &str) {
     let end = line.width() + width;
     let mut cut = part.clone();
     cut.truncate(width, ellipsis);
-    line.append(&cut).pad_to(end).space(2);
+    line.append(&cut).pad_to(end);
 }

@@ -5,8 +5,10 @@ mod candidates;
 mod foot;
 mod groups;
 mod help;
+mod interfaces;
 pub(super) mod journey;
 mod list;
+mod notices;
 mod statistics;
 mod status;
 
@@ -51,6 +53,8 @@ pub fn render(screen: &Screen, area: Rect, buffer: &mut Buffer) -> Option<Positi
     match (areas.page, screen.focus) {
         (Some(area), Focus::Bookmarks) => bookmarks::draw(screen, area, &mut canvas),
         (Some(area), Focus::Statistics) => statistics::draw(screen, area, &mut canvas),
+        (Some(area), Focus::Interfaces) => interfaces::draw(screen, area, &mut canvas),
+        (Some(area), Focus::Notices) => notices::draw(screen, area, &mut canvas),
         (Some(area), _) => help::draw(screen, area, &mut canvas),
         (None, _) => {}
     }

@@ -25,6 +25,9 @@ pub(super) fn draw(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
 fn draw_tables(screen: &Screen, area: Rect, canvas: &mut Canvas<'_>) {
     let (mut left, mut right) = (Line::new(), Line::new());
     left.push(Tone::Head, screen.manner.word(Word::Statistics));
+    if screen.statistics.is_longest_first {
+        left.space(2).push(Tone::Dim, screen.manner.word(Word::LongestFirst));
+    }
     let (width, has_sparklines) = Screen::table_width(area.width.saturating_sub(2));
     if has_sparklines {
         right.push(Tone::Head, screen.manner.word(Word::P99)).space(1);

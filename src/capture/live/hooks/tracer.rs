@@ -13,10 +13,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::wire::{Hearing, MOST_FLOWS, Order, Told};
-use crate::capture::live::feed::Inlet;
 use crate::capture::live::kernel::Writing;
-use crate::capture::live::{Clock, Notice, Tell};
-use crate::model::{FlowPattern, Timestamp};
+use crate::capture::live::ways::Open;
+use crate::capture::live::{Clock, Tell};
+use crate::model::{FlowPattern, Notice, Timestamp};
 
 /// The thread looks after this time whether it is to end, in milliseconds.
 const PATIENCE: u16 = 100;
@@ -145,14 +145,8 @@ impl Tracer {
     }
 
     /// Hands on what is heard as messages of the subject `number`, until `stop` is set.
-    pub(in crate::capture::live) fn run(
-        mut self,
-        number: u32,
-        clock: Clock,
-        inlets: &[Inlet],
-        stop: &AtomicBool,
-    ) {
-        let mut writing = Writing::new(inlets);
+    pub(in crate::capture::live) fn run(mut self, number: u32, clock: Clock, ways: &Open, stop: &AtomicBool) {
+        let mut writing = Writing::new(ways);
         let (mut received, mut counted) = (0, (0, 0));
         while !stop.load(Ordering::Relaxed) && self.output.is_some() {
             self.wait();
