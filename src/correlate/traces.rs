@@ -79,6 +79,12 @@ impl Traces {
         self.packets.is_empty()
     }
 
+    /// Packets kept, and the keys they are found by.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.packets.len(), self.by_key.values().map(SmallVec::len).sum())
+    }
+
     /// Takes what nf_tables told at `time`; `now` is core time.
     pub(super) fn take(&mut self, node: NodeId, time: Timestamp, event: &HookEvent, now: Timestamp) {
         match event {

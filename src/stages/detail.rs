@@ -2,7 +2,8 @@
 
 use crate::model::say::say;
 use crate::model::{
-    Application, Direction, IcmpReason, Lookup, Part, Place, PlaceKind, Role, Sentence, Sighting, Trail, Way,
+    Application, Direction, IcmpReason, Lookup, NodeId, Part, Place, PlaceKind, Role, Sentence, Sighting,
+    Trail, Way,
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
@@ -89,13 +90,10 @@ impl<'a, 't> Teller<'a, 't> {
     }
 
     /// The packet came to a hook of the node, and no further.
-    pub(super) fn stopped(&self, seen: usize) -> Sentence {
-        let placed = &self.walk.placed[seen];
-        say!(
-            "{packet} stopped inside {node}",
-            "{packet} 停在 {node} 内部";
-            packet = self.packet(placed), node = self.node(placed)
-        )
+    pub(super) fn stopped(&self, seen: usize, node: NodeId) -> Sentence {
+        let packet = self.packet(&self.walk.placed[seen]);
+        let node = self.case.world.topology.node_name(node);
+        say!("{packet} stopped inside {node}", "{packet} 停在 {node} 内部"; packet, node)
     }
 
     fn node(&self, placed: &Placed<'_>) -> Sentence {

@@ -128,11 +128,10 @@ impl Judge<'_, '_> {
             Way::Reply => self.walk.request_len..self.walk.placed.len(),
         };
         let placed = &self.walk.placed;
-        let is_there = |index: &usize| {
-            let step = &placed[*index];
-            step.node == Some(by.node) && matches!(step.state, State::Seen { .. })
-        };
-        let seen = steps.clone().rev().find(is_there)?;
+        let is_seen = |index: &usize| matches!(placed[*index].state, State::Seen { .. });
+        let is_there = |index: &usize| placed[*index].node == Some(by.node) && is_seen(index);
+        // The node of a step is not known where nothing was captured on it.
+        let seen = steps.clone().rev().find(is_there).or_else(|| steps.clone().rev().find(is_seen))?;
         let is_next = |index: &usize| {
             let step = &placed[*index];
             !matches!(step.state, State::Seen { .. } | State::Skipped) && step.step.spot != Spot::Name
@@ -143,7 +142,7 @@ impl Judge<'_, '_> {
         } else {
             PlaceKind::Host
         };
-        let detail = self.tell.stopped(seen);
+        let detail = self.tell.stopped(seen, by.node);
         let mut verdict = at(Outcome::Lost, way, kind, Some(by.node), detail);
         verdict.after =
             self.visit_of(seen).or_else(|| placed[..seen].iter().rev().find_map(Placed::stage_place));

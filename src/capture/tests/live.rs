@@ -9,7 +9,7 @@ use crate::capture::link::LinkType;
 use crate::capture::live::LiveSource;
 use crate::capture::live::feed::{Inlet, Kind, Run, waiting_feed};
 use crate::capture::{Options, Progress, Reader};
-use crate::model::{Direction, Ip, NodeId, Role, SECONDS, Timestamp};
+use crate::model::{Direction, Ip, Names, NodeId, Role, SECONDS, Timestamp};
 
 /// LINUX_SLL2 of an IPv4 packet that goes out of the interface 9, and one byte.
 const COOKED: [u8; 21] = [8, 0, 0, 0, 0, 0, 0, 9, 0, 1, 4, 6, 2, 2, 2, 2, 2, 2, 0, 0, 77];
@@ -35,7 +35,10 @@ fn section() -> Vec<u8> {
     let tunnel = Description { link: LinkType::ETHERNET, name: "vxlan.calico", addresses: &[], ..uplink };
     blocks::interface(&mut bytes, &tunnel);
     let six = Ip::v6([0xfd; 16]);
-    blocks::names(&mut bytes, [(Ip::v4([10, 43, 7, 7]), "shop/stock"), (six, "a/bcd")].into_iter());
+    let mut names = Names::default();
+    names.name(Ip::v4([10, 43, 7, 7]), "shop/stock");
+    names.name(six, "a/bcd");
+    blocks::names(&mut bytes, &names);
     let time = Timestamp(1_700_000_000 * SECONDS + 7);
     let packet = Stored { interface: 1, time, wire_len: 1020, direction: Direction::Out, bytes: &COOKED };
     blocks::packet(&mut bytes, &packet);
@@ -61,7 +64,7 @@ fn a_recording_tells_its_node_and_all_of_its_interfaces() {
     assert_eq!(seen, [expected]);
     let roles: Vec<_> = reader.vantages().iter().map(|it| (it.interface.as_str(), it.role)).collect();
     assert_eq!(roles, [("eno1", Role::Uplink), ("vxlan.calico", Role::Uplink)]);
-    let names: Vec<_> = reader.names().values().map(String::as_str).collect();
+    let names: Vec<_> = reader.names().addresses.values().map(String::as_str).collect();
     assert_eq!(names, ["shop/stock", "a/bcd"]);
     let own = [Ip::v4([192, 168, 50, 11]), Ip::v6([0xfd, 0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x11])];
     assert_eq!(reader.addresses(), own.map(|ip| (ip, NodeId(0))));

@@ -1,6 +1,7 @@
 //! Trails of a small cluster, placed and judged.
 
 mod faults;
+mod hooks;
 mod partial;
 mod properties;
 mod proxies;
