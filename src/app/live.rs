@@ -1,7 +1,6 @@
 //! `hopline live` and `hopline record`: this node's interfaces, captured until the user has enough.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,26 +11,19 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::app::files::Files;
+use crate::app::lines::Telling;
 use crate::app::packets::Packets;
-use crate::app::pipeline::{Event, Finished, Pipeline, lossy};
+use crate::app::pipeline::Pipeline;
 use crate::app::session::{self, Session};
 use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
 use crate::capture::live::{LiveSource, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
-use crate::correlate::{Correlator, Limits};
-use crate::model::{
-    Change, Clocks, Journey, NodeId, Notice, SECONDS, SourceSummary, Timestamp, Topology, Trail,
-};
-use crate::report::json;
-use crate::report::text::{self, Layout};
-use crate::stages::{Templates, World};
+use crate::correlate::Limits;
+use crate::model::Notice;
+use crate::report::text::Layout;
 use crate::timeline::listing::Order;
-use crate::timeline::units::duration;
-use crate::timeline::{Context, Manner, notices};
-
-/// A trail that is over waits at most so long for its last sightings and deadlines.
-const LONGEST_HOLD: i64 = 3 * SECONDS;
+use crate::timeline::{Manner, notices};
 
 /// Follows this node's packets, a line a journey.
 ///
@@ -54,21 +46,7 @@ pub(super) fn run_headless(
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
-    let mut telling = Telling {
-        templates,
-        manner: live.look.manner,
-        lines,
-        layout,
-        out,
-        held: Vec::new(),
-        count: 0,
-        lossy_nodes: Vec::new(),
-        offsets: Vec::new(),
-        dropped: 0,
-        closed_early: 0,
-        messages_lost: 0,
-        failed: None,
-    };
+    let mut telling = Telling::new(templates, live.look.manner, lines, layout, out);
     let finished = pipeline.run(&mut |event| telling.take(event));
     stop.store(true, Ordering::Relaxed);
     running.finish();
@@ -263,153 +241,4 @@ fn stop_after(duration: Option<Duration>, stop: &Arc<AtomicBool>) -> anyhow::Res
         std::thread::Builder::new().name("duration".to_owned()).spawn(wait)?;
     }
     Ok(())
-}
-
-/// Writes journeys as they end.
-struct Telling<'a> {
-    templates: Templates,
-    manner: Manner,
-    lines: Lines,
-    layout: Layout,
-    out: &'a mut dyn Write,
-    /// Trails that are over, until nothing more can be learned of them.
-    held: Vec<(Timestamp, Arc<Trail>)>,
-    count: u64,
-    lossy_nodes: Vec<NodeId>,
-    /// How far each node's clock is ahead, as it was told.
-    offsets: Vec<i64>,
-    dropped: u64,
-    closed_early: u64,
-    messages_lost: u64,
-    failed: Option<io::Error>,
-}
-
-impl Telling<'_> {
-    fn take(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        match event {
-            Event::Change(Change::Upsert(trail)) => self.hold(Arc::from(trail)),
-            Event::Change(Change::Withdraw(id)) => self.held.retain(|(_, trail)| trail.id != id),
-            Event::Sources(sources, counters) => self.watch_losses(sources, counters.evicted),
-            Event::Drained(correlator) => {
-                if let Err(error) = self.tell_due(correlator) {
-                    self.failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn hold(&mut self, trail: Arc<Trail>) {
-        self.held.retain(|(_, older)| older.id != trail.id);
-        self.held.push((Timestamp(i64::MAX), trail));
-    }
-
-    /// Tells once more each time that more was lost.
-    fn watch_losses(&mut self, sources: &[SourceSummary], closed_early: u64) {
-        self.lossy_nodes = lossy(sources);
-        let dropped = sources.iter().filter_map(|source| source.dropped).sum();
-        if dropped > self.dropped {
-            self.dropped = dropped;
-            let _ = writeln!(
-                io::stderr(),
-                "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
-            );
-        }
-        if closed_early > self.closed_early {
-            self.closed_early = closed_early;
-            let _ = writeln!(
-                io::stderr(),
-                "hopline: {closed_early} journeys so far were closed early, as more were open than are kept"
-            );
-        }
-        let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
-        if lost > self.messages_lost {
-            self.messages_lost = lost;
-            let _ = writeln!(
-                io::stderr(),
-                "hopline: {lost} kernel messages were lost so far; some translations are told by packets alone"
-            );
-        }
-    }
-
-    /// Writes the journeys of which all is known by now.
-    fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
-        let now = correlator.now();
-        let offsets = correlator.clock_offsets();
-        if offsets != self.offsets {
-            self.tell_clocks(correlator, &offsets);
-            self.offsets.clone_from(&offsets);
-        }
-        for (due, trail) in &mut self.held {
-            if due.0 == i64::MAX {
-                let node =
-                    trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
-                let ahead = node.and_then(|node| offsets.get(usize::from(node.0)));
-                let deadline = trail.deadline.plus(-ahead.copied().unwrap_or_default());
-                *due = deadline.min(now.plus(LONGEST_HOLD));
-            }
-        }
-        let due: Vec<Arc<Trail>> =
-            self.held.extract_if(.., |(due, _)| *due <= now).map(|(_, trail)| trail).collect();
-        if due.is_empty() {
-            return Ok(());
-        }
-        let clocks = correlator.clocks();
-        self.write(due, correlator.topology(), &clocks, now)
-    }
-
-    /// Says which clocks were found to be off; by less than is told here they are aligned as well.
-    fn tell_clocks(&self, correlator: &Correlator, offsets: &[i64]) {
-        let nodes = &correlator.topology().nodes;
-        for (node, (name, &offset)) in nodes.iter().zip(offsets).enumerate() {
-            if self.offsets.get(node).copied().unwrap_or_default() != offset {
-                let by = duration(offset.saturating_abs(), self.manner);
-                let way = if offset > 0 { "ahead of" } else { "behind" };
-                let _ = writeln!(
-                    io::stderr(),
-                    "hopline: the clock of {name} is {by} {way} that of {}; its times are aligned",
-                    nodes.first().map_or("?", String::as_str)
-                );
-            }
-        }
-    }
-
-    /// Writes what is still open, too.
-    fn conclude(mut self, finished: &Finished) -> anyhow::Result<()> {
-        if let Some(error) = self.failed.take() {
-            return Err(error.into());
-        }
-        self.lossy_nodes.clone_from(&finished.lossy_nodes);
-        let rest = std::mem::take(&mut self.held).into_iter().map(|(_, trail)| trail).collect();
-        self.write(rest, &finished.topology, &finished.clocks, finished.now)?;
-        Ok(())
-    }
-
-    fn write(
-        &mut self,
-        trails: Vec<Arc<Trail>>,
-        topology: &Topology,
-        clocks: &Clocks,
-        now: Timestamp,
-    ) -> io::Result<()> {
-        let world = World { topology, clocks, lossy_nodes: &self.lossy_nodes, now };
-        let context = Context { topology, clocks, manner: self.manner };
-        let place = |trail: Arc<Trail>| self.templates.place(trail, &world);
-        let mut journeys: Vec<Journey> = trails.into_iter().map(place).collect();
-        journeys.sort_by_key(|journey| (journey.started, journey.id));
-        let mut bytes = Vec::new();
-        for journey in &journeys {
-            self.count += 1;
-            match self.lines {
-                Lines::Text => text::write_brief(&mut bytes, self.count, journey, &context, self.layout)?,
-                Lines::Json => {
-                    json::journey(&mut bytes, self.count, journey, &context);
-                    bytes.push(b'\n');
-                }
-            }
-        }
-        self.out.write_all(&bytes)?;
-        self.out.flush()
-    }
 }

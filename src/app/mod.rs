@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod files;
 mod ground;
+mod lines;
 mod live;
 mod look;
 mod names;

@@ -22,9 +22,9 @@ use crate::app::tracer::TraceHandle;
 use crate::config::Picture;
 use crate::tui::{Effect, News, Screen, Settings, draw};
 
-/// Between two drawings.
-const FRAME: Duration = Duration::from_millis(40);
-/// Between two drawings while nothing happens: often enough to be told to end.
+/// Between two drawings at least: 60 in a second. Keys and news are looked for as often.
+const FRAME: Duration = Duration::from_micros(16_667);
+/// Between two drawings while nothing is told, but time goes on.
 const REST: Duration = Duration::from_millis(200);
 /// Taking in news may last this long before the screen is drawn again.
 const INTAKE: Duration = Duration::from_millis(30);
@@ -106,20 +106,34 @@ pub(super) fn show(
     let mut screen = Screen::new(settings);
     let mut is_open = true;
     let mut late = Late::default();
+    let mut drawn: Option<Duration> = None;
+    let mut is_changed = true;
     while !is_told_to_end.load(Ordering::Relaxed) {
-        is_open = is_open && take_in(&mut screen, news, watch);
-        session.news().into_iter().for_each(|item| screen.take(item));
+        if is_open {
+            let (is_fresh, may_come) = take_in(&mut screen, news, watch);
+            (is_changed, is_open) = (is_changed || is_fresh, may_come);
+        }
+        for item in session.news() {
+            screen.take(item);
+            is_changed = true;
+        }
         screen.note_tracing(session.tracer.state());
         for found in session.lookup.finds().collect::<Vec<_>>() {
             take_found(&mut screen, found, session);
+            is_changed = true;
         }
-        let size = guard.terminal.size()?;
-        guard.set_mouse(screen.has_mouse())?;
-        screen.refresh(watch.elapsed(), size.width, size.height);
-        guard.terminal.draw(|frame| draw(&screen, frame))?;
-        let mut patience = if screen.is_moving() { FRAME } else { REST };
+        let since = drawn.map_or(Duration::MAX, |drawn| watch.elapsed().saturating_sub(drawn));
+        is_changed |= screen.is_playing() || (screen.is_reading() && since >= REST);
+        if is_changed && since >= FRAME {
+            let size = guard.terminal.size()?;
+            guard.set_mouse(screen.has_mouse())?;
+            screen.refresh(watch.elapsed(), size.width, size.height);
+            guard.terminal.draw(|frame| draw(&screen, frame))?;
+            (drawn, is_changed) = (Some(watch.elapsed()), false);
+        }
+        let mut patience = if is_changed { FRAME.saturating_sub(since) } else { FRAME };
         while event::poll(patience)? {
-            patience = Duration::ZERO;
+            (patience, is_changed) = (Duration::ZERO, true);
             let event = event::read()?;
             if late.takes(&event) {
                 continue;
@@ -135,7 +149,8 @@ pub(super) fn show(
                 None => {}
             }
             // Later keys act on what the earlier ones changed.
-            screen.refresh(watch.elapsed(), size.width, size.height);
+            let (width, height) = screen.size();
+            screen.refresh(watch.elapsed(), width, height);
         }
     }
     Ok(())
@@ -204,17 +219,21 @@ fn watch_signals(is_told_to_end: Arc<AtomicBool>) -> io::Result<Sender<()>> {
     Ok(watched)
 }
 
-/// Hands news to the screen, for a while; gives whether more may come.
-fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) -> bool {
+/// Hands news to the screen, for a while; gives whether there were any, and whether more may come.
+fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) -> (bool, bool) {
     let start = watch.elapsed();
+    let mut is_fresh = false;
     while watch.elapsed().saturating_sub(start) < INTAKE {
         match news.try_recv() {
-            Ok(batch) => batch.into_iter().for_each(|item| screen.take(item)),
-            Err(TryRecvError::Empty) => return true,
-            Err(TryRecvError::Disconnected) => return false,
+            Ok(batch) => {
+                is_fresh = true;
+                batch.into_iter().for_each(|item| screen.take(item));
+            }
+            Err(TryRecvError::Empty) => return (is_fresh, true),
+            Err(TryRecvError::Disconnected) => return (is_fresh, false),
         }
     }
-    true
+    (is_fresh, true)
 }
 
 /// Draws without a terminal: everything that comes from `news`, after the picture's keys, into its file.

@@ -294,9 +294,14 @@ impl Screen {
         self.update_statistics();
     }
 
-    /// Whether the next drawing will differ without a key: while it plays or reads.
-    pub fn is_moving(&self) -> bool {
-        self.is_reading || !(self.playback.is_paused() || self.playback.is_at_end())
+    /// Whether the position moves by itself.
+    pub fn is_playing(&self) -> bool {
+        !(self.playback.is_paused() || self.playback.is_at_end())
+    }
+
+    /// Whether more may come.
+    pub fn is_reading(&self) -> bool {
+        self.is_reading
     }
 
     /// Why reading ended early, where it did.
