@@ -227,7 +227,9 @@ fn take_in(screen: &mut Screen, news: &Receiver<Vec<News>>, watch: Stopwatch) ->
         match news.try_recv() {
             Ok(batch) => {
                 is_fresh = true;
-                batch.into_iter().for_each(|item| screen.take(item));
+                for item in batch {
+                    screen.take(item);
+                }
             }
             Err(TryRecvError::Empty) => return (is_fresh, true),
             Err(TryRecvError::Disconnected) => return (is_fresh, false),
