@@ -18,6 +18,7 @@ use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,14 @@ use net::{MUTE, Net};
 
 /// How long something that should happen at once may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Tests that have a machine's worth of programs and traffic take turns: many wait for what should happen soon.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    // One that failed does not keep the others from theirs.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A program that captures.
 struct Live {
@@ -247,7 +256,8 @@ fn a_pod_that_dies_leaves_a_closed_journey_and_the_others_go_on() {
 
 #[test]
 fn another_node_is_followed_and_its_stream_begins_anew() {
-    let (mut net, mut other) = (Net::new(), Net::new());
+    let mut net = Net::new();
+    let mut other = net.another();
     net.add_pod(21);
     other.add_pod(31);
     let enter = format!("ip netns exec {} {}", other.node(), env!("CARGO_BIN_EXE_hopline"));

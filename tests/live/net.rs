@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Address of the machine outside, and its server's port.
@@ -81,6 +82,7 @@ const SLOW_CLIENT: &str = "
 import http.client, sys
 host, port = sys.argv[1].split(':')
 connection = http.client.HTTPConnection(host, int(port), timeout=20)
+print('here', flush=True)
 for path in sys.stdin:
     connection.request('GET', path.strip())
     print(connection.getresponse().read().decode(), flush=True)
@@ -168,10 +170,21 @@ pub(crate) struct Net {
     id: String,
     pods: Vec<String>,
     server: Child,
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Net {
     pub(crate) fn new() -> Net {
+        Net::made(Some(crate::turn()))
+    }
+
+    /// One more for the same test.
+    pub(crate) fn another(&self) -> Net {
+        assert!(self.turn.is_some(), "a net of this test's, and it is its turn");
+        Net::made(None)
+    }
+
+    fn made(turn: Option<MutexGuard<'static, ()>>) -> Net {
         let id = format!("hopt{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let (node, out) = (format!("{id}-node"), format!("{id}-out"));
         for name in [&node, &out] {
@@ -189,7 +202,7 @@ impl Net {
         let mut server = within(&out, "python3", &["-c", SERVER]);
         let mut server = server.stdout(Stdio::piped()).spawn().expect("python3 starts");
         wait_for_line(&mut server);
-        Net { id, pods: Vec::new(), server }
+        Net { id, pods: Vec::new(), server, turn }
     }
 
     /// The node's namespace.
@@ -329,7 +342,11 @@ impl Net {
     pub(crate) fn ask_slowly(&self, last: u8, server: &str) -> SlowClient {
         let mut command = within(&format!("{}-pod{last}", self.id), "python3", &["-c", SLOW_CLIENT, server]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 starts");
-        let answers = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut answers = BufReader::new(child.stdout.take().expect("standard output"));
+        // Until then the process may be a wrapper's, under another name.
+        let mut line = String::new();
+        answers.read_line(&mut line).expect("a line");
+        assert_eq!(line.trim(), "here");
         SlowClient { child, answers }
     }
 
