@@ -127,23 +127,20 @@ impl<'a> Telling<'a> {
     fn watch_losses(&mut self, sources: &[SourceSummary], closed_early: u64) {
         self.lossy_nodes = lossy(sources);
         let dropped = sources.iter().filter_map(|source| source.dropped).sum();
-        if dropped > self.dropped {
-            self.dropped = dropped;
+        if has_grown(&mut self.dropped, dropped) {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
             );
         }
         let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
-        if lost > self.messages_lost {
-            self.messages_lost = lost;
+        if has_grown(&mut self.messages_lost, lost) {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: {lost} kernel messages were lost so far; some translations are told by packets alone"
             );
         }
-        if closed_early > self.closed_early {
-            self.closed_early = closed_early;
+        if has_grown(&mut self.closed_early, closed_early) {
             let _ = writeln!(
                 io::stderr(),
                 "hopline: {closed_early} journeys so far were closed early, as more were open than are kept"
@@ -228,6 +225,12 @@ impl<'a> Telling<'a> {
         self.out.write_all(&bytes)?;
         self.out.flush()
     }
+}
+
+/// Whether a count is higher than it was told last, which is noted.
+fn has_grown(told: &mut u64, count: u64) -> bool {
+    let before = std::mem::replace(told, count.max(*told));
+    count > before
 }
 
 #[cfg(test)]

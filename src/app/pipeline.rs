@@ -91,13 +91,10 @@ impl Pipeline {
     pub fn open(input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let mut reader = Reader::open(&input.sources, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
-        let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
-        let mut correlator = Correlator::new(survey(&mut reader, input, &given)?, limits);
-        reader.set_clock_offsets(&correlator.clock_offsets());
-        correlator.add_names(&input.names);
-        correlator.add_names(reader.names());
-        add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: PAUSE, namer: None, kept: None })
+        let survey = survey(&mut reader, input, &given)?;
+        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, PAUSE);
+        pipeline.reader.set_clock_offsets(&pipeline.correlator.clock_offsets());
+        Ok(pipeline)
     }
 
     /// Takes captures under way. There are no beginnings to look at: they tell by themselves which addresses are
@@ -108,13 +105,19 @@ impl Pipeline {
     pub fn follow(live: Vec<LiveSource>, input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let reader = Reader::follow(live, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
+        let survey = informed(&reader, input, &given);
+        Ok(Pipeline::assembled(reader, survey, input, limits, LIVE_PAUSE))
+    }
+
+    /// A line that starts from what a survey learned, what the user says, and what the sources describe before their
+    /// first packets.
+    fn assembled(reader: Reader, survey: Survey, input: &Input, limits: Limits, pause: Duration) -> Pipeline {
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
-        let mut correlator = Correlator::new(informed(&reader, input, &given), limits);
+        let mut correlator = Correlator::new(survey, limits);
         correlator.add_names(&input.names);
-        // What is described before the first packet may be here already.
         correlator.add_names(reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Ok(Pipeline { reader, correlator, pause: LIVE_PAUSE, namer: None, kept: None })
+        Pipeline { reader, correlator, pause, namer: None, kept: None }
     }
 
     /// Keeps the latest records there, for whoever looks at packets.

@@ -230,19 +230,12 @@ fn to_ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
+    use crate::timeline::sample;
 
     #[test]
     fn each_state_has_a_mark_of_its_own() {
         let stage = Stage { way: Way::Request, number: 5 };
-        let time = Timestamp(0);
-        let states = [
-            State::Seen { time },
-            State::Bounded { after: time, before: time },
-            State::Outside,
-            State::Waiting,
-            State::Missing,
-        ];
+        let states = sample::states();
         let ascii = states.map(|state| Manner::ascii().mark(stage, &state));
         assert_eq!(ascii, ["5", "5~", ".", "5..", "x"]);
         let drawn = states.map(|state| Manner::default().mark(stage, &state));

@@ -116,6 +116,18 @@ pub fn sources() -> Vec<SourceSummary> {
     vec![source(A, "kappa1.pcapng", 18_311), second]
 }
 
+/// Every state that a visit is drawn in.
+pub fn states() -> [State; 5] {
+    let time = Timestamp(0);
+    [
+        State::Seen { time },
+        State::Bounded { after: time, before: time },
+        State::Outside,
+        State::Waiting,
+        State::Missing,
+    ]
+}
+
 /// Runs `test` with the sample cluster in the given manner.
 pub fn with_context<T>(manner: Manner, test: impl FnOnce(&Context<'_>) -> T) -> T {
     let (topology, clocks) = (topology(), clocks());

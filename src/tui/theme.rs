@@ -200,9 +200,9 @@ const fn colour_blind_light(tone: Tone) -> Option<Color> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Stage, State, Timestamp, Way};
-    use crate::timeline::Manner;
+    use crate::model::{Stage, Way};
     use crate::timeline::headline::state_tone;
+    use crate::timeline::{Manner, sample};
     use crate::tui::picture::{Rgb, ground, rgb};
 
     const PALETTES: [Palette; 3] = [Palette::Usual, Palette::HighContrast, Palette::ColourBlind];
@@ -305,14 +305,7 @@ mod tests {
     #[test]
     fn states_differ_without_colour_in_every_theme() {
         let stage = Stage { way: Way::Request, number: 5 };
-        let time = Timestamp(0);
-        let states = [
-            State::Seen { time },
-            State::Bounded { after: time, before: time },
-            State::Outside,
-            State::Waiting,
-            State::Missing,
-        ];
+        let states = sample::states();
         for manner in [Manner::default(), Manner::ascii()] {
             let looks = states.map(|state| {
                 let style = Theme::plain().style(state_tone(&state, stage.way));
