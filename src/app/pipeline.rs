@@ -104,13 +104,16 @@ impl Pipeline {
     /// When what is known of the cluster does not fit the captures.
     pub fn follow(live: Vec<LiveSource>, input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
         let own = live.first().map(|live| live.node().to_owned());
+        let limits = if live.len() > 1 { limits.with_lag() } else { limits };
         let reader = Reader::follow(live, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let survey = informed(&reader, input, &given);
         let own = reader.nodes().iter().position(|node| Some(node) == own.as_ref());
         let mut pipeline = Pipeline::assembled(reader, survey, input, limits, LIVE_PAUSE);
         if let Some(own) = own {
-            pipeline.correlator.follow_from(NodeId(own as u16));
+            let own = NodeId(own as u16);
+            pipeline.correlator.follow_from(own);
+            pipeline.correlator.hear(own, clock::now());
         }
         Ok(pipeline)
     }

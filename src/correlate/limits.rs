@@ -46,6 +46,12 @@ impl Limits {
     /// For a screen: packets can be unfolded.
     pub const SCREEN: Limits =
         Limits { legs: 65_536, sightings: 256, bulk_sightings: 160, follow_open: true, ..Limits::REPORT };
+
+    /// Where streams of several nodes come side by side, one may lag behind the others by this much.
+    #[must_use]
+    pub fn with_lag(self) -> Limits {
+        Limits { linger: self.linger.max(2 * SECONDS), ..self }
+    }
 }
 
 /// What the bounds cost so far.
