@@ -166,7 +166,8 @@ fn comparable(journeys: &[Value]) -> Vec<String> {
 
 fn asked(journeys: &[Value], path: &str) -> Value {
     let found: Vec<&Value> = journeys.iter().filter(|journey| journey["exchange"]["path"] == path).collect();
-    assert_eq!(found.len(), 1, "{path} is one journey of {}", journeys.len());
+    let all = || journeys.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(found.len(), 1, "{path} is not one journey of {}:\n{}", journeys.len(), all());
     found[0].clone()
 }
 
