@@ -163,11 +163,11 @@ impl<'a> Telling<'a> {
     fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
         self.watch_tables(correlator.topology());
         let now = correlator.now();
-        let offsets = correlator.clock_offsets();
-        if offsets != self.offsets {
-            self.tell_clocks(correlator, &offsets);
-            self.offsets.clone_from(&offsets);
+        if correlator.found_offsets() != self.offsets {
+            self.tell_clocks(correlator);
+            self.offsets = correlator.found_offsets().to_vec();
         }
+        let offsets = correlator.clock_offsets();
         let deadline = |trail: &Trail| {
             let node = trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
             let ahead = node.and_then(|node| offsets.get(usize::from(node.0)));
@@ -182,9 +182,9 @@ impl<'a> Telling<'a> {
     }
 
     /// Says which clocks were found to be off; by less than is told here they are aligned as well.
-    fn tell_clocks(&self, correlator: &Correlator, offsets: &[i64]) {
+    fn tell_clocks(&self, correlator: &Correlator) {
         let nodes = &correlator.topology().nodes;
-        for (node, (name, &offset)) in nodes.iter().zip(offsets).enumerate() {
+        for (node, (name, &offset)) in nodes.iter().zip(correlator.found_offsets()).enumerate() {
             if self.offsets.get(node).copied().unwrap_or_default() != offset {
                 let by = duration(offset.saturating_abs(), self.manner);
                 let way = if offset > 0 { "ahead of" } else { "behind" };

@@ -178,6 +178,17 @@ impl Correlator {
         self.alignment.offsets()
     }
 
+    /// The same as far as packets, or the user, told it: what may be said of clocks.
+    pub fn found_offsets(&self) -> &[i64] {
+        self.alignment.found()
+    }
+
+    /// All sources are captures under way, followed from `node`: what comes of others is moments old.
+    pub fn follow_from(&mut self, node: NodeId) {
+        let Correlator { alignment, mesh, .. } = self;
+        alignment.follow_from(node, |other| mesh.is_given(other));
+    }
+
     /// Every node's clock against the first node's, from all packets so far.
     pub fn clocks(&self) -> Clocks {
         self.mesh.clocks()
@@ -209,6 +220,11 @@ impl Correlator {
     /// An address known beforehand to be `node`'s own.
     pub fn add_node_address(&mut self, ip: crate::model::Ip, node: NodeId) {
         self.places.add_node_address(ip, node);
+    }
+
+    /// Word of `node` came that was sent at `time`, by its clock.
+    pub fn hear(&mut self, node: NodeId, time: Timestamp) {
+        self.alignment.hear(node, time);
     }
 
     /// Everything of `node` up to `time`, on its clock, was handed over: deadlines up to then are over although no
@@ -342,7 +358,7 @@ impl Correlator {
         {
             let is_shared = observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
             if is_shared && self.alignment.is_due(self.now) {
-                self.alignment.adopt(&self.mesh.clocks(), self.now);
+                self.alignment.adopt(&self.mesh, self.now);
             }
         }
         if sighting.len > 0 {

@@ -103,6 +103,13 @@ pub struct LiveSource {
     pub(super) lost: Option<Lost>,
 }
 
+impl LiveSource {
+    /// The node it is of.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+}
+
 /// A capture under way: its threads, and the recording that it may write.
 pub struct Running {
     threads: Vec<JoinHandle<()>>,
@@ -214,7 +221,7 @@ impl Opened {
         self.recorder.as_ref().and_then(Recorder::file)
     }
 
-    /// Begins to capture, until `stop` is set.
+    /// Begins to capture, until `stop` is set. The first source is of this node's own.
     ///
     /// # Errors
     /// When no thread can be started.
