@@ -79,6 +79,8 @@ pub(super) struct Telling<'a> {
     dropped: u64,
     closed_early: u64,
     messages_lost: u64,
+    /// Times that there was no room in a node's connection tracking.
+    shortages: u64,
     failed: Option<io::Error>,
 }
 
@@ -103,6 +105,7 @@ impl<'a> Telling<'a> {
             dropped: 0,
             closed_early: 0,
             messages_lost: 0,
+            shortages: 0,
             failed: None,
         }
     }
@@ -148,8 +151,17 @@ impl<'a> Telling<'a> {
         }
     }
 
+    /// Tells each time that there begins to be no room in a node's connection tracking.
+    fn watch_tables(&mut self, topology: &Topology) {
+        let count = topology.tables.values().map(|table| table.shortages.len() as u64).sum();
+        if has_grown(&mut self.shortages, count) {
+            tell_tables(topology);
+        }
+    }
+
     /// Writes the journeys of which all is known by now.
     fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
+        self.watch_tables(correlator.topology());
         let now = correlator.now();
         if correlator.found_offsets() != self.offsets {
             self.tell_clocks(correlator);
@@ -196,6 +208,9 @@ impl<'a> Telling<'a> {
         self.lossy_nodes.clone_from(&finished.lossy_nodes);
         let rest = std::mem::take(&mut self.held).into_all();
         self.write(rest, &finished.topology, &finished.clocks, finished.now)?;
+        if self.shortages > 0 {
+            tell_tables(&finished.topology);
+        }
         Ok(())
     }
 
@@ -224,6 +239,13 @@ impl<'a> Telling<'a> {
         }
         self.out.write_all(&bytes)?;
         self.out.flush()
+    }
+}
+
+/// Says where there was no room in connection tracking, and what that has cost.
+fn tell_tables(topology: &Topology) {
+    for finding in topology.findings() {
+        let _ = writeln!(io::stderr(), "hopline: {}", finding.en);
     }
 }
 

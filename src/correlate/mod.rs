@@ -38,6 +38,7 @@ mod reader;
 mod resolution;
 mod stream;
 mod survey;
+mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::table::Tables;
 use self::traces::Traces;
 use self::tracking::Tracking;
 use crate::model::{
@@ -124,6 +126,7 @@ pub struct Correlator {
     table: HashMap<Key, Slot>,
     index: Index,
     tracking: Tracking,
+    tables: Tables,
     traces: Traces,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
@@ -153,6 +156,7 @@ impl Correlator {
             table: HashMap::new(),
             index: Index::new(INDEX_BUCKETS),
             tracking: Tracking::default(),
+            tables: Tables::default(),
             traces: Traces::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),

@@ -1,6 +1,7 @@
 //! Whole screens: news and keys in, cells out.
 
 mod lists;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;

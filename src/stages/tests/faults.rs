@@ -1,7 +1,8 @@
 //! Every fault: what stopped, where, and what the sentence says of it.
 
 use crate::model::{
-    ConntrackStatus, IcmpReason, NodeId, Part, Phase, TcpState, Timestamp, Tracked, Trail, Way,
+    ConntrackStatus, IcmpReason, NodeId, Part, Phase, SECONDS, TableCounts, TcpState, Timestamp, Tracked,
+    TrackingTable, Trail, Way,
 };
 use crate::stages::testbed::{
     ALPHA, ALPHA_IP, BETA, BETA_IP, Builder, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at,
@@ -409,4 +410,28 @@ fn an_entry_without_a_reply_and_one_that_is_gone_are_named() {
     says(&gone, "never answered; alpha's conntrack entry was destroyed while the connection was open");
     let closed = asked().with(|trail| tracked(trail, ALPHA, 6, 7, Some(9))).place(&heard());
     assert!(closed.verdict.detail.en.ends_with("never answered"), "{:?}", closed.verdict);
+}
+
+#[test]
+fn a_full_table_is_named_where_it_cost_the_packet() {
+    let mut cluster = heard();
+    let mut table = TrackingTable::default();
+    table.resize(Timestamp(0), 1000, 1000);
+    table.note(Timestamp(0), Timestamp(SECONDS), TableCounts { dropped: 7, evicted: 2 });
+    cluster.topology.tables.insert(ALPHA, table);
+    says(
+        &to_pod().syn("cart>").place(&cluster),
+        "dropped before the end of POSTROUTING; its table was full then (1000 of 1000 entries), with packets of new connections dropped: 7, entries evicted: 2",
+    );
+    let asked = to_service().syn(THERE).syn_ack(BACK).ask(THERE);
+    let gone = asked.with(|trail| tracked(trail, ALPHA, 6, 3, Some(9))).place(&cluster);
+    says(&gone, "while the connection was open; its table was full then (1000 of 1000 entries)");
+    // At another time, and where packets were dropped for another reason.
+    let table = cluster.topology.tables.get_mut(&ALPHA).expect("a table");
+    table.resize(Timestamp(0), 10, 1000);
+    table.shortages[0].entries = 10;
+    says(&to_pod().syn("cart>").place(&cluster), "conntrack was dropping packets of new connections then: 7");
+    cluster.topology.tables.get_mut(&ALPHA).expect("a table").shortages[0].until = Timestamp(0);
+    let before = to_pod().syn("cart>").place(&cluster).verdict.detail.en;
+    assert!(before.ends_with("before the end of POSTROUTING"), "{before}");
 }
