@@ -83,7 +83,9 @@ pub(super) fn sample(
     let steps = STEPS.min(MOST_STEPS / size.max(1));
     for (at, circle) in circles.iter().enumerate() {
         if at >= count {
-            circle.iter().for_each(|&index| found(index, None));
+            for &index in circle.iter() {
+                found(index, None);
+            }
             continue;
         }
         let sampled = Sampler::new(circle, edges, &worth).run(steps * circle.len());
