@@ -83,7 +83,7 @@ pub(super) fn sample(
     let steps = STEPS.min(MOST_STEPS / size.max(1));
     for (at, circle) in circles.iter().enumerate() {
         if at >= count {
-            for &index in circle.iter() {
+            for &index in circle {
                 found(index, None);
             }
             continue;
