@@ -36,6 +36,7 @@ mod ongoing;
 mod places;
 mod reader;
 mod resolution;
+mod routing;
 mod stream;
 mod survey;
 mod tcp;
@@ -61,6 +62,7 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::routing::Routing;
 use self::traces::Traces;
 use self::tracking::Tracking;
 use crate::model::{
@@ -125,6 +127,7 @@ pub struct Correlator {
     index: Index,
     tracking: Tracking,
     traces: Traces,
+    routing: Routing,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
     reviews: VecDeque<Due>,
@@ -154,6 +157,7 @@ impl Correlator {
             index: Index::new(INDEX_BUCKETS),
             tracking: Tracking::default(),
             traces: Traces::default(),
+            routing: Routing::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),
             reviews: VecDeque::new(),

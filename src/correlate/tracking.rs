@@ -166,6 +166,7 @@ impl Correlator {
         match &event.body {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
             KernelBody::Hook(told) => self.traces.take(event.node, event.time, told, self.now.max(at)),
+            KernelBody::Route(told) => self.routing.take(event.node, event.time, told),
         }
     }
 

@@ -176,7 +176,7 @@ mod tests {
     fn kinds_and_flags_tell_what_became_of_it() {
         let of = |kind, flags| match decoded(&sample(kind, flags)).0.first()?.body {
             KernelBody::Conntrack(entry) => Some(entry.change),
-            KernelBody::Hook(_) => None,
+            _ => None,
         };
         assert_eq!(of(NEW, 0x600), Some(ConntrackChange::New));
         assert_eq!(of(NEW, 0), Some(ConntrackChange::Updated));

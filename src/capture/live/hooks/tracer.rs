@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::wire::{Hearing, MOST_FLOWS, Order, Told};
-use crate::capture::live::kernel::Writing;
+use crate::capture::live::kernel::{NETFILTER, Writing};
 use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Notice, Tell};
 use crate::model::{FlowPattern, Timestamp};
@@ -152,7 +152,7 @@ impl Tracer {
             self.wait();
             self.hear(&mut |time, bytes| {
                 received += 1;
-                writing.message(number, time, bytes);
+                writing.message(number, time, NETFILTER, bytes);
             });
             let counts = (received, self.control.state().lost);
             if counted != counts {
