@@ -32,6 +32,7 @@ mod packet;
 mod route;
 mod sentence;
 mod source;
+mod table;
 mod time;
 mod topology;
 mod trail;
@@ -72,6 +73,7 @@ pub use route::{
 };
 pub use sentence::Sentence;
 pub use source::{InterfaceSummary, Losses, SourceSummary};
+pub use table::{Shortage, TableCounts, TableEvent, TrackingTable};
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
 pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};

@@ -8,7 +8,7 @@ mod xtables;
 #[cfg(test)]
 mod tests;
 
-use crate::decode::attributes::Attributes;
+use super::attributes::Attributes;
 use crate::decode::clean;
 use crate::model::{ChainInfo, ChainName, Hook, HookEvent};
 

@@ -7,15 +7,17 @@ mod writing;
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub(super) use self::subscription::{NETFILTER, Subscription};
+pub(super) use self::subscription::{CONNTRACK, NETFILTER, ROUTES, Subscription};
 pub(super) use self::writing::Writing;
+use crate::capture::live::hooks::TraceControl;
 use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Tell};
-use crate::model::{Notice, SECONDS, Timestamp};
+use crate::model::{MILLIS, Notice, SECONDS, Timestamp};
 
 /// The kernel's messages are at most 32 KiB long.
 const LONGEST: usize = 64 << 10;
@@ -23,6 +25,10 @@ const LONGEST: usize = 64 << 10;
 const PATIENCE: u16 = 100;
 /// Between two statements of counts.
 const COUNTING: i64 = SECONDS;
+/// Between two questions how full a table is: less than a packet is waited for before it is said to be lost.
+const ASKING: i64 = 500 * MILLIS;
+/// Between two lists of a table, when messages are lost: a large one has a hundred thousand entries and more.
+const LISTING: i64 = 10 * SECONDS;
 /// Every netlink socket of the network namespace, with what it lost (net/netlink/af_netlink.c).
 const SOCKETS: &str = "/proc/thread-self/net/netlink";
 
@@ -31,13 +37,48 @@ pub(super) struct Kernel {
     subscriptions: Vec<Subscription>,
     /// See [`SOCKETS`]; kept open, as files cannot be opened later.
     sockets: Option<File>,
+    asking: Option<Asking>,
     clock: Clock,
     tell: Tell,
 }
 
+/// Questions that need the right CAP_NET_ADMIN again. Who has it answers on a way of its own.
+struct Asking {
+    control: TraceControl,
+    asked_at: Timestamp,
+    listed_at: Timestamp,
+    /// Messages that were known to be lost when the table was listed last.
+    lost_before: u64,
+    answers: Arc<AtomicU64>,
+}
+
+impl Asking {
+    /// Asks how full the table is; and for all of it, where messages were lost since it was listed.
+    fn ask(&mut self, now: Timestamp, lost: u64) {
+        if now.since(self.asked_at) >= ASKING {
+            self.asked_at = now;
+            self.control.statistics();
+        }
+        if lost > self.lost_before && now.since(self.listed_at) >= LISTING {
+            (self.listed_at, self.lost_before) = (now, lost);
+            self.control.list();
+        }
+    }
+}
+
 impl Kernel {
     pub(super) fn new(clock: Clock, tell: Tell) -> Kernel {
-        Kernel { subscriptions: Vec::new(), sockets: File::open(SOCKETS).ok(), clock, tell }
+        let sockets = File::open(SOCKETS).ok();
+        Kernel { subscriptions: Vec::new(), sockets, asking: None, clock, tell }
+    }
+
+    /// Has questions asked through `control`; gives where their answers are to be counted.
+    pub(super) fn asking(&mut self, control: TraceControl) -> Arc<AtomicU64> {
+        let (answers, never) = (Arc::default(), Timestamp(0));
+        let kept = Arc::clone(&answers);
+        self.asking =
+            Some(Asking { control, asked_at: never, listed_at: never, lost_before: 0, answers: kept });
+        answers
     }
 
     /// Takes a subscription, or says why there is none.
@@ -83,6 +124,11 @@ impl Kernel {
                 counted_at = now;
                 self.count(now, &mut writing);
             }
+            let of_conntrack = self.subscriptions.iter().filter(|it| it.name == CONNTRACK);
+            let lost = of_conntrack.map(|it| it.overruns).sum();
+            if let Some(asking) = self.asking.as_mut().filter(|_| !is_last) {
+                asking.ask(now, lost);
+            }
             writing.flush();
             if is_last {
                 return;
@@ -107,10 +153,12 @@ impl Kernel {
         if let Some(file) = &mut self.sockets {
             let _ = file.rewind().and_then(|()| file.read_to_string(&mut table));
         }
+        let answers = self.asking.as_ref().map_or(0, |asking| asking.answers.load(Ordering::Relaxed));
         for subscription in &self.subscriptions {
+            let answers = if subscription.name == CONNTRACK { answers } else { 0 };
             let counted = subscription.inode().and_then(|inode| drops(&table, inode));
             let lost = counted.unwrap_or(0).max(subscription.overruns);
-            writing.count(subscription.number, now, subscription.received, lost);
+            writing.count(subscription.number, now, subscription.received + answers, lost);
         }
     }
 }

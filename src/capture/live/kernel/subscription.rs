@@ -31,6 +31,10 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 /// Messages taken from one subscription before the next has its turn.
 const TURN: usize = 4096;
 
+/// The names of the interfaces in recordings.
+pub(in crate::capture::live) const CONNTRACK: &str = "conntrack";
+pub(in crate::capture::live) const ROUTES: &str = "routes";
+
 /// See the module.
 pub(in crate::capture::live) struct Subscription {
     /// The interface's name in recordings.
@@ -86,7 +90,7 @@ impl Subscription {
         const GET: u16 = 0x0101;
         let family = (NETFILTER, SockProtocol::NetlinkNetFilter);
         let requests = vec![list_request(GET, &[0; 4])];
-        let mut opened = Subscription::open("conntrack", family, CONNTRACK_GROUPS, requests)?;
+        let mut opened = Subscription::open(CONNTRACK, family, CONNTRACK_GROUPS, requests)?;
         // It is asked for while there are rights.
         opened.ask()?;
         let mut answer = [0; 20];
@@ -117,7 +121,7 @@ impl Subscription {
             list_request(kind, body)
         };
         let family = (ROUTE, SockProtocol::NetlinkRoute);
-        Subscription::open("routes", family, ROUTE_GROUPS, REQUESTS.map(request).to_vec())
+        Subscription::open(ROUTES, family, ROUTE_GROUPS, REQUESTS.map(request).to_vec())
     }
 
     /// What there is to read from next.
