@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod http2;
+mod routes;
 mod traces;
 mod tracking;
 

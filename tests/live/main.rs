@@ -8,6 +8,7 @@ mod lab;
 mod net;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod routes;
 mod screen;
 mod trace;
 mod views;
