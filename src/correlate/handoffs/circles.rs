@@ -78,7 +78,7 @@ impl Sampler {
         let [rows, cols] = [0, 1].map(|side| vec![NONE; circle.sides[side].len()]);
         let begin = |col: usize| links.partition_point(|link| (link.col as usize) < col) as u32;
         let begins = (0..=cols.len()).map(begin).collect();
-        let mut sampler = Sampler { begins, rows, cols, links };
+        let mut sampler = Sampler { links, begins, rows, cols };
         let mut order: Vec<u32> = (0..sampler.links.len() as u32).collect();
         order.sort_by(|&a, &b| sampler.link(b).worth.total_cmp(&sampler.link(a).worth));
         for at in order {
