@@ -2,6 +2,8 @@
 
 mod apart;
 mod clocks;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod ends;
 mod kernel;
 mod lab;

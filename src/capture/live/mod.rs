@@ -21,6 +21,7 @@ mod recorder;
 mod remote;
 mod section;
 mod surroundings;
+mod watcher;
 mod ways;
 
 use std::fs::File;
@@ -36,8 +37,9 @@ use self::kernel::{Kernel, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
 use self::remote::Remote;
+use self::watcher::Watcher;
 use self::ways::{Open, Ways};
-use crate::capture::{CaptureError, Options};
+use crate::capture::{CaptureError, Cluster, Options};
 use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub buffer: usize,
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
+    /// Whose names are watched.
+    pub cluster: Option<Cluster>,
     /// A process is kept ready that can trace connections in the kernel.
     pub can_trace: bool,
     /// This very program, for the processes that run the other nodes' commands and that trace.
@@ -89,6 +93,7 @@ pub struct Opened {
     names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
+    watcher: Option<Watcher>,
     node: String,
     clock: Clock,
     tell: Tell,
@@ -147,6 +152,10 @@ impl Opened {
         } else {
             None
         };
+        let watcher = match &settings.cluster {
+            Some(cluster) => Some(Watcher::start(cluster, &settings.program, Arc::clone(&tell))?),
+            None => None,
+        };
         let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
             Some(recording) => Some(Recorder::open(recording, clock, Arc::clone(&tell))?),
@@ -163,6 +172,7 @@ impl Opened {
             names,
             recorder,
             remotes,
+            watcher,
             node: settings.node.clone(),
             clock,
             tell,
@@ -256,6 +266,11 @@ impl Opened {
             let number = local.describe_kernel("nftables");
             let (clock, open, stop) = (self.clock, open.clone(), Arc::clone(&stop));
             threads.push(spawn("tracer", move || tracer.run(number, clock, &open, &stop))?);
+        }
+        if let Some(mut watcher) = self.watcher {
+            lifelines.push(watcher.lifeline());
+            let (open, stop) = (open.clone(), Arc::clone(&stop));
+            threads.push(spawn("cluster", move || watcher.run(&open, &stop))?);
         }
         if !kernel.is_deaf() {
             let stop = Arc::clone(&stop);
