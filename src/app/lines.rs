@@ -79,6 +79,8 @@ pub(super) struct Telling<'a> {
     dropped: u64,
     closed_early: u64,
     messages_lost: u64,
+    /// Times that there was no room in a node's connection tracking.
+    shortages: u64,
     failed: Option<io::Error>,
 }
 
@@ -103,6 +105,7 @@ impl<'a> Telling<'a> {
             dropped: 0,
             closed_early: 0,
             messages_lost: 0,
+            shortages: 0,
             failed: None,
         }
     }
@@ -148,14 +151,23 @@ impl<'a> Telling<'a> {
         }
     }
 
+    /// Tells each time that there begins to be no room in a node's connection tracking.
+    fn watch_tables(&mut self, topology: &Topology) {
+        let count = topology.tables.values().map(|table| table.shortages.len() as u64).sum();
+        if has_grown(&mut self.shortages, count) {
+            tell_tables(topology);
+        }
+    }
+
     /// Writes the journeys of which all is known by now.
     fn tell_due(&mut self, correlator: &Correlator) -> io::Result<()> {
+        self.watch_tables(correlator.topology());
         let now = correlator.now();
-        let offsets = correlator.clock_offsets();
-        if offsets != self.offsets {
-            self.tell_clocks(correlator, &offsets);
-            self.offsets.clone_from(&offsets);
+        if correlator.found_offsets() != self.offsets {
+            self.tell_clocks(correlator);
+            self.offsets = correlator.found_offsets().to_vec();
         }
+        let offsets = correlator.clock_offsets();
         let deadline = |trail: &Trail| {
             let node = trail.sightings.first().map(|first| correlator.topology().vantage(first.vantage).node);
             let ahead = node.and_then(|node| offsets.get(usize::from(node.0)));
@@ -170,9 +182,9 @@ impl<'a> Telling<'a> {
     }
 
     /// Says which clocks were found to be off; by less than is told here they are aligned as well.
-    fn tell_clocks(&self, correlator: &Correlator, offsets: &[i64]) {
+    fn tell_clocks(&self, correlator: &Correlator) {
         let nodes = &correlator.topology().nodes;
-        for (node, (name, &offset)) in nodes.iter().zip(offsets).enumerate() {
+        for (node, (name, &offset)) in nodes.iter().zip(correlator.found_offsets()).enumerate() {
             if self.offsets.get(node).copied().unwrap_or_default() != offset {
                 let by = duration(offset.saturating_abs(), self.manner);
                 let way = if offset > 0 { "ahead of" } else { "behind" };
@@ -196,6 +208,9 @@ impl<'a> Telling<'a> {
         self.lossy_nodes.clone_from(&finished.lossy_nodes);
         let rest = std::mem::take(&mut self.held).into_all();
         self.write(rest, &finished.topology, &finished.clocks, finished.now)?;
+        if self.shortages > 0 {
+            tell_tables(&finished.topology);
+        }
         Ok(())
     }
 
@@ -225,6 +240,13 @@ impl<'a> Telling<'a> {
         }
         self.out.write_all(&bytes)?;
         self.out.flush()
+    }
+}
+
+/// Says where there was no room in connection tracking, and what that has cost.
+fn tell_tables(topology: &Topology) {
+    for finding in topology.findings() {
+        let _ = writeln!(io::stderr(), "hopline: {}", finding.en);
     }
 }
 

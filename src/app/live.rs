@@ -36,8 +36,7 @@ pub(super) fn run_headless(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
-    let can_trace = !live.capture.trace.is_empty();
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, say())?;
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
     confine(&opened, live.recording.as_ref())?;
     begin_tracing(&opened, &live.capture);
     let stop = Arc::new(AtomicBool::new(false));
@@ -60,9 +59,7 @@ pub(super) fn run_headless(
 pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let (tell, notices) = session::notices_for_later();
-    // The key `t` may ask for it later, when there are no rights any more.
-    let can_trace = !live.capture.trace.is_empty() || rights::may_trace();
-    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), can_trace, tell)?;
+    let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), tell)?;
     if !io::stdout().is_terminal() {
         bail!(
             "the screen needs a terminal; `hopline live --headless` writes lines; in a terminal, try `hopline demo`"
@@ -96,7 +93,7 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot capture here, or the file cannot be created.
 pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result<()> {
-    let opened = open(capture, &[], Some(recording), !capture.trace.is_empty(), say())?;
+    let opened = open(capture, &[], Some(recording), say())?;
     confine(&opened, Some(recording))?;
     begin_tracing(&opened, capture);
     let stop = Arc::new(AtomicBool::new(false));
@@ -118,10 +115,11 @@ fn open(
     capture: &Capture,
     remotes: &[RemoteSpec],
     recording: Option<&Recording>,
-    can_trace: bool,
     tell: Tell,
 ) -> anyhow::Result<Opened> {
-    if !capture.trace.is_empty() && !rights::may_trace() {
+    // The kernel is asked later as well, when there are no rights any more: by the key `t`, and how full its tables are.
+    let can_trace = rights::may_trace();
+    if !capture.trace.is_empty() && !can_trace {
         bail!(rights::tracing_missing());
     }
     let cluster = capture.input.cluster.clone();

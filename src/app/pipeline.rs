@@ -103,10 +103,19 @@ impl Pipeline {
     /// # Errors
     /// When what is known of the cluster does not fit the captures.
     pub fn follow(live: Vec<LiveSource>, input: &Input, limits: Limits) -> anyhow::Result<Pipeline> {
+        let own = live.first().map(|live| live.node().to_owned());
+        let limits = if live.len() > 1 { limits.with_lag() } else { limits };
         let reader = Reader::follow(live, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let survey = informed(&reader, input, &given);
-        Ok(Pipeline::assembled(reader, survey, input, limits, LIVE_PAUSE))
+        let own = reader.nodes().iter().position(|node| Some(node) == own.as_ref());
+        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, LIVE_PAUSE);
+        if let Some(own) = own {
+            let own = NodeId(own as u16);
+            pipeline.correlator.follow_from(own);
+            pipeline.correlator.hear(own, clock::now());
+        }
+        Ok(pipeline)
     }
 
     /// A line that starts from what a survey learned, what the user says, and what the sources describe before their
@@ -183,8 +192,11 @@ fn add_addresses(correlator: &mut Correlator, addresses: &[(Ip, NodeId)]) {
 
 /// Lets the time go on up to which all sources were watched, also where no packet came.
 fn advance(correlator: &mut Correlator, sources: &[SourceSummary]) {
-    let ahead = correlator.clock_offsets();
     let watched = sources.iter().filter_map(|source| source.node.zip(source.ended));
+    for (node, time) in watched.clone() {
+        correlator.hear(node, time);
+    }
+    let ahead = correlator.clock_offsets();
     let offset = |node: NodeId| ahead.get(usize::from(node.0)).copied().unwrap_or_default();
     if let Some((node, time)) = watched.min_by_key(|&(node, time)| time.plus(-offset(node))) {
         correlator.advance(node, time);

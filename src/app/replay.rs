@@ -273,6 +273,7 @@ fn is_same(one: &Topology, other: &Topology) -> bool {
             topology.node_addresses.len(),
             topology.services.len(),
             topology.names.len(),
+            topology.tables.values().map(|table| (table.dropped, table.evicted)).collect::<Vec<_>>(),
         )
     };
     one.nodes == other.nodes && size(one) == size(other)

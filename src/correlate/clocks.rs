@@ -156,6 +156,11 @@ impl Mesh {
         self.given.insert(node, ahead_ns);
     }
 
+    /// Whether the user said how far `node`'s clock is ahead.
+    pub fn is_given(&self, node: NodeId) -> bool {
+        self.given.contains_key(&node)
+    }
+
     /// The same packet left `from` and entered `to`, each by its own clock.
     pub fn observe(&mut self, from: (NodeId, Timestamp), to: (NodeId, Timestamp)) {
         let is_forth = from.0 < to.0;
@@ -195,6 +200,12 @@ impl Mesh {
     /// Every node's fit against the first node, through the neighbours with the smallest errors. Where
     /// nothing ties some nodes to the first, they are at least tied to each other.
     pub fn clocks(&self) -> Clocks {
+        self.clocks_assuming(&[])
+    }
+
+    /// The same, where nodes that nothing ties to the first are taken to be ahead by `assumed` of some common clock.
+    pub fn clocks_assuming(&self, assumed: &[Option<i64>]) -> Clocks {
+        let assumed = |node: usize| assumed.get(node).copied().flatten().unwrap_or_default();
         let mut fits: Vec<Option<ClockFit>> = vec![None; self.nodes];
         if let Some(first) = fits.first_mut() {
             *first = Some(ClockFit { error_ns: Some(0), ..ClockFit::default() });
@@ -207,7 +218,10 @@ impl Mesh {
         let edges: Vec<_> =
             self.pairs.iter().filter_map(|(nodes, pair)| pair.fit().map(|fit| (*nodes, fit))).collect();
         while let Some(apart) = fits.iter().position(Option::is_none) {
-            let (node, fit) = nearest(&fits, &edges).unwrap_or((apart, ClockFit::default()));
+            let (node, fit) = nearest(&fits, &edges).unwrap_or_else(|| {
+                let offset_ns = assumed(apart).saturating_sub(assumed(0));
+                (apart, ClockFit { offset_ns, ..ClockFit::default() })
+            });
             fits[node] = Some(fit);
         }
         Clocks { fits: fits.into_iter().map(Option::unwrap_or_default).collect() }

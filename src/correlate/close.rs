@@ -274,8 +274,7 @@ impl Correlator {
                 continue;
             }
             for slot in self.legs[due.slot as usize].live.clone() {
-                self.counters.evicted += u64::from(self.trails[slot as usize].phase == Phase::Open);
-                self.close(slot, Phase::Evicted);
+                self.close_as_it_is(slot);
             }
             self.forget_leg(due.slot);
         }

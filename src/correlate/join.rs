@@ -203,6 +203,15 @@ impl Correlator {
         }
     }
 
+    /// Who opened a connection turns out to be its other end.
+    pub(super) fn turn(&mut self, leg: u32) {
+        self.legs[leg as usize].turn();
+        for &slot in &self.legs[leg as usize].live {
+            self.trails[slot as usize].turn();
+        }
+        self.touch(leg);
+    }
+
     /// Two legs turn out to be one, by a packet that was seen of both; the older one stays.
     pub(super) fn merge(&mut self, here: Located, there: Located) -> Located {
         let serial = |it: Located| self.legs[it.leg as usize].serial;

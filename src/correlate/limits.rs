@@ -2,6 +2,9 @@
 
 use crate::model::{MILLIS, SECONDS};
 
+/// How far the stream of one node may lag behind those of others.
+const LAG: i64 = 2 * SECONDS;
+
 /// Caps and deadlines. What a cap cuts off is counted in [`Counters`] and shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -46,6 +49,12 @@ impl Limits {
     /// For a screen: packets can be unfolded.
     pub const SCREEN: Limits =
         Limits { legs: 65_536, sightings: 256, bulk_sightings: 160, follow_open: true, ..Limits::REPORT };
+
+    /// Where streams of several nodes come side by side, one may lag behind the others.
+    #[must_use]
+    pub fn with_lag(self) -> Limits {
+        Limits { linger: self.linger.max(LAG), transit: self.transit + LAG, ..self }
+    }
 }
 
 /// What the bounds cost so far.

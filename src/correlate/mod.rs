@@ -38,6 +38,7 @@ mod reader;
 mod resolution;
 mod stream;
 mod survey;
+mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::table::Tables;
 use self::traces::Traces;
 use self::tracking::Tracking;
 use crate::model::{
@@ -124,6 +126,7 @@ pub struct Correlator {
     table: HashMap<Key, Slot>,
     index: Index,
     tracking: Tracking,
+    tables: Tables,
     traces: Traces,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
@@ -153,6 +156,7 @@ impl Correlator {
             table: HashMap::new(),
             index: Index::new(INDEX_BUCKETS),
             tracking: Tracking::default(),
+            tables: Tables::default(),
             traces: Traces::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),
@@ -172,6 +176,17 @@ impl Correlator {
     /// How far each node's clock is ahead of the first node's, in nanoseconds, as ages are counted with it: roughly.
     pub fn clock_offsets(&self) -> Vec<i64> {
         self.alignment.offsets()
+    }
+
+    /// The same as far as packets, or the user, told it: what may be said of clocks.
+    pub fn found_offsets(&self) -> &[i64] {
+        self.alignment.found()
+    }
+
+    /// All sources are captures under way, followed from `node`: what comes of others is moments old.
+    pub fn follow_from(&mut self, node: NodeId) {
+        let Correlator { alignment, mesh, .. } = self;
+        alignment.follow_from(node, |other| mesh.is_given(other));
     }
 
     /// Every node's clock against the first node's, from all packets so far.
@@ -205,6 +220,11 @@ impl Correlator {
     /// An address known beforehand to be `node`'s own.
     pub fn add_node_address(&mut self, ip: crate::model::Ip, node: NodeId) {
         self.places.add_node_address(ip, node);
+    }
+
+    /// Word of `node` came that was sent at `time`, by its clock.
+    pub fn hear(&mut self, node: NodeId, time: Timestamp) {
+        self.alignment.hear(node, time);
     }
 
     /// Everything of `node` up to `time`, on its clock, was handed over: deadlines up to then are over although no
@@ -338,7 +358,7 @@ impl Correlator {
         {
             let is_shared = observe_clocks(&self.places, &mut self.mesh, trail, &sighting);
             if is_shared && self.alignment.is_due(self.now) {
-                self.alignment.adopt(&self.mesh.clocks(), self.now);
+                self.alignment.adopt(&self.mesh, self.now);
             }
         }
         if sighting.len > 0 {

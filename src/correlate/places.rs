@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::model::{
     Body, CALI_MAC, Direction, IcmpError, Ip, Mac, Names, NodeId, Packet, ProxyAddress, Role, Topology,
-    Vantage, VantageId,
+    TrackingTable, Vantage, VantageId,
 };
 
 /// Names and addresses kept; a node has hundreds of pods, not hundreds of thousands.
@@ -268,6 +268,11 @@ impl Places {
     /// A node's connection tracking is heard.
     pub(super) fn hear(&mut self, node: NodeId) {
         self.topology.tracking.insert(node);
+    }
+
+    /// What is known of a node's connection tracking table.
+    pub(super) fn table(&mut self, node: NodeId) -> &mut TrackingTable {
+        self.topology.tables.entry(node).or_default()
     }
 
     pub(super) fn add_name(&mut self, ip: Ip, name: &str) {

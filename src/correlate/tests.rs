@@ -224,6 +224,27 @@ fn a_connection_caught_in_the_middle_is_joined_by_its_numbers() {
 }
 
 #[test]
+fn who_opened_a_connection_that_was_caught_in_the_middle_is_told_by_what_they_say() {
+    // A masqueraded port may be lower than the server's.
+    let client = |is_reply: bool| {
+        let mut cluster = Cluster::new(0);
+        let ack = segment(900, 5_000, TcpSegment::ACK, b"");
+        if is_reply {
+            cluster.reply(6_587, ack, b"");
+        }
+        cluster.request(6_587, segment(5_000, 900, TcpSegment::ACK, GET), GET);
+        cluster.reply(6_587, segment(900, 5_000 + GET.len() as u32, TcpSegment::ACK, OK), OK);
+        let trails = cluster.finish();
+        assert_eq!(trails.len(), 1);
+        assert_eq!(trails[0].exchange.status, Some(200));
+        assert!(trails[0].sightings.iter().all(|it| (it.way == Way::Request) == (it.seq >= 5_000)));
+        trails[0].legs[0].client
+    };
+    assert_eq!(client(true), endpoint(CLIENT, 6_587));
+    assert_eq!(client(false), endpoint(CLIENT, 6_587));
+}
+
+#[test]
 fn a_node_that_changes_both_addresses_is_followed() {
     let mut cluster = Cluster::new(0);
     let syn = segment(100, 0, TcpSegment::SYN, b"");

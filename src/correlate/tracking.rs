@@ -33,6 +33,8 @@ struct Entry {
     told: Conntrack,
     /// Core time of its first message.
     began: Timestamp,
+    /// When it was told of last, on the node's clock.
+    heard: Timestamp,
     /// It began then, rather than being there already.
     is_new: bool,
     ended: Option<Timestamp>,
@@ -90,7 +92,7 @@ impl Tracking {
     }
 
     /// Keeps a new entry; gives whether an older one gave way for it.
-    fn add(&mut self, entry: Entry, most: usize) -> (u32, bool) {
+    fn add(&mut self, entry: &Entry, most: usize) -> (u32, bool) {
         let is_full = self.entries.len() >= most;
         while self.entries.len() >= most {
             let Some((slot, serial)) = self.order.pop_front() else { break };
@@ -98,8 +100,8 @@ impl Tracking {
         }
         let serial = self.next_serial;
         self.next_serial += 1;
-        let slot = self.entries.insert(Entry { serial, ..entry }) as u32;
-        for key in keys(&entry) {
+        let slot = self.entries.insert(Entry { serial, ..*entry }) as u32;
+        for key in keys(entry) {
             self.by_face.entry(key).or_default().push(slot);
         }
         self.order.push_back((slot, serial));
@@ -123,6 +125,21 @@ impl Tracking {
                     self.by_face.remove(&key);
                 }
             }
+        }
+    }
+
+    /// Forgets a node's entries that were not told of since `began`, when all there are were told anew: messages
+    /// of their ends are lost.
+    pub(super) fn forget_unheard(&mut self, node: NodeId, began: Timestamp) {
+        let is_unheard = |entry: &Entry| entry.node == node && entry.ended.is_none() && entry.heard < began;
+        let gone: Vec<(u32, u64)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| is_unheard(entry))
+            .map(|(slot, entry)| (slot as u32, entry.serial))
+            .collect();
+        for (slot, serial) in gone {
+            self.remove(slot, serial);
         }
     }
 
@@ -165,6 +182,7 @@ impl Correlator {
         let at = event.time.plus(-ahead);
         match &event.body {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
+            KernelBody::Table(told) => self.handle_table(event, *told),
             KernelBody::Hook(told) => self.traces.take(event.node, event.time, told, self.now.max(at)),
         }
     }
@@ -188,13 +206,15 @@ impl Correlator {
             None if is_over => return,
             None => {
                 let (node, told, began) = (event.node, *told, at);
-                let entry = Entry { serial: 0, node, told, began, is_new, ended: None, leg: None };
-                let (slot, gave_way) = self.tracking.add(entry, self.limits.entries);
+                let (heard, ended, leg) = (event.time, None, None);
+                let entry = Entry { serial: 0, node, told, began, heard, is_new, ended, leg };
+                let (slot, gave_way) = self.tracking.add(&entry, self.limits.entries);
                 self.counters.forgotten_entries += u64::from(gave_way);
                 slot
             }
         };
         let entry = &mut self.tracking.entries[slot as usize];
+        entry.heard = event.time;
         entry.told = Conntrack { tcp_state: told.tcp_state.or(entry.told.tcp_state), ..*told };
         if is_over {
             self.tracking.end(slot, event.time, gone_at);
@@ -249,8 +269,16 @@ impl Correlator {
         let leg = &self.legs[leg_slot as usize];
         let is_turned = leg.faces.iter().any(|face| [original, translated].contains(&face.tuple.reversed()))
             && !leg.faces.iter().any(|face| [original, translated].contains(&face.tuple));
-        let sides =
-            if is_turned { [translated.reversed(), original.reversed()] } else { [original, translated] };
+        // The kernel knows who opened it.
+        let may_turn = is_turned && leg.may_turn();
+        if may_turn {
+            self.turn(leg_slot);
+        }
+        let sides = if is_turned && !may_turn {
+            [translated.reversed(), original.reversed()]
+        } else {
+            [original, translated]
+        };
         let Some(from) = self.face_for(leg_slot, sides[0], node) else { return };
         let Some(to) = self.face_for(leg_slot, sides[1], node) else { return };
         let leg = &mut self.legs[leg_slot as usize];

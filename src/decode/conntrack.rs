@@ -7,19 +7,46 @@ use netlink_bindings::conntrack::{
     TupleAttrs, TupleIpAttrs, TupleProtoAttrs,
 };
 
+use super::attributes::Attributes;
 use super::netlink::Message;
 use super::{Layer, Reason, Stop};
-use crate::model::{Conntrack, ConntrackChange, ConntrackStatus, Endpoint, Protocol, TcpState, Tuple};
+use crate::model::{
+    Conntrack, ConntrackChange, ConntrackStatus, Endpoint, KernelBody, Protocol, TableCounts, TableEvent,
+    TcpState, Tuple,
+};
 
 /// `enum cntl_msg_types`.
 const NEW: u8 = 0;
+const GET: u8 = 1;
 const DELETE: u8 = 2;
+const STATISTICS_OF_CPU: u8 = 4;
+const STATISTICS: u8 = 5;
+/// `enum ctattr_stats_cpu` and `ctattr_stats_global`.
+const DROPPED: u16 = 10;
+const EVICTED: u16 = 11;
+const ENTRIES: u16 = 1;
+const MOST_ENTRIES: u16 = 2;
 /// Flags of `linux/netlink.h`.
 const MULTI: u16 = 0x2;
 const CREATE: u16 = 0x400;
 
-/// Reads one entry.
-pub(super) fn read(message: &Message<'_>) -> Result<Conntrack, Stop> {
+/// Reads an entry, or what is told of the table as a whole.
+pub(super) fn read(message: &Message<'_>) -> Result<KernelBody, Stop> {
+    let attributes = Attributes(message.attributes);
+    let number = |kind| attributes.number(kind).ok_or(Stop::new(Layer::Conntrack, Reason::Malformed));
+    Ok(KernelBody::Table(match message.kind {
+        // What asks for the list stands before it.
+        GET => TableEvent::Listing,
+        STATISTICS => TableEvent::Size { entries: number(ENTRIES)?, most: number(MOST_ENTRIES).unwrap_or(0) },
+        STATISTICS_OF_CPU => {
+            let counts = TableCounts { dropped: number(DROPPED)?, evicted: number(EVICTED)? };
+            TableEvent::Counts { cpu: message.resource, counts }
+        }
+        _ => return entry(message).map(KernelBody::Conntrack),
+    }))
+}
+
+fn entry(message: &Message<'_>) -> Result<Conntrack, Stop> {
     let change = match (message.kind, message.flags) {
         (DELETE, _) => ConntrackChange::Destroyed,
         (NEW, flags) if flags & MULTI != 0 => ConntrackChange::Listed,
@@ -176,13 +203,47 @@ mod tests {
     fn kinds_and_flags_tell_what_became_of_it() {
         let of = |kind, flags| match decoded(&sample(kind, flags)).0.first()?.body {
             KernelBody::Conntrack(entry) => Some(entry.change),
-            KernelBody::Hook(_) => None,
+            _ => None,
         };
         assert_eq!(of(NEW, 0x600), Some(ConntrackChange::New));
         assert_eq!(of(NEW, 0), Some(ConntrackChange::Updated));
         assert_eq!(of(NEW, MULTI), Some(ConntrackChange::Listed));
         assert_eq!(of(DELETE, 0), Some(ConntrackChange::Destroyed));
-        assert_eq!(of(5, 0), None);
+        assert_eq!(of(9, 0), None);
+    }
+
+    /// A message of ctnetlink's without an entry.
+    fn message(kind: u16, resource: u16, attributes: &[u8]) -> Vec<u8> {
+        let mut bytes = ((20 + attributes.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&kind.to_ne_bytes());
+        bytes.extend_from_slice(&[0; 12]);
+        bytes.extend_from_slice(&resource.to_be_bytes());
+        bytes.extend_from_slice(attributes);
+        bytes
+    }
+
+    #[test]
+    fn the_table_as_a_whole_is_told_of() {
+        let number = |kind, value: u32| attribute(kind, &value.to_be_bytes());
+        let of = |bytes: &[u8]| decoded(bytes).0.iter().map(|event| event.body.clone()).collect::<Vec<_>>();
+        let counts = TableCounts { dropped: 3, evicted: 9 };
+        let of_cpu = message(0x0104, 2, &[number(9, 1), number(10, 3), number(11, 9)].concat());
+        assert_eq!(of(&of_cpu), [KernelBody::Table(TableEvent::Counts { cpu: 2, counts })]);
+        let size = message(0x0105, 0, &[number(1, 40), number(2, 50)].concat());
+        assert_eq!(of(&size), [KernelBody::Table(TableEvent::Size { entries: 40, most: 50 })]);
+        // Older kernels do not tell how many there may be.
+        let size = message(0x0105, 0, &number(1, 40));
+        assert_eq!(of(&size), [KernelBody::Table(TableEvent::Size { entries: 40, most: 0 })]);
+        let list = [message(0x0101, 0, &[]), sample(NEW, MULTI), message(3, 0, &[])].concat();
+        let list = of(&list);
+        assert_eq!(
+            (&list[0], list.len(), &list[2]),
+            (&KernelBody::Table(TableEvent::Listing), 3, &KernelBody::Table(TableEvent::Listed))
+        );
+        let malformed = Some(Stop::new(Layer::Conntrack, Reason::Malformed));
+        for kind in [0x0104, 0x0105] {
+            assert_eq!(decoded(&message(kind, 0, &number(12, 1))).1, malformed);
+        }
     }
 
     proptest::proptest! {

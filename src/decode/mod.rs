@@ -10,6 +10,7 @@
 //! caller's to keep. Bytes are hostile: nothing here panics on them, recurses over them or allocates by a length
 //! they claim.
 
+mod attributes;
 mod clean;
 mod conntrack;
 mod digest;

@@ -1,13 +1,15 @@
 //! A datagram from the kernel is a row of messages, each with a header of its own (`netlink(7)`).
 
 use super::{Layer, Reason, Stop, conntrack, nftables};
-use crate::model::{Batch, KernelBody, KernelEvent, Messages};
+use crate::model::{Batch, KernelBody, KernelEvent, Messages, TableEvent};
 
 /// `linux/netlink.h`.
 const NETFILTER: u16 = 12;
 const HEADER: usize = 16;
 /// Types below this are netlink's own: nothing, an error, the end of a list.
 const FIRST_OF_FAMILY: u16 = 16;
+/// The end of a list: of connection tracking's, as others are not recorded.
+const DONE: u16 = 3;
 /// The subsystem in a netfilter message's type (`linux/netfilter/nfnetlink.h`).
 const CONNTRACK: u8 = 1;
 const NFTABLES: u8 = 10;
@@ -19,6 +21,8 @@ pub(super) struct Message<'a> {
     /// Within its subsystem.
     pub(super) kind: u8,
     pub(super) flags: u16,
+    /// `res_id`: of a CPU's statistics its number.
+    pub(super) resource: u16,
     pub(super) attributes: &'a [u8],
 }
 
@@ -37,6 +41,10 @@ pub fn decode_messages(messages: &Messages<'_>, batch: &mut Batch) -> Option<Sto
         };
         rest = after;
         if kind < FIRST_OF_FAMILY {
+            if kind == DONE {
+                let body = KernelBody::Table(TableEvent::Listed);
+                batch.tell(KernelEvent { time: messages.time, node: messages.node, body });
+            }
             continue;
         }
         match netfilter(kind, flags, body) {
@@ -50,11 +58,11 @@ pub fn decode_messages(messages: &Messages<'_>, batch: &mut Batch) -> Option<Sto
 fn netfilter(kind: u16, flags: u16, body: &[u8]) -> Result<KernelBody, Stop> {
     let [subsystem, kind_there] = kind.to_be_bytes();
     let cut = Stop::new(Layer::Netlink, Reason::Cut);
-    let family = *body.first().ok_or(cut)?;
-    let attributes = body.get(GENERIC_HEADER..).ok_or(cut)?;
-    let message = Message { kind: kind_there, flags, attributes };
+    let (&[family, _, r0, r1], attributes) = body.split_first_chunk::<GENERIC_HEADER>().ok_or(cut)?;
+    let resource = u16::from_be_bytes([r0, r1]);
+    let message = Message { kind: kind_there, flags, resource, attributes };
     match subsystem {
-        CONNTRACK => conntrack::read(&message).map(KernelBody::Conntrack),
+        CONNTRACK => conntrack::read(&message),
         NFTABLES => nftables::read(kind_there, family, attributes)
             .map(|event| KernelBody::Hook(Box::new(event)))
             .ok_or(Stop::new(Layer::Netlink, Reason::NetlinkType(kind))),
@@ -100,7 +108,7 @@ mod tests {
         assert_eq!(stop(0, &[]), Some(Stop::new(Layer::Netlink, Reason::Family(0))));
         assert_eq!(stop(12, &[0; 15]), cut);
         assert_eq!(stop(12, &[0; 16]), cut, "a length of nothing");
-        assert_eq!(stop(12, &message(3, &[0; 5])), None, "the end of a list");
+        assert_eq!(stop(12, &message(1, &[0; 5])), None, "nothing, as netlink says it");
         assert_eq!(stop(12, &message(0x0100, &[0; 3])), cut);
         let foreign = message(0x0900, &[0; 4]);
         assert_eq!(stop(12, &foreign), Some(Stop::new(Layer::Netlink, Reason::NetlinkType(0x900))));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Frame, HookEvent, NodeId, Timestamp, Tuple};
+use crate::model::{Frame, HookEvent, NodeId, TableEvent, Timestamp, Tuple};
 
 /// One record of a source. Borrowed from the source's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,8 @@ pub struct KernelEvent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelBody {
     Conntrack(Conntrack),
+    /// The connection tracking table as a whole.
+    Table(TableEvent),
     /// Of a packet that is traced, or of the rules it passes.
     Hook(Box<HookEvent>),
 }

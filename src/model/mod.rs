@@ -31,6 +31,7 @@ mod notice;
 mod packet;
 mod sentence;
 mod source;
+mod table;
 mod time;
 mod topology;
 mod trail;
@@ -67,6 +68,7 @@ pub use packet::{
 };
 pub use sentence::Sentence;
 pub use source::{InterfaceSummary, Losses, SourceSummary};
+pub use table::{Shortage, TableCounts, TableEvent, TrackingTable};
 pub use time::{MICROS, MILLIS, SECONDS, Timestamp};
 pub use topology::{ProxyAddress, Topology};
 pub use trail::{Change, IcmpNotice, Part, Phase, Sighting, Trail, Way};

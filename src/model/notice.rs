@@ -1,5 +1,7 @@
 //! What a capture under way has to tell at once.
 
+use crate::model::Sentence;
+
 /// Something that the user should know of the capture itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -44,6 +46,8 @@ pub enum Notice {
     NotTraced(String),
     /// There were more trace messages than could be taken.
     TraceLost,
+    /// A node's connection tracking had no room, in words.
+    NoRoom(Sentence),
     /// The disk was too slow for so many packets.
     NotWritten {
         packets: u64,

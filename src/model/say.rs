@@ -45,7 +45,7 @@ macro_rules! told_alike {
     };
 }
 
-told_alike!(&str, String, Box<str>, u8, u16, u32, usize, Endpoint, Ip);
+told_alike!(&str, String, Box<str>, u8, u16, u32, u64, usize, Endpoint, Ip);
 
 /// `say!("{node} refused", "{node} 拒绝"; node)`: a form a language, then the facts that they name.
 macro_rules! say {

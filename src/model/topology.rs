@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Endpoint, Ip, Names, NodeId, Proxy, Role, Vantage, VantageId};
+use crate::model::{Endpoint, Ip, Names, NodeId, Proxy, Role, Sentence, TrackingTable, Vantage, VantageId};
 
 /// Nodes, capture points and the places of addresses, as learned so far.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Topology {
     pub proxies: Vec<ProxyAddress>,
     /// Nodes whose connection tracking is heard.
     pub tracking: BTreeSet<NodeId>,
+    /// Their tables, as far as it is told how full they are.
+    pub tables: BTreeMap<NodeId, TrackingTable>,
     /// Names, where something gave one: a DNS answer, a recording's name block, a file, the node itself.
     pub names: Names,
 }
@@ -77,6 +79,11 @@ impl Topology {
     /// Whether the user's ranges make `ip` a Service's.
     pub fn is_in_service_ranges(&self, ip: Ip) -> bool {
         self.service_ranges.iter().any(|range| range.contains(&IpAddr::from(ip)))
+    }
+
+    /// What there was no room for in the nodes' connection tracking, in words.
+    pub fn findings(&self) -> impl Iterator<Item = Sentence> {
+        self.tables.iter().filter_map(|(&node, table)| table.finding(self.node_name(node)))
     }
 
     /// Whether `node` has a capture point of `role`.

@@ -9,8 +9,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::{
     Direction, Endpoint, Exchange, Hook, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind,
-    Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked, Trail,
-    Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
+    Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked,
+    TrackingTable, Trail, Translation, TranslationEvidence, TranslationKind, Verdict, Visit, Way,
 };
 use crate::report::Totals;
 use crate::timeline::{Context, Manner, fill_label};
@@ -74,8 +74,27 @@ struct SourceRow<'a> {
     messages: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages_lost: Option<u64>,
+    /// How full the node's connection tracking table is; only where it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conntrack_table: Option<TableRow>,
     clock_offset_ns: Option<i64>,
     clock_error_ns: Option<i64>,
+}
+
+#[derive(serde::Serialize)]
+struct TableRow {
+    entries: u32,
+    max_entries: u32,
+    /// Packets of new connections, and entries that gave way for new ones.
+    dropped: u64,
+    evicted: u64,
+}
+
+impl TableRow {
+    fn new(table: &TrackingTable) -> Option<TableRow> {
+        let &TrackingTable { entries, most, dropped, evicted, .. } = table;
+        (most > 0).then_some(TableRow { entries, max_entries: most, dropped, evicted })
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -122,6 +141,7 @@ impl<'a> SourceRow<'a> {
             dropped: summary.dropped,
             messages: (summary.messages > 0).then_some(summary.messages),
             messages_lost: summary.messages_lost,
+            conntrack_table: summary.node.and_then(|node| TableRow::new(topology.tables.get(&node)?)),
             clock_offset_ns: fit.map(|fit| fit.offset_ns),
             clock_error_ns: fit.and_then(|fit| fit.error_ns),
         }

@@ -2,8 +2,8 @@
 
 use crate::model::say::say;
 use crate::model::{
-    Application, Direction, IcmpReason, Lookup, NodeId, Part, Place, PlaceKind, Role, Sentence, Sighting,
-    Trail, Way,
+    Application, Direction, IcmpReason, Lookup, NodeId, Part, Phase, Place, PlaceKind, Role, Sentence,
+    Sighting, Trail, Way,
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
@@ -298,13 +298,20 @@ impl<'a, 't> Teller<'a, 't> {
 
     pub(super) fn open(&self) -> Sentence {
         let last = self.walk.placed.iter().rev().find(|placed| placed.point.is_some());
+        let rest = match self.case.trail.phase {
+            Phase::Evicted => say!(
+                "it was followed no further, as more were open than are kept",
+                "同时打开的旅程超过保留上限，未再跟踪"
+            ),
+            _ => say!("more may come", "可能还有后续"),
+        };
         match last {
             Some(placed) => say!(
-                "{packet} {did}; more may come",
-                "{packet} {did}；可能还有后续";
-                packet = self.packet(placed), did = self.did(placed)
+                "{packet} {did}; {rest}",
+                "{packet} {did}；{rest}";
+                packet = self.packet(placed), did = self.did(placed), rest
             ),
-            None => say!("more may come", "可能还有后续"),
+            None => rest,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Asked in this order, the first that holds decides:
 //! 1. an answer or an error says no: NXDOMAIN, a refusal, an unreachable host, a reset;
 //! 2. the answer reached the last capture point on its way (a 5xx as well): complete;
-//! 3. the deadline is not over: open;
+//! 3. more may come: open, unless something should have been seen by now (then 4 or 5, until it is sent again);
 //! 4. a capture point on the request's way should have shown it: lost there;
 //! 5. the answer was seen and then not: lost on its way back;
 //! 6. the request arrived, and nothing answered: the answer is lost at the workload, the proxy or the DNS server.
@@ -21,7 +21,7 @@ use crate::stages::hooks;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
 use crate::stages::template::Spot;
-use crate::stages::walk::{Case, Origin, Placed, Walk, is_over};
+use crate::stages::walk::{Case, Origin, Placed, Rest, Walk, is_over};
 
 pub(super) use crate::model::Verdict;
 
@@ -305,7 +305,12 @@ impl Judge<'_, '_> {
     }
 
     fn open(&self) -> Option<Verdict> {
-        (!self.walk.is_over).then(|| plain(Outcome::Open, self.tell.open()))
+        let gone = match self.walk.rest {
+            Rest::Over => return None,
+            Rest::Overdue => self.dropped().or_else(|| self.lost_request()).or_else(|| self.lost_reply()),
+            Rest::Coming => None,
+        };
+        Some(gone.unwrap_or_else(|| plain(Outcome::Open, self.tell.open())))
     }
 
     fn lost_request(&self) -> Option<Verdict> {
@@ -413,7 +418,7 @@ impl Judge<'_, '_> {
     fn stalled(&self, way: Way) -> Option<Verdict> {
         let trail = self.trail();
         let is_tcp = trail.legs.first().is_some_and(|leg| leg.protocol == Protocol::Tcp);
-        if !self.walk.is_over || trail.answer_is_whole || trail.left_out > 0 || !is_tcp {
+        if self.walk.rest != Rest::Over || trail.answer_is_whole || trail.left_out > 0 || !is_tcp {
             return None;
         }
         let steps = if way == Way::Request {

@@ -10,8 +10,8 @@
 use smallvec::SmallVec;
 
 use crate::model::{
-    Direction, Hook, IcmpNotice, NodeId, Part, Phase, Resolution, Role, StagePlace, State, Timestamp, Trail,
-    VantageId, Way,
+    Direction, Hook, IcmpNotice, NodeId, Part, Phase, Protocol, Resolution, Role, StagePlace, State,
+    Timestamp, Trail, VantageId, Way,
 };
 use crate::stages::facts::Nodes;
 use crate::stages::followed::{Followed, Pair, Point};
@@ -75,9 +75,19 @@ pub(super) struct Walk<'t> {
     pub(super) placed: SmallVec<[Placed<'t>; 32]>,
     pub(super) request_len: usize,
     pub(super) origin: Origin,
-    /// Nothing more can come of what is not there yet.
-    pub(super) is_over: bool,
+    pub(super) rest: Rest,
     beside: Neighbours,
+}
+
+/// What is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// May come.
+    Coming,
+    /// Of what was seen to set out, it should be here by now; it may be sent again, and a server may take its time.
+    Overdue,
+    /// Cannot come any more.
+    Over,
 }
 
 /// What placing needs to know of a leg.
@@ -94,12 +104,17 @@ pub(super) struct Case<'a> {
 pub(super) fn is_over(trail: &Trail, world: &World<'_>) -> bool {
     match trail.phase {
         Phase::TimedOut | Phase::Answered => true,
-        Phase::Open => false,
-        Phase::Cut | Phase::Evicted => trail.sightings.first().is_some_and(|first| {
-            let node = world.topology.vantage(first.vantage).node;
-            world.now >= world.clocks.align(node, trail.deadline)
-        }),
+        Phase::Cut => is_due(trail, world),
+        Phase::Open | Phase::Evicted => false,
     }
+}
+
+/// Whether the deadline is over by which what set out last should have come to its next point.
+fn is_due(trail: &Trail, world: &World<'_>) -> bool {
+    trail.sightings.first().is_some_and(|first| {
+        let node = world.topology.vantage(first.vantage).node;
+        world.now >= world.clocks.align(node, trail.deadline)
+    })
 }
 
 impl Case<'_> {
@@ -117,6 +132,21 @@ impl Case<'_> {
         notices.iter().find(is_known).or_else(|| notices.first())
     }
 
+    fn rest(&self) -> Rest {
+        match is_due(self.trail, self.world) {
+            _ if is_over(self.trail, self.world) => Rest::Over,
+            true if self.is_unanswered_syn() => Rest::Over,
+            true => Rest::Overdue,
+            false => Rest::Coming,
+        }
+    }
+
+    /// A SYN is answered by the kernel, at once.
+    fn is_unanswered_syn(&self) -> bool {
+        let is_tcp = self.trail.legs.first().is_some_and(|leg| leg.protocol == Protocol::Tcp);
+        is_tcp && self.pair.request.part == Some(Part::Handshake) && self.pair.reply.part.is_none()
+    }
+
     fn followed(&self, way: Way) -> &Followed {
         match way {
             Way::Request => &self.pair.request,
@@ -132,7 +162,7 @@ impl<'t> Walk<'t> {
             placed: SmallVec::new(),
             request_len: 0,
             origin: Origin::Server,
-            is_over: is_over(case.trail, case.world),
+            rest: case.rest(),
             beside: Neighbours::default(),
         };
         let (request, reply) = route.steps(of_route);
@@ -301,7 +331,12 @@ impl<'t> Walk<'t> {
                 behind,
                 begins_here,
                 is_proven,
-                is_over: self.is_over || (is_request && case.pair.reply.part.is_some()),
+                rest: match self.rest {
+                    _ if is_request && case.pair.reply.part.is_some() => Rest::Over,
+                    // Nothing of it has set out.
+                    Rest::Overdue if !is_request && case.pair.reply.part.is_none() => Rest::Coming,
+                    rest => rest,
+                },
                 acked: case.pair.reply_acked,
                 passed_on: self.beside.was_passed_on,
             };
@@ -423,7 +458,7 @@ struct View {
     /// The route has no capture point before it.
     begins_here: bool,
     is_proven: bool,
-    is_over: bool,
+    rest: Rest,
     /// When the client is known to have the answer.
     acked: Option<Timestamp>,
     /// Where a proxy passed the answer on.
@@ -460,7 +495,7 @@ impl View {
             placed.step.spot == Spot::Fabric || is_on_node(self.earlier) || is_on_node(placed.later);
         match (self.is_proven, placed.node) {
             (true, _) if is_local => self.bounded(placed),
-            (false, Some(_)) if !self.is_over => State::Waiting,
+            (false, Some(_)) if self.rest == Rest::Coming => State::Waiting,
             _ => State::Outside,
         }
     }
@@ -477,7 +512,7 @@ impl View {
         };
         match (placed.way, known) {
             (_, Some(before)) => State::Bounded { after, before: before.max(after) },
-            (Way::Request, None) if !self.is_over => State::Waiting,
+            (Way::Request, None) if self.rest != Rest::Over => State::Waiting,
             _ => State::Bounded { after, before: State::OPEN_END },
         }
     }
@@ -496,7 +531,7 @@ impl View {
         State::Bounded { after, before: before.max(after) }
     }
 
-    const fn absent(&self) -> State {
-        if self.is_over { State::Missing } else { State::Waiting }
+    fn absent(&self) -> State {
+        if self.rest == Rest::Coming { State::Waiting } else { State::Missing }
     }
 }

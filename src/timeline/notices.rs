@@ -28,6 +28,7 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         Notice::TraceOff => word(Word::TraceEnded).to_owned(),
         Notice::NotTraced(why) => format!("{}: {why}", word(Word::NotTraced)),
         Notice::TraceLost => word(Word::TraceMessagesLost).to_owned(),
+        Notice::NoRoom(sentence) => manner.told(sentence).into_owned(),
         Notice::NotWritten { packets } => format!("{packets} {}", word(Word::TooSlowDisk)),
     }
 }

@@ -49,7 +49,7 @@ pub fn stream_text(stream: &Stream, manner: Manner) -> (String, Tone) {
 pub fn lines(standing: &Standing<'_>, context: &Context<'_>, width: usize) -> Vec<Line> {
     let manner = context.manner;
     let mut out = Vec::new();
-    losses(standing, context, &mut out);
+    losses(standing, context, width, &mut out);
     if !standing.streams.is_empty() {
         out.push(Line::new());
         out.push(title(Word::Streams, manner));
@@ -88,7 +88,7 @@ fn told(tone: Tone, text: &str) -> Line {
 }
 
 /// By node, and who lost them.
-fn losses(standing: &Standing<'_>, context: &Context<'_>, out: &mut Vec<Line>) {
+fn losses(standing: &Standing<'_>, context: &Context<'_>, width: usize, out: &mut Vec<Line>) {
     const NODE: usize = 14;
     const COUNT: usize = 12;
     let manner = context.manner;
@@ -117,6 +117,9 @@ fn losses(standing: &Standing<'_>, context: &Context<'_>, out: &mut Vec<Line>) {
     }
     let damaged = standing.sources.iter().flat_map(|source| &source.damage);
     out.extend(damaged.map(|sentence| told(Tone::Bad, &manner.text(sentence))));
+    for finding in context.topology.findings() {
+        out.extend(told(Tone::Bad, &manner.told(&finding)).wrapped(width, 3));
+    }
     let evictions =
         [(standing.closed_early, Word::ClosedEarly), (standing.forgotten, Word::ForgottenJourneys)];
     for (count, word) in evictions.into_iter().filter(|&(count, _)| count > 0) {

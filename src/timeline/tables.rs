@@ -324,9 +324,11 @@ pub fn source_entries(summaries: &[SourceSummary], context: &Context<'_>, width:
     });
     let mut out = Vec::new();
     Table { title: Word::Sources, columns, rows: rows.collect() }.entries(manner, width, &mut out);
-    for text in summaries.iter().flat_map(|source| &source.damage) {
+    let damage = summaries.iter().flat_map(|source| &source.damage).map(|text| manner.text(text));
+    let findings = context.topology.findings().map(|finding| manner.told(&finding).into_owned().into());
+    for text in damage.chain(findings) {
         let mut line = Line::new();
-        line.space(3).push(Tone::Bad, &manner.text(text));
+        line.space(3).push(Tone::Bad, &text);
         line.truncate(width, manner.ellipsis());
         out.push(Entry { line, is_row: true, measure: None });
     }

@@ -168,7 +168,7 @@ words! {
     SameTime: "equally long", "时长相同";
     NotBothWhole: "not both went all the way", "并非两者都走完全程";
     LargestAt: "largest difference at", "差别最大处";
-    NoneMarked: "no journey is marked yet: press a on one", "尚未标记旅程：在某个旅程上按 a";
+    NoneMarked: "no journey is marked yet; what marks one is", "尚未标记旅程；标记所用的键是";
     MarkedIsChosen: "this is the marked journey: choose another one", "这就是已标记的旅程：请选择另一个";
     OtherPath: "the marked journey goes another path", "已标记的旅程走的是另一条路径";
     NoMedian: "no other journey of this path and route ended well", "同路径同路线没有其他正常结束的旅程";

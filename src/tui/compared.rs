@@ -8,6 +8,7 @@ use crate::timeline::headline::{Detail, duration_text, ends_line, exchange_text}
 use crate::timeline::units::time_of_day;
 use crate::timeline::words::Word;
 use crate::timeline::{Line, Tone};
+use crate::tui::keys::Action;
 use crate::tui::screen::{Body, Screen};
 
 /// What is compared, and with what.
@@ -59,7 +60,8 @@ impl Screen {
     /// Shows the chosen journey beside the marked one.
     pub(super) fn compare_marked(&mut self) {
         if self.compared.marked.is_none() {
-            return self.tell(self.manner.word(Word::NoneMarked).to_owned());
+            let key = self.look.keys.first(Action::Mark, self.manner).unwrap_or_else(|| "·".to_owned());
+            return self.tell(format!("{} {key}", self.manner.word(Word::NoneMarked)));
         }
         self.compare(With::Marked);
     }

@@ -266,6 +266,12 @@ impl Keys {
         Some(BINDINGS[index].action)
     }
 
+    /// The first key of an action, as it is written; `None` where it was given none.
+    pub fn first(&self, action: Action, manner: Manner) -> Option<String> {
+        let index = BINDINGS.iter().position(|binding| binding.action == action)?;
+        self.bound[index].first().map(|key| key.shown(manner))
+    }
+
     /// The bindings that do something in this manner, and how their keys are written: ASCII has but one language.
     pub fn shown(&self, manner: Manner) -> impl Iterator<Item = (&'static Binding, String)> {
         let is_of_use = move |binding: &Binding| !manner.is_ascii() || binding.action != Action::Language;

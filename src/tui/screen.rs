@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Clocks, Journey, SourceSummary, Stage, Timestamp, Topology};
+use crate::model::{Clocks, Journey, Notice, SourceSummary, Stage, Timestamp, Topology};
 use crate::timeline::filter::Expr;
 use crate::timeline::headline::search_text;
 use crate::timeline::interfaces::Rates;
@@ -226,6 +226,7 @@ impl Screen {
                 let (old, new) = (&self.topology, &topology);
                 self.has_new_names |= self.filter.is_some()
                     && (&old.names, &old.services, &old.nodes) != (&new.names, &new.services, &new.nodes);
+                self.notice_tables(&topology);
                 (self.topology, self.clocks) = (topology, clocks);
             }
             News::Sources(sources) => {
@@ -250,6 +251,19 @@ impl Screen {
             News::Failed(sentence) => {
                 self.is_reading = false;
                 self.failure = Some(sentence);
+            }
+        }
+    }
+
+    /// Notes where there begins to be no room in a node's connection tracking.
+    fn notice_tables(&mut self, now: &Topology) {
+        let Some(live) = &mut self.live else { return };
+        for (node, table) in &now.tables {
+            let before = self.topology.tables.get(node).map_or(0, |before| before.shortages.len());
+            if let Some(last) = table.shortages.last().filter(|_| table.shortages.len() > before)
+                && let Some(finding) = table.finding(now.node_name(*node))
+            {
+                live.take(self.clocks.align(*node, last.until), Notice::NoRoom(finding));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Whole screens: news and keys in, cells out.
 
 mod lists;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,7 +319,7 @@ fn a_recording_is_begun_and_ended_with_a_key() {
 #[test]
 fn two_journeys_are_put_side_by_side() {
     let mut screen = screen(Manner::default(), Speed::Max);
-    assert!(shown(&mut screen, WIDE, "c").contains("no journey is marked yet"));
+    assert!(shown(&mut screen, WIDE, "c").contains("no journey is marked yet; what marks one is a"));
     let marked = shown(&mut screen, WIDE, "a");
     assert!(marked.contains("▸◆12:03:19.000"), "{marked}");
     assert!(shown(&mut screen, WIDE, "c").contains("this is the marked journey"));

@@ -123,26 +123,17 @@ def traefik_routes(node, traefiks, pods, certificate):
             "tls": {"stores": {"default": {"defaultCertificate": {"certFile": certificate, "keyFile": certificate}}}}}
 
 
-NGINX = """
-daemon off; master_process off;
-pid {dir}/nginx.pid; error_log {dir}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-  log_format truth escape=json '{{"client":"$remote_addr:$remote_port","target":"$server_addr:$server_port",'
-    '"uri":"$request_uri","lab":"$http_x_lab","to":"$upstream_addr","status":$status}}';
-  access_log {dir}/access.log truth;
-  client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
-  uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
-  upstream pods {{ {servers} keepalive 16; }}
+NGINX_LOG = """{"client":"$remote_addr:$remote_port","target":"$server_addr:$server_port",'
+    '"uri":"$request_uri","lab":"$http_x_lab","to":"$upstream_addr","status":$status}"""
+
+NGINX = """  upstream pods {{ {servers} keepalive 16; }}
   server {{
     listen {address}:80; listen {address}:{port};
     location / {{
       proxy_pass http://pods; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr;
     }}
-  }}
-}}
-"""
+  }}"""
 
 
 class Proxies:
@@ -186,14 +177,11 @@ class Proxies:
 
     def nginx(self, node, pods):
         """A proxy of another kind on a node."""
-        where = self.servers.dir(f"nginx-{node.name}")
-        (where / "access.log").write_text("")
+        directory = f"nginx-{node.name}"
+        (self.servers.dir(directory) / "access.log").write_text("")
         servers = " ".join(f"server {pod.address}:{WEB_PORT};" for pod in pods)
-        (where / "nginx.conf").write_text(NGINX.format(dir=where, servers=servers, address=node.address,
-                                                       port=NGINX_PORT))
-        self.running[node.name, "nginx"] = self.cluster.spawn(
-            node.name, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"), "-e", str(where / "error.log"),
-            log=f"nginx-{node.name}/nginx.out")
+        http = NGINX.format(servers=servers, address=node.address, port=NGINX_PORT)
+        self.running[node.name, "nginx"] = self.servers.run_nginx(node.name, directory, NGINX_LOG, http)
         wait_until(lambda: self.cluster.listening(node.name, NGINX_PORT), f"nginx on {node.name}")
 
     def signal(self, node, kind, sig):

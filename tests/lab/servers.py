@@ -19,13 +19,19 @@ daemon off; master_process off;
 pid {dir}/nginx.pid; error_log {dir}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  log_format truth escape=json '{{"time":"$msec","remote":["$remote_addr",$remote_port],'
-    '"local":["$server_addr",$server_port],"method":"$request_method","uri":"$request_uri","status":$status,'
-    '"forwarded_for":"$http_x_forwarded_for","lab":"$http_x_lab","nth":$connection_requests}}';
+  log_format truth escape=json '{log}';
   access_log {dir}/access.log truth;
   client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
   uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
-  client_max_body_size 50m; client_header_timeout 60s; keepalive_requests 10000;
+{http}
+}}
+"""
+
+WEB_LOG = """{"time":"$msec","remote":["$remote_addr",$remote_port],'
+    '"local":["$server_addr",$server_port],"method":"$request_method","uri":"$request_uri","status":$status,'
+    '"forwarded_for":"$http_x_forwarded_for","lab":"$http_x_lab","nth":$connection_requests}"""
+
+WEB = """  client_max_body_size 50m; client_header_timeout 60s; keepalive_requests 10000;
   server {{
     listen {port}; listen [::]:{port}; {extra}
     default_type text/plain;
@@ -53,9 +59,7 @@ http {{
       try_files /message.bin =404; error_page 405 =200 /stock.Stock/Fail;
     }}
   }}
-  server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}
-}}
-"""
+  server {{ listen unix:{dir}/upload.sock; access_log off; location / {{ return 200 "stored\\n"; }} }}"""
 
 # A web pod also listens where HTTP usually is, and speaks TLS.
 WEB_EXTRA = f"""listen 80; listen [::]:80; listen {H2_PORT} http2; listen {TLS_PORT} ssl; listen [::]:{TLS_PORT} ssl;
@@ -126,9 +130,14 @@ class Servers:
         (where / "medium.bin").write_bytes(b"0123456789" * 5_000)
         (where / "message.bin").write_bytes(bytes(5))
         (where / "page.txt").write_text('<!--# echo var="request_uri" -->\n' + "a line of the page\n" * 400)
-        (where / "nginx.conf").write_text(NGINX.format(dir=where, name=name, port=port, extra=extra))
-        self.cluster.spawn(place, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"),
-                           "-e", str(where / "error.log"), log=f"{place}/nginx.out")
+        self.run_nginx(place, place, WEB_LOG, WEB.format(dir=where, name=name, port=port, extra=extra))
+
+    def run_nginx(self, place, directory, log, http):
+        """nginx in a place, with this form of its log and this inside its `http`."""
+        where = self.dir(directory)
+        (where / "nginx.conf").write_text(NGINX.format(dir=where, log=log, http=http))
+        return self.cluster.spawn(place, "nginx", "-p", str(where), "-c", str(where / "nginx.conf"),
+                                  "-e", str(where / "error.log"), log=f"{directory}/nginx.out")
 
     def dnsmasq(self, pod):
         where = self.dir(pod.name)

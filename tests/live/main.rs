@@ -168,7 +168,8 @@ fn comparable(journeys: &[Value]) -> Vec<String> {
 
 fn asked(journeys: &[Value], path: &str) -> Value {
     let found: Vec<&Value> = journeys.iter().filter(|journey| journey["exchange"]["path"] == path).collect();
-    assert_eq!(found.len(), 1, "{path} is one journey of {}", journeys.len());
+    let all = || journeys.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(found.len(), 1, "{path} is not one journey of {}:\n{}", journeys.len(), all());
     found[0].clone()
 }
 
@@ -443,6 +444,15 @@ fn what_every_node_has_and_is_not_here_is_said_in_a_line_each() {
     }
 }
 
+/// Holds that a process is nobody's, has no capabilities but those in `bits`, and gets no others.
+fn assert_has_only(process: u32, bits: u64) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a status");
+    let permitted = format!("CapPrm:\t{bits:016x}");
+    for part in ["Uid:\t65534\t65534\t65534", &permitted, "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+        assert!(status.contains(part), "{part} is not in\n{status}");
+    }
+}
+
 #[test]
 fn all_rights_are_given_up() {
     let mut net = Net::new();
@@ -451,15 +461,7 @@ fn all_rights_are_given_up() {
     // Interfaces come before the rights go; a journey comes after.
     net.add_pod(22);
     run.wait_for("cali22 is new");
-    let status = fs::read_to_string(format!("/proc/{}/status", run.child.id())).expect("a status");
-    for part in [
-        "Uid:\t65534\t65534\t65534",
-        "CapPrm:\t0000000000000000",
-        "CapBnd:\t0000000000000000",
-        "NoNewPrivs:\t1",
-    ] {
-        assert!(status.contains(part), "{part} is not in\n{status}");
-    }
+    assert_has_only(run.child.id(), 0);
 }
 
 /// A file system of 128 KiB.

@@ -133,6 +133,38 @@ for number in range(flows):
         one.sendto(b'%d' % number, (host, int(port)))
 ";
 
+/// Fills the connection tracking table of its namespace with established connections of nobody's (RFC 2544), which
+/// no newcomer evicts. The limit is the machine's.
+const FILL: &str = "
+import socket, struct
+def attribute(kind, value):
+    return struct.pack('=HH', 4 + len(value), kind) + value + bytes(-len(value) % 4)
+def addresses(kind, src, dst, ports):
+    ip = attribute(1, socket.inet_aton(src)) + attribute(2, socket.inet_aton(dst))
+    ports = attribute(1, b'\\x06') + attribute(2, ports[0]) + attribute(3, ports[1])
+    return attribute(kind | 0x8000, attribute(0x8001, ip) + attribute(0x8002, ports))
+def entry(host, port):
+    src, dst = f'198.18.0.{host}', '198.18.1.1'
+    body = struct.pack('=BBH', 2, 0, 0) + addresses(1, src, dst, (port, b'\\0P')) + addresses(2, dst, src, (b'\\0P', port))
+    # Answered, assured and confirmed, for ten minutes, and established.
+    body += attribute(3, struct.pack('!I', 0xe)) + attribute(7, struct.pack('!I', 600))
+    body += attribute(0x8004, attribute(0x8001, attribute(1, b'\\x03')))
+    return struct.pack('=IHHII', 16 + len(body), 0x100, 0x601, 0, 0) + body
+def is_full():
+    while True:
+        try: answer = netlink.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError: return False
+        if struct.unpack('=i', answer[16:20]) == (-12,): return True
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+for host in range(1, 255):
+    whole = entry(host, b'@@')
+    for first in range(1024, 61024, 250):
+        ports = (port.to_bytes(2, 'big') for port in range(first, first + 250))
+        netlink.send(b''.join(whole.replace(b'@@', port) for port in ports))
+        if is_full(): raise SystemExit
+raise SystemExit('the table is larger than fifteen million entries')
+";
+
 /// A client in a pod that asks when it is told to.
 pub(crate) struct SlowClient {
     child: Child,
@@ -336,6 +368,15 @@ impl Net {
         let words = ["-c", FLOOD, address, &flows.to_string()];
         let output = within(&pod, "python3", &words).output().expect("python3 starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Leaves no room in the node's connection tracking table. Nobody is told of what fills it.
+    pub(crate) fn fill_tracking(&self) {
+        let told = |how| run("ip", &["netns", "exec", &self.node(), "sysctl", "-qw", how]);
+        told("net.netfilter.nf_conntrack_events=0");
+        let output = self.on_node("python3", &["-c", FILL]).output().expect("python3 starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        told("net.netfilter.nf_conntrack_events=1");
     }
 
     /// The pod asks on one connection, each time when it is told.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use portable_pty::CommandBuilder;
 
-use crate::net::Net;
+use crate::net::{Net, SERVICE};
 use crate::pty::Session;
+use crate::trace::{ruleset, until};
 use crate::{asked, report};
 
 const ROWS: u16 = 40;
@@ -123,4 +124,52 @@ fn a_recording_is_begun_and_ended_with_a_key_though_all_rights_are_gone() {
         .collect();
     names.sort();
     assert_eq!(names, ["hopline-1.svg", "one.pcapng", "two.pcapng"]);
+}
+
+/// The status line says for how long.
+fn is_tracing(screen: &str) -> bool {
+    screen.lines().next().is_some_and(|line| line.contains("  tracing ") && line.contains(" s  bond1"))
+}
+
+#[test]
+fn a_journeys_connections_are_traced_with_a_key_and_nothing_is_left_of_it() {
+    let mut net = Net::new();
+    net.add_pod(21);
+    net.translate();
+    let before = ruleset(&net);
+    let mut session = session(&net, &[], Path::new("/"));
+    session.wait("the screen", |screen| screen.contains("● live kappa1"));
+    net.ask_all_of(21, SERVICE, &["/plain"]);
+    session.wait("a journey that is over", |screen| {
+        row(screen, "/plain").is_some_and(|row| row.contains('✓') && row.contains('▸'))
+    });
+    assert_eq!(ruleset(&net), before, "nobody asked for it");
+    session.press("t");
+    session.wait("tracing", is_tracing);
+    assert!(ruleset(&net).contains("table inet hopline-"));
+    // From another port, as the first one is over.
+    net.ask_all_of(21, SERVICE, &["/again"]);
+    session.press("f\u{15}url ~ again\rG");
+    session.wait("the next request of the flow", |screen| {
+        row(screen, "/again").is_some_and(|row| row.contains('✓') && row.contains('▸'))
+    });
+    session.press("e");
+    // The hooks, and the chains and rules that translated in them.
+    session.wait("the hooks and the rules in them", |screen| {
+        let of_hook =
+            |hook: &str, rule: &str| screen.lines().any(|line| line.contains(hook) && line.contains(rule));
+        of_hook("PREROUTING", "pre 1 ip daddr 10.43.7.7")
+            && of_hook("POSTROUTING", "post 1 ct status")
+            && screen.contains("FORWARD")
+    });
+    session.press("t");
+    session.wait("its end", |screen| !is_tracing(screen));
+    assert_eq!(ruleset(&net), before);
+    // What is on when the program ends, ends with it.
+    session.press("t");
+    session.wait("tracing", is_tracing);
+    assert_ne!(ruleset(&net), before);
+    session.press("q");
+    assert_eq!(session.end(), 0);
+    until("the table is still there", || ruleset(&net) == before);
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,9 +19,10 @@ use nix::sys::stat::fstat;
 use crate::capture::blocks::{self, Counts, Stored};
 use crate::capture::link;
 use crate::capture::live::feed::{Kind, Run};
+use crate::capture::live::hooks::TraceControl;
 use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Tell};
-use crate::model::{Direction, Notice, SECONDS, Timestamp};
+use crate::model::{Direction, MILLIS, Notice, SECONDS, Timestamp};
 
 /// `linux/netlink.h`.
 const NETFILTER: u16 = 12;
@@ -44,8 +45,15 @@ const TURN: usize = 4096;
 const PATIENCE: u16 = 100;
 /// Between two statements of counts.
 const COUNTING: i64 = SECONDS;
+/// Between two questions how full a table is: less than a packet is waited for before it is said to be lost.
+const ASKING: i64 = 500 * MILLIS;
+/// Between two lists of a table, when messages are lost: a large one has a hundred thousand entries and more.
+const LISTING: i64 = 10 * SECONDS;
 /// Every netlink socket of the network namespace, with what it lost (net/netlink/af_netlink.c).
 const SOCKETS: &str = "/proc/thread-self/net/netlink";
+
+/// The name of connection tracking's interface in recordings.
+pub(super) const CONNTRACK: &str = "conntrack";
 
 /// A subject that the kernel speaks of.
 pub(super) struct Subscription {
@@ -66,8 +74,33 @@ pub(super) struct Kernel {
     subscriptions: Vec<Subscription>,
     /// See [`SOCKETS`]; kept open, as files cannot be opened later.
     sockets: Option<File>,
+    asking: Option<Asking>,
     clock: Clock,
     tell: Tell,
+}
+
+/// Questions that need the right CAP_NET_ADMIN again. Who has it answers on a way of its own.
+struct Asking {
+    control: TraceControl,
+    asked_at: Timestamp,
+    listed_at: Timestamp,
+    /// Messages that were known to be lost when the table was listed last.
+    lost_before: u64,
+    answers: Arc<AtomicU64>,
+}
+
+impl Asking {
+    /// Asks how full the table is; and for all of it, where messages were lost since it was listed.
+    fn ask(&mut self, now: Timestamp, lost: u64) {
+        if now.since(self.asked_at) >= ASKING {
+            self.asked_at = now;
+            self.control.statistics();
+        }
+        if lost > self.lost_before && now.since(self.listed_at) >= LISTING {
+            (self.listed_at, self.lost_before) = (now, lost);
+            self.control.list();
+        }
+    }
 }
 
 impl Subscription {
@@ -85,14 +118,30 @@ impl Subscription {
         if let Some(error) = answer.get(..len).and_then(refusal) {
             return Err(error.into());
         }
-        let name = "conntrack";
-        Ok(Subscription { name, socket, listing: Some(listing), number: 0, received: 0, overruns: 0 })
+        Ok(Subscription {
+            name: CONNTRACK,
+            socket,
+            listing: Some(listing),
+            number: 0,
+            received: 0,
+            overruns: 0,
+        })
     }
 }
 
 impl Kernel {
     pub(super) fn new(clock: Clock, tell: Tell) -> Kernel {
-        Kernel { subscriptions: Vec::new(), sockets: File::open(SOCKETS).ok(), clock, tell }
+        let sockets = File::open(SOCKETS).ok();
+        Kernel { subscriptions: Vec::new(), sockets, asking: None, clock, tell }
+    }
+
+    /// Has questions asked through `control`; gives where their answers are to be counted.
+    pub(super) fn asking(&mut self, control: TraceControl) -> Arc<AtomicU64> {
+        let (answers, never) = (Arc::default(), Timestamp(0));
+        let kept = Arc::clone(&answers);
+        self.asking =
+            Some(Asking { control, asked_at: never, listed_at: never, lost_before: 0, answers: kept });
+        answers
     }
 
     /// Takes a subscription, or says why there is none.
@@ -133,6 +182,10 @@ impl Kernel {
                 counted_at = now;
                 self.count(now, &mut writing);
             }
+            let lost = self.subscriptions.iter().map(|it| it.overruns).sum();
+            if let Some(asking) = self.asking.as_mut().filter(|_| !is_last) {
+                asking.ask(now, lost);
+            }
             writing.flush();
             if is_last {
                 return;
@@ -154,10 +207,11 @@ impl Kernel {
         if let Some(file) = &mut self.sockets {
             let _ = file.rewind().and_then(|()| file.read_to_string(&mut table));
         }
+        let answers = self.asking.as_ref().map_or(0, |asking| asking.answers.load(Ordering::Relaxed));
         for subscription in &self.subscriptions {
             let counted = fstat(&subscription.socket).ok().and_then(|told| drops(&table, told.st_ino));
             let lost = counted.unwrap_or(0).max(subscription.overruns);
-            writing.count(subscription.number, now, subscription.received, lost);
+            writing.count(subscription.number, now, subscription.received + answers, lost);
         }
     }
 }

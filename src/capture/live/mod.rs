@@ -32,8 +32,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
-use self::hooks::Tracer;
-use self::kernel::{Kernel, Subscription};
+use self::hooks::{Subjects, Tracer};
+use self::kernel::{CONNTRACK, Kernel, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
 use self::remote::Remote;
@@ -79,7 +79,7 @@ pub struct Settings {
     pub remotes: Vec<RemoteSpec>,
     /// Whose names are watched.
     pub cluster: Option<Cluster>,
-    /// A process is kept ready that can trace connections in the kernel.
+    /// There is the right for a process that traces connections in the kernel and asks it what is not told otherwise.
     pub can_trace: bool,
     /// This very program, for the processes that run the other nodes' commands and that trace.
     pub program: PathBuf,
@@ -106,6 +106,13 @@ pub struct LiveSource {
     pub(super) bytes: Box<dyn Read + Send>,
     /// Of this node's own.
     pub(super) lost: Option<Lost>,
+}
+
+impl LiveSource {
+    /// The node it is of.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
 }
 
 /// A capture under way: its threads, and the recording that it may write.
@@ -224,7 +231,7 @@ impl Opened {
         self.recorder.as_ref().and_then(Recorder::file)
     }
 
-    /// Begins to capture, until `stop` is set.
+    /// Begins to capture, until `stop` is set. The first source is of this node's own.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -263,9 +270,12 @@ impl Opened {
             *number = local.describe_kernel(subject);
         }
         if let Some(tracer) = self.tracer {
-            let number = local.describe_kernel("nftables");
+            let nftables = local.describe_kernel("nftables");
+            let conntrack = kernel.subjects().find(|(name, _)| *name == CONNTRACK).map(|(_, number)| *number);
+            let conntrack = conntrack.map(|number| (number, kernel.asking(tracer.control())));
+            let subjects = Subjects { nftables, conntrack };
             let (clock, open, stop) = (self.clock, open.clone(), Arc::clone(&stop));
-            threads.push(spawn("tracer", move || tracer.run(number, clock, &open, &stop))?);
+            threads.push(spawn("tracer", move || tracer.run(&subjects, clock, &open, &stop))?);
         }
         if let Some(mut watcher) = self.watcher {
             lifelines.push(watcher.lifeline());

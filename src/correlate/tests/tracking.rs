@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Conntrack, ConntrackChange, ConntrackStatus, Datagram, KernelBody, KernelEvent, Leg, TcpState,
-    TranslationEvidence,
+    Conntrack, ConntrackChange, ConntrackStatus, Datagram, KernelBody, KernelEvent, Leg, TableCounts,
+    TableEvent, TcpState, TranslationEvidence,
 };
 
 const OTHER: [u8; 4] = [10, 244, 3, 44];
@@ -105,6 +105,21 @@ fn one_capture_point_and_the_table_give_both_sides() {
     let trail = only(cluster);
     assert_eq!(kinds(&trail.legs[0]), [["conntrack"]]);
     assert_eq!(trail.legs[0].server, Some(endpoint(SERVER, 8080)));
+}
+
+#[test]
+fn the_table_tells_who_opened_a_connection_that_ports_tell_wrongly() {
+    let mut cluster = Cluster::new(0);
+    let inner = tuple(endpoint(CLIENT, 6_587), endpoint(SERVER, 8080));
+    // The table comes a moment after the first packet, which is the server's, and nothing is said in clear text.
+    cluster.see(BOND_A, Direction::In, inner.reversed(), segment(9001, 101, TcpSegment::ACK, b""), b"");
+    cluster.tell(entry(ConntrackChange::Listed, 6_587, SERVER, REPLIED));
+    cluster.see(BOND_A, Direction::Out, inner, segment(101, 9001, TcpSegment::ACK, b"?"), b"?");
+    cluster.see(BOND_A, Direction::In, inner.reversed(), segment(9001, 102, TcpSegment::ACK, b"!"), b"!");
+    let trail = only(cluster);
+    let leg = &trail.legs[0];
+    assert_eq!((leg.client, leg.target), (endpoint(CLIENT, 6_587), Some(endpoint(SERVICE, 80))));
+    assert!(trail.sightings.iter().all(|it| (it.direction == Direction::Out) == (it.way == Way::Request)));
 }
 
 #[test]
@@ -259,6 +274,59 @@ fn entries_are_bounded_and_those_that_ended_are_forgotten() {
     converse(&mut cluster, 45_700, 100, 1);
     assert_eq!(cluster.core.tracking.len(), (0, 0));
     assert_eq!(cluster.core.counters().kernel_events, 2000);
+}
+
+impl Cluster {
+    fn state(&mut self, told: TableEvent) {
+        let time = Timestamp(self.time);
+        self.core.handle_event(&KernelEvent { time, node: NodeId(0), body: KernelBody::Table(told) });
+    }
+
+    fn count(&mut self, cpu: u16, dropped: u32, evicted: u32) {
+        self.state(TableEvent::Counts { cpu, counts: TableCounts { dropped, evicted } });
+    }
+}
+
+#[test]
+fn what_a_full_table_costs_is_counted_from_when_it_is_heard() {
+    let mut cluster = Cluster::new(0);
+    // What was before is not known since when.
+    cluster.count(0, 700, 70);
+    cluster.count(1, 0, 0);
+    cluster.state(TableEvent::Size { entries: 90, most: 100 });
+    let stated = Timestamp(cluster.time);
+    cluster.pass(SECONDS / 2);
+    cluster.count(1, 5, 1);
+    cluster.count(0, 707, 70);
+    cluster.state(TableEvent::Size { entries: 100, most: 100 });
+    let table = &cluster.core.topology().tables[&NodeId(0)];
+    assert_eq!((table.dropped, table.evicted, table.entries), (12, 1, 100));
+    let [shortage] = table.shortages[..] else { panic!("{table:?}") };
+    assert_eq!((shortage.from, shortage.until), (stated, Timestamp(cluster.time)));
+    assert!(table.was_full(&shortage));
+    // Counts that begin anew tell nothing.
+    cluster.count(0, 2, 0);
+    assert_eq!(cluster.core.topology().tables[&NodeId(0)].dropped, 12);
+}
+
+#[test]
+fn a_list_that_is_told_anew_heals_what_was_lost() {
+    let mut cluster = Cluster::new(0);
+    // The end of this one is lost, and so is the beginning of the next.
+    cluster.tell(entry(ConntrackChange::New, 45_000, SERVER, UNREPLIED));
+    converse(&mut cluster, 45_700, 100, 1);
+    cluster.pass(SECONDS);
+    cluster.state(TableEvent::Listing);
+    cluster.tell(entry(ConntrackChange::Listed, 45_700, SERVER, REPLIED));
+    // Told while the list is: of one that it has come past.
+    cluster.tell(entry(ConntrackChange::New, 45_800, SERVER, UNREPLIED));
+    cluster.state(TableEvent::Listed);
+    assert_eq!(cluster.core.tracking.len(), (2, 4));
+    // The end of a list that was never begun, as it is at the start, is no reason to forget.
+    cluster.state(TableEvent::Listed);
+    assert_eq!(cluster.core.tracking.len(), (2, 4));
+    let trail = only(cluster);
+    assert_eq!(kinds(&trail.legs[0]), [["packets", "conntrack"]]);
 }
 
 impl Cluster {

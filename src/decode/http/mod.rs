@@ -10,7 +10,7 @@ pub use chunks::Chunks;
 use httparse::{EMPTY_HEADER, Header, Status};
 
 pub(super) use self::marks::Marking;
-use crate::model::Marks;
+use crate::model::{Marks, Way};
 
 /// A head larger than this is not waited for, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -138,6 +138,15 @@ pub fn begins_with_known_method(bytes: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE "];
     METHODS.iter().any(|method| bytes.starts_with(method))
+}
+
+/// Which way a message goes that begins with `bytes`, where that is beyond doubt.
+pub fn way_of(bytes: &[u8]) -> Option<Way> {
+    if begins_with_known_method(bytes) {
+        Some(Way::Request)
+    } else {
+        bytes.starts_with(b"HTTP/1.").then_some(Way::Reply)
+    }
 }
 
 /// Every form of RFC 9112 §3.2, except for HTTP/2's preface, which imitates a request.

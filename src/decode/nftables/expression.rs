@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::attributes::Attributes;
 use super::{trace, xtables};
+use crate::decode::attributes::Attributes;
 use crate::model::Action;
 
 /// More expressions than any rule has.

@@ -1,6 +1,5 @@
 //! nf_tables' messages about traced packets (`linux/netfilter/nf_tables.h`): trace messages, chains and rules.
 
-mod attributes;
 mod expression;
 mod rule;
 mod trace;
@@ -9,7 +8,7 @@ mod xtables;
 #[cfg(test)]
 mod tests;
 
-use self::attributes::Attributes;
+use super::attributes::Attributes;
 use crate::decode::clean;
 use crate::model::{ChainInfo, ChainName, Hook, HookEvent};
 

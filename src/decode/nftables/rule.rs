@@ -1,7 +1,7 @@
 //! A rule: its place, its comment, and its text.
 
+use crate::decode::attributes::Attributes;
 use crate::decode::clean;
-use crate::decode::nftables::attributes::Attributes;
 use crate::decode::nftables::expression::Wording;
 use crate::decode::nftables::name;
 use crate::model::RuleInfo;

@@ -1,6 +1,6 @@
 //! Trace messages (`enum nft_trace_attributes`).
 
-use crate::decode::nftables::attributes::Attributes;
+use crate::decode::attributes::Attributes;
 use crate::decode::nftables::name;
 use crate::decode::{clean, decode};
 use crate::model::{

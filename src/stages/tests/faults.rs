@@ -1,10 +1,12 @@
 //! Every fault: what stopped, where, and what the sentence says of it.
 
 use crate::model::{
-    ConntrackStatus, IcmpReason, NodeId, Part, Phase, TcpState, Timestamp, Tracked, Trail, Way,
+    ConntrackStatus, IcmpReason, NodeId, Part, Phase, SECONDS, TableCounts, TcpState, Timestamp, Tracked,
+    TrackingTable, Trail, Way,
 };
 use crate::stages::testbed::{
-    ALPHA, ALPHA_IP, BETA, BETA_IP, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at, trail,
+    ALPHA, ALPHA_IP, BETA, BETA_IP, Builder, CART, Cluster, MILL, SHOP, STOCK, STRANGER, VIP, VISITOR, at,
+    trail,
 };
 
 use super::{check, says};
@@ -12,7 +14,7 @@ use super::{check, says};
 const THERE: &str = "cart> bond1.alpha> >bond1.beta >stock";
 const BACK: &str = "stock> bond1.beta> >bond1.alpha >cart";
 
-fn to_service() -> crate::stages::testbed::Builder {
+fn to_service() -> Builder {
     trail(CART, at(SHOP, 80), Some(at(STOCK, 8080)))
 }
 
@@ -295,19 +297,32 @@ fn the_proxy_does_not_answer() {
 
 #[test]
 fn while_the_deadline_is_not_over_packets_may_still_come() {
-    let open = to_service().syn("cart> bond1.alpha>").phase(Phase::Open).place(&Cluster::whole());
-    check(
-        &open,
-        "pod-to-service other-node",
-        "④α! ⑤α~ ⑦α! ⑧β? ⑥β? ⑨β? | (1)β? (2)β? (3)β? (4)α? (5)α? (6)α?",
-        "open",
-    );
-    let cut = |deadline| {
-        let built = to_service().syn("cart> bond1.alpha>").phase(Phase::Cut);
+    let syn = |phase, deadline| {
+        let built = to_service().syn("cart> bond1.alpha>").phase(phase);
         built.with(|trail| trail.deadline = Timestamp(deadline)).place(&Cluster::whole())
     };
-    assert_eq!(super::judged(&cut(i64::MAX)), "open");
-    assert_eq!(super::judged(&cut(2_000_000)), "lost request ⑦α→⑧β fabric");
+    for phase in [Phase::Open, Phase::Cut, Phase::Evicted] {
+        check(
+            &syn(phase, i64::MAX),
+            "pod-to-service other-node",
+            "④α! ⑤α~ ⑦α! ⑧β? ⑥β? ⑨β? | (1)β? (2)β? (3)β? (4)α? (5)α? (6)α?",
+            "open",
+        );
+        assert_eq!(super::judged(&syn(phase, 2_000_000)), "lost request ⑦α→⑧β fabric");
+    }
+    says(&syn(Phase::Open, i64::MAX), "more may come");
+    says(&syn(Phase::Evicted, i64::MAX), "followed no further");
+}
+
+#[test]
+fn an_open_exchange_is_lost_where_it_should_have_gone_on_and_a_server_may_take_its_time() {
+    let judged = |built: Builder| super::judged(&built.phase(Phase::Open).place(&Cluster::whole()));
+    let connected = || to_service().syn(THERE).syn_ack(BACK);
+    // A SYN that came is answered at once, or not at all.
+    assert_eq!(judged(to_service().syn(THERE)), "lost reply ⑥β→(1)β workload:β");
+    assert_eq!(judged(connected().ask("cart> bond1.alpha> >bond1.beta")), "lost request ⑧β→⑥β host:β");
+    assert_eq!(judged(connected().ask(THERE)), "open");
+    assert_eq!(judged(connected().ask(THERE).answer("stock> bond1.beta>")), "lost reply (3)β→(4)α fabric");
 }
 
 #[test]
@@ -395,4 +410,28 @@ fn an_entry_without_a_reply_and_one_that_is_gone_are_named() {
     says(&gone, "never answered; alpha's conntrack entry was destroyed while the connection was open");
     let closed = asked().with(|trail| tracked(trail, ALPHA, 6, 7, Some(9))).place(&heard());
     assert!(closed.verdict.detail.en.ends_with("never answered"), "{:?}", closed.verdict);
+}
+
+#[test]
+fn a_full_table_is_named_where_it_cost_the_packet() {
+    let mut cluster = heard();
+    let mut table = TrackingTable::default();
+    table.resize(Timestamp(0), 1000, 1000);
+    table.note(Timestamp(0), Timestamp(SECONDS), TableCounts { dropped: 7, evicted: 2 });
+    cluster.topology.tables.insert(ALPHA, table);
+    says(
+        &to_pod().syn("cart>").place(&cluster),
+        "dropped before the end of POSTROUTING; its table was full then (1000 of 1000 entries), with packets of new connections dropped: 7, entries evicted: 2",
+    );
+    let asked = to_service().syn(THERE).syn_ack(BACK).ask(THERE);
+    let gone = asked.with(|trail| tracked(trail, ALPHA, 6, 3, Some(9))).place(&cluster);
+    says(&gone, "while the connection was open; its table was full then (1000 of 1000 entries)");
+    // At another time, and where packets were dropped for another reason.
+    let table = cluster.topology.tables.get_mut(&ALPHA).expect("a table");
+    table.resize(Timestamp(0), 10, 1000);
+    table.shortages[0].entries = 10;
+    says(&to_pod().syn("cart>").place(&cluster), "conntrack was dropping packets of new connections then: 7");
+    cluster.topology.tables.get_mut(&ALPHA).expect("a table").shortages[0].until = Timestamp(0);
+    let before = to_pod().syn("cart>").place(&cluster).verdict.detail.en;
+    assert!(before.ends_with("before the end of POSTROUTING"), "{before}");
 }

@@ -1,4 +1,5 @@
-//! The process that traces: it has CAP_NET_ADMIN, and takes nothing but orders that name connections.
+//! The process that traces and asks: it has CAP_NET_ADMIN, and takes nothing but orders that name connections, or ask
+//! for connection tracking's table and its statistics.
 //!
 //! nfnetlink wants the right of whoever opened a socket *and* of whoever sends on it, so the process that parses
 //! packets cannot keep a socket for this. It starts this one instead while it still may, and talks to it over pipes.
@@ -11,7 +12,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::kernel::{Kernel, NEW_CHAIN, NEW_RULE, TRACE};
+use super::kernel::{CPU_STATISTICS, Kernel, NEW_CHAIN, NEW_RULE, TABLE_STATISTICS, TRACE};
 use super::message::Received;
 use super::wire::{Order, Told};
 use crate::capture::live::Clock;
@@ -39,6 +40,8 @@ pub fn serve(clock: Clock) -> io::Result<()> {
         until: None,
         chains: HashMap::new(),
         asked: Vec::new(),
+        stated: HashMap::new(),
+        statements: 0,
         lost: 0,
         clock,
     }
@@ -57,6 +60,12 @@ pub fn can_trace() -> Result<(), String> {
     });
     tried.map_err(|error| reason(&error))
 }
+
+/// Attributes of a CPU's statistics (`enum ctattr_stats_cpu`).
+const DROPPED: u16 = 10;
+const EVICTED: u16 = 11;
+/// Of so many statements one is of every CPU.
+const WHOLE: u32 = 20;
 
 /// A chain by family, table and name.
 type ChainKey = (u8, String, String);
@@ -78,6 +87,9 @@ struct Helper {
     chains: HashMap<ChainKey, Chain>,
     /// Chains that a traced packet came by and that are to be told of.
     asked: Vec<ChainKey>,
+    /// What each CPU was said to have counted.
+    stated: HashMap<u16, [Option<u32>; 2]>,
+    statements: u32,
     lost: u64,
     clock: Clock,
 }
@@ -140,6 +152,8 @@ impl Helper {
     fn carry_out(&mut self, order: &Order) -> io::Result<()> {
         match order {
             Order::Stop => self.stop(),
+            Order::List => self.list(),
+            Order::Statistics => self.state(),
             Order::Trace { flows, time } => match self.kernel.trace(flows) {
                 Ok(()) => {
                     let until = (self.clock)().plus(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 2));
@@ -160,6 +174,43 @@ impl Helper {
             self.tell(&Told::Off)?;
         }
         Ok(())
+    }
+
+    /// Tells of all that connection tracking has.
+    fn list(&mut self) -> io::Result<()> {
+        let Helper { kernel, output, clock, .. } = self;
+        let mut written = Ok(());
+        // Where the kernel does not answer, what was heard before stays as it is.
+        let _ = kernel.list(&mut |message| {
+            if written.is_ok() {
+                written = Told::Message(clock(), message.whole.to_vec()).write(output);
+            }
+        });
+        written
+    }
+
+    /// Tells how full connection tracking's table is, and of each CPU that has counted more of what that costs.
+    fn state(&mut self) -> io::Result<()> {
+        // A recording that was begun meanwhile knows from here on what is more.
+        if self.statements.is_multiple_of(WHOLE) {
+            self.stated.clear();
+        }
+        self.statements = self.statements.wrapping_add(1);
+        let Helper { kernel, output, stated, clock, .. } = self;
+        let mut written = Ok(());
+        let _ = kernel.statistics(&mut |message| {
+            let is_news = match message.kind {
+                CPU_STATISTICS => {
+                    let counts = [DROPPED, EVICTED].map(|kind| message.number(kind));
+                    stated.insert(message.resource(), counts) != Some(counts)
+                }
+                kind => kind == TABLE_STATISTICS,
+            };
+            if is_news && written.is_ok() {
+                written = Told::Message(clock(), message.whole.to_vec()).write(output);
+            }
+        });
+        written
     }
 
     fn tell(&mut self, told: &Told) -> io::Result<()> {

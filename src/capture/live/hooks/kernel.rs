@@ -1,4 +1,5 @@
-//! The way to nf_tables: one socket that owns the table, one that hears of traced packets.
+//! The way to nf_tables and connection tracking: one socket that owns the table and asks, one that hears of traced
+//! packets.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -10,7 +11,9 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
-use super::message::{ACK, DUMP, Message, NLMSG_DONE, REQUEST, Received, messages, nftables, text};
+use super::message::{
+    ACK, DUMP, Message, NLMSG_DONE, REQUEST, Received, conntrack, messages, nftables, text,
+};
 use super::table;
 use crate::model::FlowPattern;
 
@@ -26,6 +29,10 @@ const LONGEST: usize = 64 << 10;
 /// Messages of nf_tables.
 const GET_CHAIN: u16 = 4;
 const GET_RULE: u16 = 7;
+/// Messages of connection tracking: for an entry, and for statistics.
+const GET_ENTRY: u16 = 1;
+pub(super) const CPU_STATISTICS: u16 = conntrack(4);
+pub(super) const TABLE_STATISTICS: u16 = conntrack(5);
 pub(super) const NEW_CHAIN: u16 = nftables(3);
 pub(super) const NEW_RULE: u16 = nftables(6);
 pub(super) const TRACE: u16 = nftables(17);
@@ -95,6 +102,20 @@ impl Kernel {
         self.request(&rules_request.with(&text(1, table)).with(&text(2, chain)).finish(), take)
     }
 
+    /// Gives every entry of connection tracking's table to `take`, behind the message that asks for them and before
+    /// the one that ends them: so it is known that these are all.
+    pub(super) fn list(&mut self, take: &mut dyn FnMut(Received<'_>)) -> io::Result<()> {
+        let request = Message::new(conntrack(GET_ENTRY), REQUEST | DUMP, 0, 0).finish();
+        messages(&request).for_each(&mut *take);
+        self.request(&request, take)
+    }
+
+    /// Gives what every CPU has counted in connection tracking to `take`, then how full its table is.
+    pub(super) fn statistics(&mut self, take: &mut dyn FnMut(Received<'_>)) -> io::Result<()> {
+        self.request(&Message::new(CPU_STATISTICS, REQUEST | DUMP, 0, 0).finish(), take)?;
+        self.request(&Message::new(TABLE_STATISTICS, REQUEST | ACK, 0, 0).finish(), take)
+    }
+
     fn ask(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.request(bytes, &mut |_| {})
     }
@@ -114,7 +135,10 @@ impl Kernel {
                 match message.error() {
                     Some(0) => return Ok(()),
                     Some(code) => return Err(io::Error::from_raw_os_error(-code)),
-                    None if message.kind == NLMSG_DONE => return Ok(()),
+                    None if message.kind == NLMSG_DONE => {
+                        take(message);
+                        return Ok(());
+                    }
                     None => take(message),
                 }
             }

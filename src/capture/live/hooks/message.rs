@@ -6,6 +6,7 @@ use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE, NlaBuffer, NlasIterator
 /// Netlink's header and nfnetlink's behind it, in bytes.
 pub(super) const HEADER: usize = 20;
 const NETLINK_HEADER: usize = 16;
+const NFNL_SUBSYS_CTNETLINK: u16 = 1;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 
 /// `nlmsg_flags`.
@@ -24,6 +25,18 @@ pub(super) const BATCH_END: u16 = 0x11;
 /// The message type of one of nf_tables' messages (`enum nf_tables_msg_types`).
 pub(super) const fn nftables(message: u16) -> u16 {
     NFNL_SUBSYS_NFTABLES << 8 | message
+}
+
+/// The same of connection tracking's (`enum cntl_msg_types`).
+pub(super) const fn conntrack(message: u16) -> u16 {
+    NFNL_SUBSYS_CTNETLINK << 8 | message
+}
+
+/// Whether a message from its netlink header on is one of connection tracking's, or the end of its list: no other
+/// list's end is handed on.
+pub(super) fn is_of_conntrack(whole: &[u8]) -> bool {
+    let kind = whole.get(4..6).and_then(<[u8]>::first_chunk).map(|&kind| u16::from_ne_bytes(kind));
+    kind.is_some_and(|kind| kind == NLMSG_DONE || kind >> 8 == NFNL_SUBSYS_CTNETLINK)
 }
 
 /// A message that is being written: a family, then attributes.
@@ -101,6 +114,17 @@ impl<'a> Received<'a> {
     /// The family it is about.
     pub(super) fn family(&self) -> u8 {
         self.whole.get(NETLINK_HEADER).copied().unwrap_or_default()
+    }
+
+    /// What nfnetlink's header has beside the family (`res_id`).
+    pub(super) fn resource(&self) -> u16 {
+        let bytes = self.whole.get(NETLINK_HEADER + 2..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(0, |&bytes| u16::from_be_bytes(bytes))
+    }
+
+    /// A number of four bytes.
+    pub(super) fn number(&self, kind: u16) -> Option<u32> {
+        Some(u32::from_be_bytes(*self.attribute(kind)?.first_chunk()?))
     }
 
     /// The first attribute of this number.

@@ -5,13 +5,14 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::message::is_of_conntrack;
 use super::wire::{Hearing, MOST_FLOWS, Order, Told};
 use crate::capture::live::kernel::Writing;
 use crate::capture::live::ways::Open;
@@ -51,6 +52,16 @@ impl TraceControl {
 
     pub fn stop(&self) {
         self.order(&Order::Stop);
+    }
+
+    /// Asks for all that connection tracking has.
+    pub(in crate::capture::live) fn list(&self) {
+        self.order(&Order::List);
+    }
+
+    /// Asks how full connection tracking's table is.
+    pub(in crate::capture::live) fn statistics(&self) {
+        self.order(&Order::Statistics);
     }
 
     pub fn state(&self) -> TraceState {
@@ -99,6 +110,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the process tells of, each by its number in the section.
+pub(in crate::capture::live) struct Subjects {
+    pub(in crate::capture::live) nftables: u32,
+    /// With how many answers came of it, which are counted with what is heard otherwise.
+    pub(in crate::capture::live) conntrack: Option<(u32, Arc<AtomicU64>)>,
+}
+
 /// The process that traces, and the pipe it tells by.
 pub(in crate::capture::live) struct Tracer {
     child: Child,
@@ -144,20 +162,32 @@ impl Tracer {
         }
     }
 
-    /// Hands on what is heard as messages of the subject `number`, until `stop` is set.
-    pub(in crate::capture::live) fn run(mut self, number: u32, clock: Clock, ways: &Open, stop: &AtomicBool) {
+    /// Hands on what is heard as messages of their subjects, until `stop` is set.
+    pub(in crate::capture::live) fn run(
+        mut self,
+        subjects: &Subjects,
+        clock: Clock,
+        ways: &Open,
+        stop: &AtomicBool,
+    ) {
         let mut writing = Writing::new(ways);
         let (mut received, mut counted) = (0, (0, 0));
         while !stop.load(Ordering::Relaxed) && self.output.is_some() {
             self.wait();
-            self.hear(&mut |time, bytes| {
-                received += 1;
-                writing.message(number, time, bytes);
+            self.hear(&mut |time, bytes| match &subjects.conntrack {
+                Some((number, answers)) if is_of_conntrack(bytes) => {
+                    answers.fetch_add(1, Ordering::Relaxed);
+                    writing.message(*number, time, bytes);
+                }
+                _ => {
+                    received += 1;
+                    writing.message(subjects.nftables, time, bytes);
+                }
             });
             let counts = (received, self.control.state().lost);
             if counted != counts {
                 counted = counts;
-                writing.count(number, clock(), counts.0, counts.1);
+                writing.count(subjects.nftables, clock(), counts.0, counts.1);
             }
             writing.flush();
         }

@@ -21,6 +21,10 @@ pub(super) enum Order {
         time: Duration,
     },
     Stop,
+    /// List connection tracking's table.
+    List,
+    /// State how full the table is, and what that has cost.
+    Statistics,
 }
 
 impl fmt::Display for Order {
@@ -31,6 +35,8 @@ impl fmt::Display for Order {
                 flows.iter().try_for_each(|flow| write!(f, " {flow}"))
             }
             Order::Stop => f.write_str("stop"),
+            Order::List => f.write_str("list"),
+            Order::Statistics => f.write_str("statistics"),
         }
     }
 }
@@ -41,6 +47,8 @@ impl Order {
         let mut words = line.split_whitespace();
         match words.next()? {
             "stop" => Some(Order::Stop),
+            "list" => Some(Order::List),
+            "statistics" => Some(Order::Statistics),
             "trace" => {
                 let time = Duration::from_millis(words.next()?.parse().ok()?);
                 let flows: Vec<FlowPattern> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
@@ -54,7 +62,7 @@ impl Order {
 /// What the process tells: a kind, a time, a length, and so many bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// A netlink message of nf_tables, heard at this time.
+    /// A netlink message of nf_tables or connection tracking, heard at this time.
     Message(Timestamp, Vec<u8>),
     /// Tracing is on, up to this time.
     On(Timestamp),
@@ -142,7 +150,9 @@ mod tests {
         let flow: FlowPattern = "6,*:*,10.43.7.7/32:80,*:*".parse().expect("a pattern");
         let order = Order::Trace { flows: vec![flow; 2], time: Duration::from_mins(1) };
         assert_eq!(Order::parse(&order.to_string()), Some(order));
-        assert_eq!(Order::parse(&Order::Stop.to_string()), Some(Order::Stop));
+        for order in [Order::Stop, Order::List, Order::Statistics] {
+            assert_eq!(Order::parse(&order.to_string()), Some(order));
+        }
         let many = Order::Trace { flows: vec![flow; MOST_FLOWS + 1], time: Duration::ZERO };
         for line in
             ["", "trace", "trace 5", "trace x 6,*:1,*:*,*:*", "trace 5 everything", "run", &many.to_string()]
