@@ -62,7 +62,7 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use names::Names;
-pub use notice::{Apart, Notice, RecordingState, StreamState};
+pub use notice::{Apart, ClusterState, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, Stored, TcpSegment,

@@ -233,6 +233,8 @@ struct ExchangeRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     grpc_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsRow<'a>>,
 }
 
@@ -255,6 +257,7 @@ impl<'a> ExchangeRow<'a> {
             request_bytes: exchange.request_bytes,
             reply_bytes: exchange.reply_bytes,
             grpc_status: exchange.grpc_status,
+            location: exchange.location.as_deref(),
             tls: exchange.tls.as_deref().map(|tls| TlsRow {
                 version: tls.version.map(|version| version.to_string()),
                 alpn: &tls.alpn,

@@ -23,7 +23,7 @@ const OTHER_LINES: usize = 2;
 
 /// The evidence in sections, each a head line and its facts, at most `width` cells wide.
 pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line> {
-    let mut sheet = Sheet { context, lines: Vec::new() };
+    let mut sheet = Sheet { context: &context.of(journey), lines: Vec::new() };
     sheet.handoffs(journey);
     sheet.translations(journey);
     sheet.tracked(journey);

@@ -126,6 +126,13 @@ impl Ways {
         ends.descriptions.push(run);
     }
 
+    /// Sends a description to the reader alone.
+    pub(super) fn tell_reader(&self, bytes: Vec<u8>) {
+        if let Some(inlet) = &self.ends().to_reader {
+            inlet.force(description(Arc::new(bytes)));
+        }
+    }
+
     /// States the counts of the section's first interface up to `end`: to the reader those of the whole capture, to
     /// a recording its own, with what it could not take.
     pub(super) fn count(&self, end: Timestamp, counts: Counts) {
