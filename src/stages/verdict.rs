@@ -346,7 +346,11 @@ impl Judge<'_, '_> {
     fn open(&self) -> Option<Verdict> {
         let gone = match self.walk.rest {
             Rest::Over => return None,
-            Rest::Overdue => self.dropped().or_else(|| self.lost_request()).or_else(|| self.lost_reply()),
+            Rest::Overdue => self
+                .dropped()
+                .or_else(|| self.lost_request())
+                .or_else(|| self.lost_reply())
+                .or_else(|| self.barred()),
             Rest::Coming => None,
         };
         Some(gone.unwrap_or_else(|| plain(Outcome::Open, self.tell.open())))

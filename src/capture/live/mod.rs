@@ -314,8 +314,9 @@ impl Underway {
         let (inlet, outlet) = feed(TO_DISK);
         let underway = Underway { path: recorder.path(), written: recorder.written(), lost: inlet.lost() };
         ways.record(Some(inlet));
+        let begun = ways.files();
         let stop = Arc::clone(stop);
-        (underway, spawn("recorder", move || recorder.run(outlet, &stop)))
+        (underway, spawn("recorder", move || recorder.run(outlet, begun, &stop)))
     }
 }
 
