@@ -3,6 +3,7 @@
 //! Keys stand in the contract's order. Times are integer nanoseconds on the reference node's clock; what is not
 //! known is `null`. Labels are English, whatever the language of the screen.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -410,7 +411,7 @@ struct RuleRow<'a> {
     text: &'a str,
     comment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
+    service: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a str>,
 }

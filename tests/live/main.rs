@@ -10,6 +10,7 @@ mod net;
 mod pty;
 mod screen;
 mod trace;
+mod variants;
 mod views;
 
 use std::collections::BTreeMap;
