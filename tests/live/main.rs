@@ -13,6 +13,7 @@ mod pty;
 mod routes;
 mod screen;
 mod trace;
+mod variants;
 mod views;
 
 use std::collections::BTreeMap;
