@@ -117,7 +117,8 @@ impl Correlator {
         located
     }
 
-    fn wait(&mut self, crossing: Crossing<'_>, located: Located) {
+    /// Leaves a packet to be found under other addresses.
+    pub(super) fn wait(&mut self, crossing: Crossing<'_>, located: Located) {
         let leg = &mut self.legs[located.leg as usize];
         leg.note_edge(crossing.node, crossing.direction, located.way);
         let packet = crossing.packet;

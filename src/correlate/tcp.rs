@@ -44,6 +44,7 @@ impl Correlator {
         let is_repeat = leg.note_point(crossing.of(way), segment.seq, segment.span());
         if is_repeat && segment.is_syn() {
             self.reopen(crossing, located.leg);
+            self.wait(crossing, located);
         }
         let leg = &self.legs[located.leg as usize];
         if leg.exchanges == 0 {

@@ -184,6 +184,7 @@ impl Correlator {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
             KernelBody::Table(told) => self.handle_table(event, *told),
             KernelBody::Hook(told) => self.traces.take(event.node, event.time, told, self.now.max(at)),
+            KernelBody::Route(told) => self.routing.take(event.node, event.time, told),
         }
     }
 

@@ -29,6 +29,7 @@ mod leg;
 mod names;
 mod notice;
 mod packet;
+mod route;
 mod sentence;
 mod source;
 mod table;
@@ -67,6 +68,10 @@ pub use notice::{Apart, ClusterState, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
+};
+pub use route::{
+    Barrier, Expected, LinkInfo, NextHop, Onward, Route, RouteChange, RouteEvent, RouteKind, RouteList,
+    RouteRule, RouteSettings, RuleAction, SettingsOf,
 };
 pub use sentence::Sentence;
 pub use source::{InterfaceSummary, Losses, SourceSummary};

@@ -3,10 +3,13 @@
 //! Keys stand in the contract's order. Times are integer nanoseconds on the reference node's clock; what is not
 //! known is `null`. Labels are English, whatever the language of the screen.
 
+mod expected;
+
 use std::fmt::Display;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use self::expected::ExpectedRow;
 use crate::model::{
     Direction, Endpoint, Exchange, Hook, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind,
     Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked,
@@ -533,6 +536,9 @@ struct VerdictRow<'a> {
     /// What dropped the packet, where it was traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped_by: Option<DropRow<'a>>,
+    /// What the routes of the node say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<ExpectedRow<'a>>,
 }
 
 #[derive(serde::Serialize)]
@@ -574,6 +580,7 @@ impl<'a> VerdictRow<'a> {
                 hook: by.hook.name(),
                 rule: RuleRow::new(&by.rule),
             }),
+            expected: verdict.expected.as_ref().map(|expected| ExpectedRow::new(expected, context)),
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::model::{
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
-use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
+use crate::stages::{routing, tracked};
 
 /// Where a redirection leads.
 pub(super) fn redirected(location: &str) -> Sentence {
@@ -423,13 +423,19 @@ impl<'a, 't> Teller<'a, 't> {
         let (reason, reporter) = (self.reason(), self.reporter());
         match self.walk.origin {
             Origin::Node(node) => {
+                let place = Place { kind: PlaceKind::Host, node: Some(node) };
+                let rule = match routing::of_loss(self.case, Some(place), Some(Way::Request)) {
+                    Some(_) => Sentence::default(),
+                    None => say!(
+                        " (a REJECT rule, as for a Service without endpoints)",
+                        "（REJECT 规则，如没有后端的 Service）"
+                    ),
+                };
                 let node = self.case.world.topology.node_name(node);
                 say!(
-                    "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further \
-                     (a REJECT rule, as for a Service without endpoints)",
-                    "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走\
-                     （REJECT 规则，如没有后端的 Service）";
-                    node, reason, reporter
+                    "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further{rule}",
+                    "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走{rule}";
+                    node, reason, reporter, rule
                 )
             }
             Origin::Server => {

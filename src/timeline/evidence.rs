@@ -2,6 +2,7 @@
 //! capture point shows.
 
 mod hooks;
+mod routes;
 mod translations;
 
 use crate::model::{
@@ -27,6 +28,7 @@ pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line
     sheet.translations(journey);
     sheet.tracked(journey);
     sheet.hooks(journey);
+    sheet.routes(journey);
     sheet.resolution(journey);
     sheet.notices(journey);
     sheet.bounds(journey);

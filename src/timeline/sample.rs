@@ -318,6 +318,7 @@ pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
         place: None,
         detail: crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() },
         dropped_by: None,
+        expected: None,
     }
 }
 

@@ -101,6 +101,7 @@ words! {
     Asking: "request", "请求";
     Answering: "reply", "应答";
     Hooks: "kernel hooks", "内核钩子";
+    Routes: "routes", "路由";
     PolicyDrop: "policy drop", "默认策略丢弃";
     Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
     Conntrack: "connection tracking", "连接跟踪";

@@ -10,6 +10,7 @@ mod lab;
 mod net;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod routes;
 mod screen;
 mod trace;
 mod views;
@@ -29,7 +30,7 @@ use serde_json::Value;
 use net::{MUTE, Net};
 
 /// How long something that should happen at once may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Tests that have a machine's worth of programs and traffic take turns: many wait for what should happen soon.
 static TURN: Mutex<()> = Mutex::new(());

@@ -4,7 +4,7 @@
 //! ```text
 //!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
 //!  rtnetlink        ─┘   ┌────┴▶ feed ─▶ recorder ─▶ FILE
-//!  netfilter ─▶ kernel ──┘
+//!  netlink ───▶ kernel ──┘
 //! ```
 //! So a live run and a replay of its recording read the same bytes.
 
@@ -33,7 +33,7 @@ use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
 use self::hooks::{Subjects, Tracer};
-use self::kernel::{CONNTRACK, Kernel, Subscription};
+use self::kernel::{CONNTRACK, Kernel, ROUTES, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
 use self::remote::Remote;
@@ -154,6 +154,7 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
+        kernel.add(Subscription::routes(), "routing");
         let tracer = if settings.can_trace {
             Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?)
         } else {
@@ -197,8 +198,13 @@ impl Opened {
     }
 
     /// Whether the kernel tells of connections.
-    pub fn hears_kernel(&self) -> bool {
-        !self.kernel.is_deaf()
+    pub fn hears_connections(&self) -> bool {
+        self.kernel.hears(CONNTRACK)
+    }
+
+    /// Whether the kernel tells of routes.
+    pub fn hears_routes(&self) -> bool {
+        self.kernel.hears(ROUTES)
     }
 
     /// What every node has and is not here, unless the user named interfaces.
@@ -308,8 +314,9 @@ impl Underway {
         let (inlet, outlet) = feed(TO_DISK);
         let underway = Underway { path: recorder.path(), written: recorder.written(), lost: inlet.lost() };
         ways.record(Some(inlet));
+        let begun = ways.files();
         let stop = Arc::clone(stop);
-        (underway, spawn("recorder", move || recorder.run(outlet, &stop)))
+        (underway, spawn("recorder", move || recorder.run(outlet, begun, &stop)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ways that captured bytes take: to the reader, and to a recording while there is one.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capture::blocks::{self, Counts};
@@ -19,6 +20,8 @@ struct Ends {
     descriptions: Vec<Run>,
     /// As last stated.
     counts: Counts,
+    /// How many files were begun.
+    files: Arc<AtomicU64>,
     /// Nothing comes any more.
     is_over: bool,
 }
@@ -149,6 +152,11 @@ impl Ways {
         }
     }
 
+    /// How many files were begun so far; a recording counts those that follow its first.
+    pub(super) fn files(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.ends().files)
+    }
+
     /// Goes over to another recording, or to none.
     pub(super) fn record(&self, recording: Option<Inlet>) {
         let mut ends = self.ends();
@@ -157,6 +165,7 @@ impl Ways {
         }
         ends.to_disk = recording.map(|inlet| ToDisk { inlet, before: ends.counts });
         if let Some(to_disk) = &ends.to_disk {
+            ends.files.fetch_add(1, Ordering::Relaxed);
             for description in &ends.descriptions {
                 to_disk.inlet.force(description.clone());
             }

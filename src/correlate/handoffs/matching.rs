@@ -19,7 +19,7 @@ pub(super) struct Edge {
 /// Messages are passed at most so often; most groups agree after a few.
 const ROUNDS: usize = 30;
 /// No probability changes by more any longer. Messages that only grow by as much as those back shrink change none.
-const AGREED: f64 = 1e-2;
+const AGREED: f64 = 1e-3;
 /// No clue is stronger than this, so that sums keep their precision.
 const STRONGEST: f64 = 24.0;
 /// Edges between these probabilities are open; the others play no part in a circle.

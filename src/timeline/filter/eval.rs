@@ -264,6 +264,7 @@ mod tests {
             reply: vec![visit(Way::Reply, 1, 1, seen(2000))],
             verdict: Verdict {
                 dropped_by: None,
+                expected: None,
                 outcome: Outcome::Failed,
                 direction: None,
                 after: None,
