@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
-use crate::capture::CaptureError;
 use crate::capture::live::{Missing, Opened, can_trace};
+use crate::capture::{CaptureError, Cluster};
 use crate::config::{Capture, ConfigError, Look};
 use crate::model::Notice;
 use crate::timeline::{Manner, notices};
@@ -38,6 +38,7 @@ pub(super) fn text(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow:
 
 fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<Vec<Finding>> {
     let mut found = capture(wanted)?;
+    found.extend(wanted.input.cluster.as_ref().map(kubernetes));
     found.push(sandbox());
     found.push(screen());
     found.push(configuration(look));
@@ -117,6 +118,18 @@ fn names(opened: &Opened) -> Finding {
          more by --names FILE, from `kubectl get pods,svc,endpointslices,nodes -A -o json` or as /etc/hosts"
     );
     Finding { ability: "names", works: !names.is_empty(), why }
+}
+
+/// Lists what a capture would watch.
+fn kubernetes(cluster: &Cluster) -> Finding {
+    let (works, why) = match cluster.list() {
+        Ok((names, missing)) if missing.is_empty() => {
+            (true, format!("{} addresses have names", names.count()))
+        }
+        Ok((_, missing)) => (false, missing.join("; ")),
+        Err(error) => (false, error.to_string()),
+    };
+    Finding { ability: "kubernetes", works, why }
 }
 
 fn interfaces(opened: &Opened) -> Finding {

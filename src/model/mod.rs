@@ -49,7 +49,9 @@ pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use flow::{FlowEnd, FlowPattern};
-pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
+pub use handoff::{
+    Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Join, Marks, Proxy, RequestId, Rival,
+};
 pub use hook::{
     Action, ChainInfo, ChainName, DroppedBy, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind,
     TraceStep, Traced, TracedPacket,
@@ -62,7 +64,7 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use names::Names;
-pub use notice::{Apart, Notice, RecordingState, StreamState};
+pub use notice::{Apart, ClusterState, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, Stored, TcpSegment,

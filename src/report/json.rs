@@ -5,6 +5,7 @@
 
 mod expected;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -233,6 +234,8 @@ struct ExchangeRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     grpc_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsRow<'a>>,
 }
 
@@ -255,6 +258,7 @@ impl<'a> ExchangeRow<'a> {
             request_bytes: exchange.request_bytes,
             reply_bytes: exchange.reply_bytes,
             grpc_status: exchange.grpc_status,
+            location: exchange.location.as_deref(),
             tls: exchange.tls.as_deref().map(|tls| TlsRow {
                 version: tls.version.map(|version| version.to_string()),
                 alpn: &tls.alpn,
@@ -367,15 +371,15 @@ impl<'a> HandoffRow<'a> {
         HandoffRow {
             from_leg: u32::from(hop.from_leg) + 1,
             to_leg,
-            node: hop.node.map(|node| context.node(node)),
-            proxy: hop.proxy.name(),
-            evidence: hop.evidence.iter().map(|evidence| evidence.kind.name()).collect(),
-            confidence: hop.confidence.probability(),
-            request_delay_ns: hop.request_delay_ns,
-            reply_delay_ns: hop.reply_delay_ns,
-            rivals: hop.rivals,
-            others: hop.others.iter().map(OtherRow::new).collect(),
-            given_up: hop.is_given_up,
+            node: hop.join.node.map(|node| context.node(node)),
+            proxy: hop.join.proxy.name(),
+            evidence: hop.join.evidence.iter().map(|evidence| evidence.kind.name()).collect(),
+            confidence: hop.join.confidence.probability(),
+            request_delay_ns: hop.join.request_delay_ns,
+            reply_delay_ns: hop.join.reply_delay_ns,
+            rivals: hop.join.rivals,
+            others: hop.join.others.iter().map(OtherRow::new).collect(),
+            given_up: hop.join.is_given_up,
         }
     }
 }
@@ -413,7 +417,7 @@ struct RuleRow<'a> {
     text: &'a str,
     comment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
+    service: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a str>,
 }

@@ -118,14 +118,18 @@ impl Conclusion<'_, '_> {
                 self.name_unseen_drop(&mut verdict, node);
                 verdict
             }
-            300..400 => plain(
-                Outcome::Complete,
-                say!(
-                    "{method} answered with {status}: {proxy} redirects by itself",
-                    "{method} 得到应答 {status}：{proxy} 自行重定向";
-                    method, status, proxy
-                ),
-            ),
+            300..400 => {
+                let location = self.course.trail.exchange.location.as_deref();
+                let whereto = location.map(|to| say!(" to {to}", "到 {to}"; to)).unwrap_or_default();
+                plain(
+                    Outcome::Complete,
+                    say!(
+                        "{method} answered with {status}: {proxy} redirects by itself{whereto}",
+                        "{method} 得到应答 {status}：{proxy} 自行重定向{whereto}";
+                        method, status, proxy, whereto
+                    ),
+                )
+            }
             // A page of its own, or an answer whose leg was not recognised.
             _ => return None,
         })
@@ -319,7 +323,7 @@ impl Conclusion<'_, '_> {
     /// The servers that proxies tried before the one that counts.
     fn given_up(&self) -> Sentence {
         let trail = self.course.trail;
-        let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.is_given_up);
+        let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.join.is_given_up);
         let tries = tries.filter(|&(_, leg)| trail.was_tried(leg));
         let mut told = Sentence::default();
         told.extend(tries.map(|(hop, leg)| self.tried(trail, hop, leg)));
@@ -330,7 +334,7 @@ impl Conclusion<'_, '_> {
     fn dropped_tries(&self) -> Option<DroppedBy> {
         let trail = self.course.trail;
         let is_given_up = |leg: u8| {
-            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.is_given_up) && trail.was_tried(leg)
+            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.join.is_given_up) && trail.was_tried(leg)
         };
         DroppedBy::of(trail.traced.iter().filter(|it| it.leg.is_some_and(is_given_up)))
     }
@@ -358,7 +362,7 @@ impl Conclusion<'_, '_> {
         say!(
             "; {proxy} had tried {server}, {why}{on}",
             "；{proxy} 此前试过 {server}，{why}{on}";
-            proxy = self.named(hop.proxy, hop.node), server, why, on
+            proxy = self.named(hop.join.proxy, hop.join.node), server, why, on
         )
     }
 }

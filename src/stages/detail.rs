@@ -10,6 +10,11 @@ use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
 use crate::stages::{routing, tracked};
 
+/// Where a redirection leads.
+pub(super) fn redirected(location: &str) -> Sentence {
+    say!(", to {location}", "，指向 {location}"; location)
+}
+
 /// An answer that came.
 pub(super) fn answered(trail: &Trail, pair: &Pair) -> Sentence {
     let exchange = &trail.exchange;
@@ -26,7 +31,8 @@ pub(super) fn answered(trail: &Trail, pair: &Pair) -> Sentence {
     match (exchange.application, exchange.status, pair.reply.part) {
         (_, Some(status), _) => {
             let method = exchange.method.as_deref().map_or_else(request, alike);
-            say!("{method} answered with {status}", "{method} 得到应答 {status}"; method, status)
+            let whereto = exchange.location.as_deref().map(redirected).unwrap_or_default();
+            say!("{method} answered with {status}{whereto}", "{method} 得到应答 {status}{whereto}"; method, status, whereto)
         }
         (_, _, Some(Part::Handshake)) => say!("the connection was accepted", "连接已被接受"),
         (Application::Icmp, ..) => say!("the echo was answered", "回显已得到应答"),

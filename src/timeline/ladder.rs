@@ -172,10 +172,10 @@ fn column(columns: &[Point], point: Point) -> Option<usize> {
 fn join(journey: &Journey, visit: &Visit, columns: &[Point], depth: usize) -> Option<Join> {
     let hop = hop(journey, visit).filter(|_| matches!(visit.state, State::Bounded { .. }))?;
     let far = match visit.stage.way {
-        Way::Request => Point::Proxy(hop.proxy, depth, Side::Server),
-        Way::Reply => Point::Proxy(hop.proxy, depth.saturating_sub(1), Side::Client),
+        Way::Request => Point::Proxy(hop.join.proxy, depth, Side::Server),
+        Way::Reply => Point::Proxy(hop.join.proxy, depth.saturating_sub(1), Side::Client),
     };
-    let grade = hop.confidence.grade();
+    let grade = hop.join.confidence.grade();
     let percent = if grade == Grade::Sure { String::new() } else { percent(hop) };
     Some(Join { to: column(columns, far)?, grade, percent })
 }
@@ -256,7 +256,7 @@ fn origin(columns: &[Point], to: usize, visit: &Visit) -> Option<usize> {
 /// What a column is called.
 pub(super) fn point_name(point: Point, journey: &Journey, context: &Context<'_>) -> String {
     let manner = context.manner;
-    let ends = ends(&journey.trail);
+    let (ends, context) = (ends(&journey.trail), context.of(journey));
     let end = |endpoint: Option<Endpoint>, word: Word| {
         endpoint.map_or_else(
             || manner.word(word).to_owned(),
@@ -387,7 +387,7 @@ mod tests {
             let mut lost = lost.into_iter().chain(std::iter::repeat(false));
             trail.sightings.retain(|_| !lost.next().unwrap_or(false));
             for (hop, (from, given_up)) in trail.hops.iter_mut().zip(froms.into_iter().zip(given_up)) {
-                (hop.from_leg, hop.is_given_up) = (from, given_up);
+                (hop.from_leg, hop.join.is_given_up) = (from, given_up);
             }
             let journey = sample::proxies::placed(trail);
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {

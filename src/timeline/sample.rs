@@ -131,7 +131,7 @@ pub fn states() -> [State; 5] {
 /// Runs `test` with the sample cluster in the given manner.
 pub fn with_context<T>(manner: Manner, test: impl FnOnce(&Context<'_>) -> T) -> T {
     let (topology, clocks) = (topology(), clocks());
-    test(&Context { topology: &topology, clocks: &clocks, manner })
+    test(&Context::new(&topology, &clocks, manner))
 }
 
 /// A journey in the making; times are microseconds after its start, on the reference clock.

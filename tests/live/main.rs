@@ -2,6 +2,8 @@
 
 mod apart;
 mod clocks;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod ends;
 mod kernel;
 mod lab;
@@ -11,6 +13,7 @@ mod pty;
 mod routes;
 mod screen;
 mod trace;
+mod variants;
 mod views;
 
 use std::collections::BTreeMap;
@@ -28,7 +31,7 @@ use serde_json::Value;
 use net::{MUTE, Net};
 
 /// How long something that should happen at once may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Tests that have a machine's worth of programs and traffic take turns: many wait for what should happen soon.
 static TURN: Mutex<()> = Mutex::new(());

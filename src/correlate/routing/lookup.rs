@@ -166,8 +166,7 @@ impl Tables {
         at: Timestamp,
     ) -> Result<Option<Found>, Unknown> {
         let address = IpAddr::from(destination);
-        let bits = if destination.is_v4() { 32 } else { 128 };
-        for len in (0..=bits).rev() {
+        for len in self.lengths(table, destination.is_v4()) {
             let net = IpNet::new(address, len).map_err(|_| Unknown)?.trunc();
             let is_used = |route: &&Route| {
                 route.kind != RouteKind::Unicast

@@ -1,6 +1,8 @@
 //! One node's routes, rules, interfaces and settings, as they were told, with the times from when to when each held:
 //! a packet that is lost is asked for long after it came.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use smallvec::SmallVec;
@@ -11,7 +13,7 @@ use crate::model::{
 };
 
 /// Routes, rules and interfaces that there are at once; of more nothing is said.
-const MOST: usize = 1 << 17;
+const MOST: usize = 1 << 16;
 /// Those that were and are no more: then all of them are forgotten, and nothing is said of the time before.
 const MOST_PAST: usize = 1 << 14;
 /// Bounds are looked at after so many messages.
@@ -62,6 +64,8 @@ pub(super) struct Tables {
     /// Nothing is known of the time before.
     known_since: Timestamp,
     routes: HashMap<(u32, IpNet), SmallVec<[Held<Route>; 1]>>,
+    /// How long prefixes are, by table and family.
+    lengths: HashMap<(u32, bool), BTreeSet<u8>>,
     rules: Vec<Held<RouteRule>>,
     links: HashMap<u32, SmallVec<[Held<LinkInfo>; 1]>>,
     settings: HashMap<SettingsOf, SmallVec<[Held<RouteSettings>; 1]>>,
@@ -75,6 +79,7 @@ impl Default for Tables {
             lists: <[Listing; 4]>::default(),
             known_since: Timestamp(i64::MIN),
             routes: HashMap::new(),
+            lengths: HashMap::new(),
             rules: Vec::new(),
             links: HashMap::new(),
             settings: HashMap::new(),
@@ -98,6 +103,11 @@ impl Tables {
     ) -> impl Iterator<Item = &Route> {
         let all = self.routes.get(&(table, destination)).map_or(&[][..], SmallVec::as_slice);
         self::at(all, at)
+    }
+
+    /// Lengths of the prefixes that a table has or had, the longest first.
+    pub(super) fn lengths(&self, table: u32, is_v4: bool) -> impl Iterator<Item = u8> {
+        self.lengths.get(&(table, is_v4)).into_iter().flat_map(|lengths| lengths.iter().rev().copied())
     }
 
     /// The rules of a family, in their order.
@@ -157,7 +167,10 @@ impl Tables {
         self.known_since = self.known_since.max(time);
         match list {
             RouteList::Links => self.links.clear(),
-            RouteList::Routes => self.routes.clear(),
+            RouteList::Routes => {
+                self.routes.clear();
+                self.lengths.clear();
+            }
             RouteList::Rules => self.rules.clear(),
             RouteList::Settings => self.settings.clear(),
         }
@@ -285,6 +298,8 @@ impl Tables {
             }
             return;
         }
+        let is_v4 = matches!(told.destination, IpNet::V4(_));
+        self.lengths.entry((told.table, is_v4)).or_default().insert(told.destination.prefix_len());
         let known = self.routes.entry(key).or_default();
         let mut present = known.iter_mut().filter(|it| !it.is_past());
         if change == RouteChange::Replaced {

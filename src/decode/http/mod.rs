@@ -25,7 +25,7 @@ pub enum Head<'a> {
     Partial,
     NotHttp,
     Request(Request<'a>),
-    Response(Response),
+    Response(Response<'a>),
 }
 
 /// A request's head.
@@ -50,8 +50,10 @@ pub struct Request<'a> {
 
 /// An answer's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Response {
+pub struct Response<'a> {
     pub status: u16,
+    /// Of a redirection (3xx): where the client is to go on (RFC 9110 §10.2.2).
+    pub location: Option<&'a [u8]>,
     pub content_length: Option<u64>,
     pub is_chunked: bool,
     /// The server will send nothing after this answer.
@@ -82,7 +84,7 @@ impl Request<'_> {
     }
 }
 
-impl Response {
+impl Response<'_> {
     /// `method` is the request's: an answer to HEAD has no body, one to CONNECT opens a tunnel.
     pub fn framing(&self, method: &str) -> Framing {
         if self.is_tunnel(method) {
@@ -209,6 +211,7 @@ fn read_response(bytes: &[u8], is_cut: bool) -> Head<'_> {
     let Some(fields) = Fields::read(response.headers, minor) else { return Head::NotHttp };
     Head::Response(Response {
         status,
+        location: fields.location.filter(|_| status / 100 == 3),
         content_length: fields.content_length,
         is_chunked: fields.is_chunked,
         is_close: fields.is_close,
@@ -243,6 +246,7 @@ struct Fields<'a> {
     is_chunked: bool,
     is_close: bool,
     is_upgrade: bool,
+    location: Option<&'a [u8]>,
     /// Of the Upgrade field.
     protocols: &'a [u8],
 }
@@ -262,6 +266,8 @@ impl<'a> Fields<'a> {
                 fields.is_chunked = tokens(header.value).last().is_some_and(|last| is_token(last, "chunked"));
             } else if is("connection") {
                 fields.add_connection(header.value);
+            } else if is("location") {
+                fields.location = fields.location.or(Some(header.value));
             } else if is("upgrade") {
                 fields.protocols = header.value;
             }

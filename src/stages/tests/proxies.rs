@@ -1,6 +1,6 @@
 //! Exchanges through proxies: every route, and every way to go wrong.
 
-use crate::model::{Part, Phase, Proxy, State, Way};
+use crate::model::{Part, Phase, Proxy, State, Trail, Way};
 use crate::stages::testbed::{
     ALPHA_IP, BETA_IP, Builder, CART, Cluster, GAMMA_IP, MILL, PARCEL, STOCK, VIP, VISITOR, at, trail,
 };
@@ -269,6 +269,9 @@ fn a_proxy_answers_by_itself() {
     let moved = answered(308).place(&Cluster::three());
     assert_eq!(super::judged(&moved), "complete");
     says(&moved, "GET answered with 308: the proxy on beta redirects by itself");
+    let location = |trail: &mut Trail| trail.exchange.location = Some("https://mix.shop/".into());
+    let moved = answered(308).with(location).place(&Cluster::three());
+    says(&moved, "GET answered with 308: the proxy on beta redirects by itself to https://mix.shop/");
     // Where beta's calis are not captured, a pod there may have answered.
     let unknown = answered(404).place(&Cluster::but(&["stock"]));
     assert_eq!(super::judged(&unknown), "complete");
@@ -412,8 +415,9 @@ fn a_retry_tells_both_tries() {
     let tried =
         to_pod(PARCEL).syn("bond1.beta> >bond1.gamma >parcel").reset("parcel> bond1.gamma> >bond1.beta");
     let again = tried.handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080)).ask(">stock");
-    let journey =
-        back(again, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    let journey = back(again, "stock>", 200)
+        .with(|trail| trail.hops[1].join.is_given_up = true)
+        .place(&Cluster::three());
     check(
         &journey,
         "ingress-to-pod same-node",
@@ -430,8 +434,9 @@ fn a_connection_kept_for_later_is_no_try() {
         .syn_ack("parcel> bond1.gamma> >bond1.beta")
         .handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080))
         .ask(">stock");
-    let journey =
-        back(spare, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    let journey = back(spare, "stock>", 200)
+        .with(|trail| trail.hops[1].join.is_given_up = true)
+        .place(&Cluster::three());
     assert_eq!(journey.verdict.detail.en, "GET answered with 200");
 }
 

@@ -1,5 +1,4 @@
-//! A frame of any ether type, cut anywhere, gives exactly one packet, and says so where it cannot be followed. The same
-//! bytes as kernel messages give no more events than there are messages.
+//! A frame of any ether type, cut anywhere, gives exactly one packet, and says so where it cannot be followed.
 
 #![no_main]
 
@@ -29,8 +28,4 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
     let [packet] = batch.packets[..] else { panic!("{} packets of one frame", batch.packets.len()) };
     assert_eq!(stop.is_some(), packet.body == Body::Other);
     assert!(batch.payload(&packet).len() <= data.len());
-    batch.clear();
-    let messages = Messages { time: Timestamp(0), node: NodeId(0), family: 12, data };
-    decode_messages(&messages, &mut batch);
-    assert!(batch.events().len() <= data.len() / 16);
 });

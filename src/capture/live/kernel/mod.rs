@@ -27,7 +27,8 @@ const PATIENCE: u16 = 100;
 const COUNTING: i64 = SECONDS;
 /// Between two questions how full a table is: less than a packet is waited for before it is said to be lost.
 const ASKING: i64 = 500 * MILLIS;
-/// Between two lists of a table, when messages are lost: a large one has a hundred thousand entries and more.
+/// Between two lists of a table, when messages are lost or another file is begun: a large one has a hundred thousand
+/// entries and more.
 const LISTING: i64 = 10 * SECONDS;
 /// Every netlink socket of the network namespace, with what it lost (net/netlink/af_netlink.c).
 const SOCKETS: &str = "/proc/thread-self/net/netlink";
@@ -40,6 +41,29 @@ pub(super) struct Kernel {
     asking: Option<Asking>,
     clock: Clock,
     tell: Tell,
+}
+
+/// When what can be listed without any right is listed again: a file that is begun later has no list yet.
+struct Lists {
+    /// Files begun, now and when it was listed last.
+    files: Arc<AtomicU64>,
+    files_then: u64,
+    listed_at: Timestamp,
+}
+
+impl Lists {
+    fn new(files: Arc<AtomicU64>, now: Timestamp) -> Lists {
+        Lists { files_then: files.load(Ordering::Relaxed), files, listed_at: now }
+    }
+
+    fn are_due(&mut self, now: Timestamp) -> bool {
+        let files = self.files.load(Ordering::Relaxed);
+        let is_due = files > self.files_then && now.since(self.listed_at) >= LISTING;
+        if is_due {
+            (self.files_then, self.listed_at) = (files, now);
+        }
+        is_due
+    }
 }
 
 /// Questions that need the right CAP_NET_ADMIN again. Who has it answers on a way of its own.
@@ -109,6 +133,7 @@ impl Kernel {
         let mut writing = Writing::new(ways);
         let mut buffer = vec![0; LONGEST];
         let mut counted_at = Timestamp(0);
+        let mut lists = Lists::new(ways.files(), (self.clock)());
         loop {
             let is_last = stop.load(Ordering::Relaxed);
             self.wait();
@@ -123,6 +148,9 @@ impl Kernel {
             if is_last || now.since(counted_at) >= COUNTING {
                 counted_at = now;
                 self.count(now, &mut writing);
+            }
+            if lists.are_due(now) {
+                self.subscriptions.iter_mut().for_each(Subscription::list_again);
             }
             let of_conntrack = self.subscriptions.iter().filter(|it| it.name == CONNTRACK);
             let lost = of_conntrack.map(|it| it.overruns).sum();
@@ -183,6 +211,19 @@ fn in_words(cause: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_file_has_lists_of_its_own_after_a_while() {
+        let files = Arc::new(AtomicU64::new(1));
+        let mut lists = Lists::new(Arc::clone(&files), Timestamp(0));
+        assert!(!lists.are_due(Timestamp(LISTING)), "the first file has them");
+        files.fetch_add(1, Ordering::Relaxed);
+        assert!(lists.are_due(Timestamp(LISTING)));
+        files.fetch_add(1, Ordering::Relaxed);
+        assert!(!lists.are_due(Timestamp(LISTING + 1)), "it was listed just now");
+        assert!(lists.are_due(Timestamp(2 * LISTING)));
+        assert!(!lists.are_due(Timestamp(9 * LISTING)));
+    }
 
     #[test]
     fn a_socket_is_found_in_the_kernels_table() {
