@@ -539,6 +539,16 @@ fn the_readme_lists_the_columns() {
     assert!(flat.contains(&format!("`{}`", hopline::report::csv::COLUMNS.join(" "))));
 }
 
+#[cfg(not(feature = "kubernetes"))]
+#[test]
+fn without_the_kubernetes_api_one_line_says_how_to_get_it() {
+    let [a, ..] = nodes("pod-to-service-other-node");
+    for option in ["--kubernetes", "--kubernetes=kappa"] {
+        let said = refused(&["report", &a, option]);
+        assert!(said.contains("--features kubernetes") && said.contains("--names FILE"), "{said}");
+    }
+}
+
 #[test]
 fn names_of_a_file_are_shown_and_a_wrong_file_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");

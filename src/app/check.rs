@@ -128,7 +128,7 @@ impl Shown {
 
     fn with_context<T>(&self, work: impl FnOnce(&Context<'_>) -> T) -> T {
         let finished = &self.followed;
-        work(&Context { topology: &finished.topology, clocks: &finished.clocks, manner: Manner::default() })
+        work(&Context::new(&finished.topology, &finished.clocks, Manner::default()))
     }
 }
 

@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use crate::app::{clock, live, look, rights};
-use crate::capture::CaptureError;
 use crate::capture::live::{Missing, Opened, can_trace};
+use crate::capture::{CaptureError, Cluster};
 use crate::config::{Capture, ConfigError, Look};
 use crate::model::Notice;
 use crate::timeline::{Manner, notices};
@@ -38,6 +38,7 @@ pub(super) fn text(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow:
 
 fn findings(wanted: &Capture, look: Result<Look, ConfigError>) -> anyhow::Result<Vec<Finding>> {
     let mut found = capture(wanted)?;
+    found.extend(wanted.input.cluster.as_ref().map(kubernetes));
     found.push(sandbox());
     found.push(screen());
     found.push(configuration(look));
@@ -58,8 +59,8 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
     let right = if rights::may_capture() { "CAP_NET_RAW is there" } else { "it could be opened" };
     let is_of_handles = |notice: &Notice| matches!(notice, Notice::Apart(_) | Notice::Failed(_));
     let notices: Vec<Notice> = said.try_iter().collect();
-    let deaf = notices.iter().find(|notice| matches!(notice, Notice::Deaf { .. }));
-    let (conntrack, names) = (conntrack(&opened, deaf), names(&opened));
+    let (conntrack, routes, names) =
+        (conntrack(&opened, &notices), routes(&opened, &notices), names(&opened));
     let notices: Vec<Notice> = notices.iter().filter(|notice| is_of_handles(notice)).cloned().collect();
     let how = if notices.is_empty() { "; libpcap tells interfaces apart on `any`" } else { "" };
     let mut found = vec![finding(true, format!("{right}{how}")), interfaces(&opened)];
@@ -75,7 +76,7 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
         works: !notice.is_trouble(),
         why: notices::sentence(notice, Manner::default()),
     }));
-    found.extend([conntrack, names]);
+    found.extend([conntrack, routes, names]);
     Ok(found)
 }
 
@@ -83,18 +84,29 @@ fn capture(wanted: &Capture) -> anyhow::Result<Vec<Finding>> {
 fn without_capture(capture: Finding) -> Vec<Finding> {
     let why = || "not tried, as nothing can be captured; recordings keep what they hold".to_owned();
     let untried = |ability| Finding { ability, works: false, why: why() };
-    vec![capture, untried("conntrack"), untried("names")]
+    vec![capture, untried("conntrack"), untried("routes"), untried("names")]
 }
 
-fn conntrack(opened: &Opened, deaf: Option<&Notice>) -> Finding {
-    let why = match deaf {
+/// Why the kernel is not heard of something.
+fn deaf(notices: &[Notice], to: &str) -> Option<String> {
+    let is_it = |notice: &&Notice| matches!(notice, Notice::Deaf { what, .. } if *what == to);
+    notices.iter().find(is_it).map(|notice| notices::sentence(notice, Manner::default()))
+}
+
+fn conntrack(opened: &Opened, notices: &[Notice]) -> Finding {
+    let why = match deaf(notices, "connection tracking") {
         None => "the table is listed at the start, and every change of it is heard".to_owned(),
         Some(notice) => {
-            let notice = notices::sentence(notice, Manner::default());
             format!("{notice}; or try `sudo setcap cap_net_raw,cap_net_admin=ep` on this program")
         }
     };
-    Finding { ability: "conntrack", works: opened.hears_kernel(), why }
+    Finding { ability: "conntrack", works: opened.hears_connections(), why }
+}
+
+fn routes(opened: &Opened, notices: &[Notice]) -> Finding {
+    let heard = "routes, rules and rp_filter are listed at the start and followed, so a lost packet's missing route is named";
+    let why = deaf(notices, "routing").unwrap_or_else(|| heard.to_owned());
+    Finding { ability: "routes", works: opened.hears_routes(), why }
 }
 
 fn names(opened: &Opened) -> Finding {
@@ -106,6 +118,18 @@ fn names(opened: &Opened) -> Finding {
          more by --names FILE, from `kubectl get pods,svc,endpointslices,nodes -A -o json` or as /etc/hosts"
     );
     Finding { ability: "names", works: !names.is_empty(), why }
+}
+
+/// Lists what a capture would watch.
+fn kubernetes(cluster: &Cluster) -> Finding {
+    let (works, why) = match cluster.list() {
+        Ok((names, missing)) if missing.is_empty() => {
+            (true, format!("{} addresses have names", names.count()))
+        }
+        Ok((_, missing)) => (false, missing.join("; ")),
+        Err(error) => (false, error.to_string()),
+    };
+    Finding { ability: "kubernetes", works, why }
 }
 
 fn interfaces(opened: &Opened) -> Finding {

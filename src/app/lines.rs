@@ -222,13 +222,14 @@ impl<'a> Telling<'a> {
         now: Timestamp,
     ) -> io::Result<()> {
         let world = World { topology, clocks, lossy_nodes: &self.lossy_nodes, now };
-        let context = Context { topology, clocks, manner: self.manner };
+        let context = Context::new(topology, clocks, self.manner);
         let place = |trail: Arc<Trail>| self.templates.place(trail, &world);
         let mut journeys: Vec<Journey> = trails.into_iter().map(place).collect();
         journeys.sort_by_key(|journey| (journey.started, journey.id));
         let mut bytes = Vec::new();
         for journey in &journeys {
             self.count += 1;
+            let context = context.of(journey);
             match self.lines {
                 Lines::Text => text::write_brief(&mut bytes, self.count, journey, &context, self.layout)?,
                 Lines::Json => {

@@ -122,7 +122,8 @@ fn open(
     if !capture.trace.is_empty() && !can_trace {
         bail!(rights::tracing_missing());
     }
-    let settings = Settings { can_trace, ..settings(capture, remotes)? };
+    let cluster = capture.input.cluster.clone();
+    let settings = Settings { cluster, can_trace, ..settings(capture, remotes)? };
     match Opened::new(&settings, recording, clock::now, tell) {
         Ok(opened) => Ok(opened),
         Err(CaptureError::NoRights) => bail!(rights::missing()),
@@ -171,6 +172,7 @@ pub(super) fn settings(capture: &Capture, remotes: &[RemoteSpec]) -> anyhow::Res
         snaplen: capture.snaplen,
         buffer: capture.buffer,
         remotes: remotes.to_vec(),
+        cluster: None,
         can_trace: false,
         program: std::env::current_exe().context("this program is not found")?,
     })

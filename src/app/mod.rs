@@ -4,6 +4,7 @@
 
 mod check;
 pub mod clock;
+mod cluster;
 mod demo;
 mod doctor;
 mod files;
@@ -68,7 +69,8 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
         look::screen(look, Ground::default())?;
     }
     match config {
-        Config::Report(report) => {
+        Config::Report(mut report) => {
+            cluster::name(&mut report.input)?;
             let stdout = io::stdout();
             let mut out = BufWriter::with_capacity(1 << 18, stdout.lock());
             report::run(&report, layout(report.journey.is_some()), &mut out)?;
@@ -86,6 +88,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
             tracer::run()?;
             Ok(ExitCode::SUCCESS)
         }
+        Config::Cluster(cluster) => {
+            cluster::run(&cluster)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Config::Node { command } => {
             node::run(&command)?;
             Ok(ExitCode::SUCCESS)
@@ -95,7 +101,10 @@ fn dispatch(config: Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Config::Doctor { capture, look } => write_out(doctor::text(&capture, look)?.as_bytes()),
-        Config::Replay { input, speed, look, picture } => replay(&input, speed, &look, picture.as_ref()),
+        Config::Replay { mut input, speed, look, picture } => {
+            cluster::name(&mut input)?;
+            replay(&input, speed, &look, picture.as_ref())
+        }
     }
 }
 

@@ -134,8 +134,7 @@ pub(super) fn run(report: &config::Report, layout: Layout, out: &mut dyn Write) 
     let kept = packets.as_ref().and_then(Packets::kept);
     let Followed { finished, trails } = follow(&report.input, limits, kept)?;
     let format = format(report, layout);
-    let context =
-        Context { topology: &finished.topology, clocks: &finished.clocks, manner: report.look.manner };
+    let context = Context::new(&finished.topology, &finished.clocks, report.look.manner);
     let is_wanted = |id: u64, journey: &Journey| {
         report.journey.is_none_or(|wanted| wanted == id)
             && report.filter.as_ref().is_none_or(|filter| filter.matches(journey, &finished.topology))

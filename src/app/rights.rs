@@ -170,7 +170,22 @@ impl User {
 /// # Errors
 /// When the system refuses.
 pub(super) fn keep_files_only(directory: &Path) -> anyhow::Result<()> {
-    let kept = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN].into_iter().collect();
+    keep(&[Capability::CAP_DAC_OVERRIDE, Capability::CAP_CHOWN])?;
+    confine(Some(directory)).context("the file system cannot be closed off")?;
+    Ok(())
+}
+
+/// Keeps no more than the right to read files, whoever owns them, where it is there.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn keep_reading_only() -> anyhow::Result<()> {
+    keep(&[Capability::CAP_DAC_READ_SEARCH])
+}
+
+/// Keeps those of `capabilities` that are there, and lets no program that is started have others.
+fn keep(capabilities: &[Capability]) -> anyhow::Result<()> {
+    let kept = capabilities.iter().copied().collect();
     let has = caps::read(None, CapSet::Permitted).context("capabilities are not told")?;
     for set in [CapSet::Ambient, CapSet::Inheritable] {
         caps::clear(None, set).context("capabilities cannot be given up")?;
@@ -179,9 +194,7 @@ pub(super) fn keep_files_only(directory: &Path) -> anyhow::Result<()> {
     for set in [CapSet::Effective, CapSet::Permitted] {
         caps::set(None, set, &kept).context("capabilities cannot be given up")?;
     }
-    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")?;
-    confine(Some(directory)).context("the file system cannot be closed off")?;
-    Ok(())
+    nix::sys::prctl::set_no_new_privs().context("new privileges cannot be ruled out")
 }
 
 /// Makes a new file the user's who called sudo.

@@ -1,11 +1,12 @@
 //! Writes pcapng blocks (draft-ietf-opsawg-pcapng) at the end of a buffer, in the machine's byte order.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::capture::names;
-use crate::model::{Direction, Mac, Names, Timestamp};
+use crate::model::{Direction, Ip, Mac, Names, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -120,7 +121,9 @@ pub(super) fn interface(out: &mut Vec<u8>, told: &Description<'_>) {
 /// Appends names of addresses, and what they are in comments.
 pub(super) fn names(out: &mut Vec<u8>, names: &Names) {
     let start = open(out, NAME_RESOLUTION);
-    for (&ip, name) in &names.addresses {
+    // Other tools know one name of an address: of its pods' the last.
+    let last: BTreeMap<Ip, &String> = names.tenants.iter().map(|(&(ip, _), name)| (ip, name)).collect();
+    for (ip, name) in names.addresses.iter().map(|(&ip, name)| (ip, name)).chain(last) {
         match IpAddr::from(ip) {
             IpAddr::V4(ip) => option(out, 1, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),
             IpAddr::V6(ip) => option(out, 2, &[&ip.octets()[..], name.as_bytes(), &[0]].concat()),

@@ -28,6 +28,12 @@ pub enum CaptureError {
         "--names {path}: {cause}; want what `kubectl get pods,svc,endpointslices,nodes -A -o json` writes, or lines as in /etc/hosts"
     )]
     Names { path: String, cause: String },
+    #[error("--kubernetes: {0}")]
+    Cluster(String),
+    #[error(
+        "--kubernetes: this program was built without it; build it with `cargo build --release --features kubernetes`, or use --names FILE"
+    )]
+    NoKubernetes,
     #[error("capturing needs the right CAP_NET_RAW")]
     NoRights,
     #[error("no capture could be opened on {device} ({cause}); `hopline doctor` looks into it")]

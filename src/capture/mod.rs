@@ -10,6 +10,7 @@
 //! This room never parses above the link layer.
 
 mod blocks;
+mod cluster;
 mod context;
 mod discover;
 mod error;
@@ -22,6 +23,7 @@ mod link;
 pub mod live;
 mod names;
 mod naming;
+mod objects;
 mod options;
 mod pcap;
 mod pcapng;
@@ -35,6 +37,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::{Cluster, Told};
 pub use error::CaptureError;
 pub use extract::extract;
 pub use kept::{Kept, frame};

@@ -5,11 +5,10 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::capture::CaptureError;
 use crate::capture::naming::printable;
-use crate::model::{Endpoint, Ip, Names};
+use crate::capture::objects::List;
+use crate::model::{Endpoint, Ip, Names, Timestamp};
 
 /// A larger file is none of these; a cluster of thousands of pods makes a tenth of it.
 const LARGEST: u64 = 256 << 20;
@@ -47,185 +46,11 @@ fn hosts(text: &str, names: &mut Names) -> Result<(), String> {
     Ok(())
 }
 
-/// A list of objects, or one object (`kubectl get -o json`).
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    items: Vec<Object>,
-    #[serde(flatten)]
-    own: Object,
-}
-
-/// The parts that name addresses, of every kind of object.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Object {
-    #[serde(rename = "kind")]
-    its_kind: String,
-    metadata: Metadata,
-    spec: Spec,
-    status: Status,
-    /// Of an EndpointSlice.
-    endpoints: Vec<SliceEndpoint>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    name: String,
-    namespace: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Spec {
-    host_network: bool,
-    #[serde(rename = "clusterIP")]
-    cluster_ip: String,
-    #[serde(rename = "clusterIPs")]
-    cluster_ips: Vec<String>,
-    #[serde(rename = "externalIPs")]
-    external_ips: Vec<String>,
-    ports: Vec<Port>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Port {
-    name: String,
-    port: u16,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Status {
-    phase: String,
-    #[serde(rename = "podIP")]
-    pod_ip: String,
-    #[serde(rename = "podIPs")]
-    pod_ips: Vec<Address>,
-    addresses: Vec<Address>,
-    load_balancer: LoadBalancer,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Address {
-    ip: String,
-    /// Of a node.
-    address: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LoadBalancer {
-    ingress: Vec<Address>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct SliceEndpoint {
-    addresses: Vec<String>,
-    target_ref: Option<Target>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Target {
-    kind: String,
-    name: String,
-    namespace: String,
-}
-
-impl List {
-    /// Endpoints last: pods know their own names.
-    fn tell(mut self, names: &mut Names) {
-        if self.items.is_empty() {
-            self.own.its_kind.clone_from(&self.kind);
-            self.items.push(self.own);
-        }
-        // Items of a typed list may leave their kind out.
-        let of_list = self.kind.trim_end_matches("List");
-        for object in self.items.iter_mut().filter(|object| object.its_kind.is_empty()) {
-            of_list.clone_into(&mut object.its_kind);
-        }
-        for object in &self.items {
-            match object.its_kind.as_str() {
-                "Pod" => object.pod(names),
-                "Service" => object.service(names),
-                "Node" => object.node(names),
-                _ => {}
-            }
-        }
-        for object in self.items.iter().filter(|object| object.its_kind == "EndpointSlice") {
-            object.slice(names);
-        }
-    }
-}
-
-impl Object {
-    fn pod(&self, names: &mut Names) {
-        // One on the host's network has the node's address; one that is over has none any more.
-        if self.spec.host_network || matches!(self.status.phase.as_str(), "Succeeded" | "Failed") {
-            return;
-        }
-        let name = self.metadata.full();
-        let all = self.status.pod_ips.iter().map(|address| &address.ip).chain([&self.status.pod_ip]);
-        for ip in all.filter_map(|ip| ip.parse().ok()) {
-            names.name(ip, &name);
-        }
-    }
-
-    fn service(&self, names: &mut Names) {
-        let name = self.metadata.full();
-        let Spec { cluster_ip, cluster_ips, external_ips, ports, .. } = &self.spec;
-        let balanced = self.status.load_balancer.ingress.iter().map(|address| &address.ip);
-        let all = cluster_ips.iter().chain([cluster_ip]).chain(external_ips).chain(balanced);
-        for ip in all.filter_map(|ip| ip.parse::<Ip>().ok()) {
-            names.service(ip, &name);
-            for Port { name, port } in ports {
-                names.port(Endpoint::new(ip, *port), &printable(name));
-            }
-        }
-    }
-
-    fn node(&self, names: &mut Names) {
-        let name = printable(&self.metadata.name);
-        for ip in self.status.addresses.iter().filter_map(|address| address.address.parse().ok()) {
-            names.node(ip, &name);
-        }
-    }
-
-    fn slice(&self, names: &mut Names) {
-        for endpoint in &self.endpoints {
-            let Some(target) = endpoint.target_ref.as_ref().filter(|target| target.kind == "Pod") else {
-                continue;
-            };
-            let name = full(&target.namespace, &target.name);
-            // A pod on the host's network has its node's address.
-            for ip in endpoint.addresses.iter().filter_map(|ip| ip.parse().ok()) {
-                names.name(ip, &name);
-            }
-        }
-    }
-}
-
-impl Metadata {
-    fn full(&self) -> String {
-        full(&self.namespace, &self.name)
-    }
-}
-
-fn full(namespace: &str, name: &str) -> String {
-    printable(&if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") })
-}
-
 /// What a recording says of names beside a name resolution block's records: a line each.
 ///
-/// Lines are `hopline service 10.43.7.9`, `hopline node 192.168.50.11`, `hopline port 10.43.7.9:80 http` and
-/// `hopline listens 192.168.50.11:80 haproxy`.
+/// Lines are `hopline service 10.43.7.9`, `hopline node 192.168.50.11`, `hopline port 10.43.7.9:80 http`,
+/// `hopline listens 192.168.50.11:80 haproxy` and, with nanoseconds since the epoch,
+/// `hopline since 10.244.2.33 1795379400000000000 shop/web-7d9f`.
 pub(super) fn read_line(line: &str, names: &mut Names) {
     let mut words = line.splitn(4, ' ');
     if words.next() != Some("hopline") {
@@ -237,6 +62,13 @@ pub(super) fn read_line(line: &str, names: &mut Names) {
     match (kind, place.parse::<Ip>().ok(), words.next()) {
         ("service", Some(ip), None) => names.service(ip, ""),
         ("node", Some(ip), None) => names.node(ip, ""),
+        ("since", Some(ip), Some(tenant)) => {
+            if let Some((since, name)) = tenant.split_once(' ')
+                && let Ok(since) = since.parse()
+            {
+                names.tenant(ip, Timestamp(since), &printable(name));
+            }
+        }
         ("port", None, Some(name)) => {
             if let Some(endpoint) = endpoint() {
                 names.port(endpoint, &printable(name));
@@ -258,7 +90,9 @@ pub(super) fn lines(names: &Names) -> impl Iterator<Item = String> {
     let ports = names.ports.iter().map(|(endpoint, name)| format!("hopline port {endpoint} {name}"));
     let listeners =
         names.listeners.iter().map(|(endpoint, name)| format!("hopline listens {endpoint} {name}"));
-    services.chain(nodes).chain(ports).chain(listeners)
+    let tenants =
+        names.tenants.iter().map(|((ip, since), name)| format!("hopline since {ip} {} {name}", since.0));
+    services.chain(nodes).chain(ports).chain(listeners).chain(tenants)
 }
 
 #[cfg(test)]
@@ -275,52 +109,6 @@ mod tests {
 
     fn ip(text: &str) -> Ip {
         text.parse().expect(text)
-    }
-
-    const OBJECTS: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
-        {"kind": "Pod", "metadata": {"name": "web-7d9f", "namespace": "shop", "labels": {"a": "b"}},
-         "spec": {"nodeName": "kappa2", "containers": [{"ports": [{"containerPort": 8080}]}]},
-         "status": {"phase": "Running", "podIP": "10.244.2.33", "podIPs": [{"ip": "10.244.2.33"}, {"ip": "fd00::33"}]}},
-        {"kind": "Pod", "metadata": {"name": "proxy", "namespace": "kube-system"}, "spec": {"hostNetwork": true},
-         "status": {"phase": "Running", "podIP": "192.168.50.11"}},
-        {"kind": "Pod", "metadata": {"name": "done", "namespace": "shop"}, "status": {"phase": "Succeeded", "podIP": "10.244.2.9"}},
-        {"kind": "Pod", "metadata": {"name": "new", "namespace": "shop"}, "status": {"phase": "Pending"}},
-        {"kind": "Service", "metadata": {"name": "mix", "namespace": "shop"},
-         "spec": {"clusterIP": "10.43.7.9", "clusterIPs": ["10.43.7.9"], "ports": [{"name": "http", "port": 80, "targetPort": "web"}, {"port": 81}]},
-         "status": {"loadBalancer": {"ingress": [{"ip": "192.168.50.200"}]}}},
-        {"kind": "Service", "metadata": {"name": "headless", "namespace": "shop"}, "spec": {"clusterIP": "None", "ports": []}},
-        {"kind": "EndpointSlice", "metadata": {"name": "mix-x", "namespace": "shop"}, "addressType": "IPv4", "ports": [{"name": "http"}],
-         "endpoints": [{"addresses": ["10.244.3.7"], "targetRef": {"kind": "Pod", "name": "web-zz", "namespace": "shop"}},
-                       {"addresses": ["10.244.2.33"], "targetRef": {"kind": "Pod", "name": "other", "namespace": "shop"}},
-                       {"addresses": ["203.0.113.9"]}]},
-        {"kind": "Node", "metadata": {"name": "kappa1"},
-         "status": {"addresses": [{"type": "InternalIP", "address": "192.168.50.11"}, {"type": "Hostname", "address": "kappa1"}]}}]}"#;
-
-    #[test]
-    fn what_kubectl_writes_names_pods_services_and_nodes() {
-        let names = read(OBJECTS).expect("names");
-        let expected = [
-            ("10.43.7.9", "shop/mix"),
-            ("10.244.2.33", "shop/web-7d9f"),
-            ("10.244.3.7", "shop/web-zz"),
-            ("192.168.50.11", "kappa1"),
-            ("192.168.50.200", "shop/mix"),
-            ("fd00::33", "shop/web-7d9f"),
-        ];
-        let expected = expected.map(|(address, name)| (ip(address), name.to_owned()));
-        assert_eq!(names.addresses, expected.into_iter().collect());
-        assert_eq!(names.services, [ip("10.43.7.9"), ip("192.168.50.200")].into_iter().collect());
-        assert_eq!(names.nodes, [ip("192.168.50.11")].into_iter().collect());
-        assert_eq!(names.ports[&Endpoint::new(ip("10.43.7.9"), 80)], "http");
-        assert_eq!(names.ports.len(), 2, "a port without a name has none");
-    }
-
-    #[test]
-    fn one_object_and_a_typed_list_are_read_as_well() {
-        let one = r#"{"kind": "Node", "metadata": {"name": "kappa1"}, "status": {"addresses": [{"address": "10.0.0.1"}]}}"#;
-        assert_eq!(read(one).expect("names").addresses[&ip("10.0.0.1")], "kappa1");
-        let typed = r#"{"kind": "PodList", "items": [{"metadata": {"name": "x", "namespace": "y"}, "status": {"podIP": "10.0.0.2"}}]}"#;
-        assert_eq!(read(typed).expect("names").addresses[&ip("10.0.0.2")], "y/x");
     }
 
     #[test]
@@ -346,6 +134,8 @@ mod tests {
         told.node(ip("fd00::1"), "");
         told.port(Endpoint::new(ip("10.43.7.9"), 80), "http");
         told.listener(Endpoint::new(ip("fd00::1"), 80), "haproxy of mine");
+        told.tenant(ip("10.244.2.33"), Timestamp(-7), "shop/web");
+        told.tenant(ip("10.244.2.33"), Timestamp(1_795_379_400_000_000_000), "shop/other one");
         let mut read = Names::default();
         for line in lines(&told) {
             read_line(&line, &mut read);
@@ -356,6 +146,8 @@ mod tests {
             "hopline",
             "hopline port 10.0.0.1 x",
             "hopline service x",
+            "hopline since 10.0.0.1 now x",
+            "hopline since 10.0.0.1 7",
             "a comment",
             "hopline port 1.1.1.1:1",
         ] {

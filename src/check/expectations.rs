@@ -100,6 +100,9 @@ pub struct Facts {
     pub host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Where a redirection leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// The name that was looked up before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_up: Option<String>,
@@ -209,6 +212,7 @@ impl Facts {
             url: text(exchange.path.as_deref()),
             host: text(exchange.host.as_deref()),
             status: exchange.status,
+            location: text(exchange.location.as_deref()),
             looked_up: text(trail.resolution.as_deref().map(|resolution| &*resolution.name)),
             retransmissions: Some(trail.retransmissions),
             translations: Some(
@@ -244,6 +248,7 @@ impl Facts {
             &mut self.method,
             &mut self.url,
             &mut self.host,
+            &mut self.location,
             &mut self.looked_up,
         ] {
             said.take_if(|said| said == NONE);

@@ -51,6 +51,16 @@ pub(super) enum Subcommands {
     /// Trace connections in the kernel; what `--trace` and the key `t` are made of
     #[command(hide = true)]
     Tracer,
+    /// Watch a cluster's names; what `live --kubernetes` is made of
+    #[command(hide = true)]
+    Cluster {
+        /// As `--kubernetes=CONTEXT`
+        #[arg(long)]
+        context: Option<String>,
+        /// As `--kubeconfig FILE`
+        #[arg(long)]
+        kubeconfig: Option<PathBuf>,
+    },
     /// Run another node's command; what `live --node` is made of
     #[command(hide = true)]
     Node {
@@ -266,6 +276,13 @@ pub(super) struct KnownArguments {
     /// Names of addresses: what `kubectl get pods,svc,endpointslices,nodes -A -o json` writes, or lines as in /etc/hosts
     #[arg(long, value_name = "FILE")]
     pub(super) names: Vec<PathBuf>,
+    /// Names from the Kubernetes API as well: of the kubeconfig's current context or CONTEXT, or of the cluster this
+    /// runs in; live they are followed, else listed once. Only in builds with the feature `kubernetes`
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) kubernetes: Option<String>,
+    /// The kubeconfig, in place of $KUBECONFIG and ~/.kube/config
+    #[arg(long, value_name = "FILE", requires = "kubernetes")]
+    pub(super) kubeconfig: Option<PathBuf>,
     /// Each connection's exchanges by themselves, not joined through proxies
     #[arg(long)]
     pub(super) no_joins: bool,

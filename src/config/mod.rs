@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::Parser;
 use ipnet::IpNet;
 
-use crate::capture;
 use crate::capture::live::{Recording, RemoteSpec};
+use crate::capture::{self, Cluster};
 use crate::model::{FlowPattern, Names, ProxyAddress};
 use crate::timeline::filter::{Expr, ExprError};
 use crate::timeline::{Language, Manner};
@@ -60,6 +60,8 @@ pub enum Config {
     },
     /// The process that traces.
     Tracer,
+    /// Watches a cluster's names.
+    Cluster(Cluster),
     /// Runs another node's command.
     Node {
         command: String,
@@ -125,6 +127,8 @@ pub struct Input {
     pub proxies: Vec<ProxyAddress>,
     /// Names of addresses, from files.
     pub names: Names,
+    /// Who is asked for more of them.
+    pub cluster: Option<Cluster>,
     /// Each connection's exchanges stay by themselves, not joined through proxies.
     pub is_unjoined: bool,
 }
@@ -246,6 +250,7 @@ impl Config {
             | Config::Record { .. }
             | Config::Doctor { .. }
             | Config::Tracer
+            | Config::Cluster(_)
             | Config::Node { .. }
             | Config::Files { .. } => None,
         }
@@ -271,7 +276,10 @@ impl Config {
                 Ok(Config::Doctor { capture: user.captured(raw.capture)?, look: Err(error) })
             }
             // These look like nothing, and must work whatever is in a file.
-            (command @ (Subcommands::Node { .. } | Subcommands::Check(_)), _) => user.config(command),
+            (
+                command @ (Subcommands::Node { .. } | Subcommands::Cluster { .. } | Subcommands::Check(_)),
+                _,
+            ) => user.config(command),
             (command, preferences) => User { preferences: &preferences?, ..user }.config(command),
         }
     }
@@ -303,6 +311,9 @@ impl User<'_> {
                 Config::Doctor { capture: self.captured(raw.capture)?, look: look(LookArguments::default()) }
             }
             Subcommands::Tracer => Config::Tracer,
+            Subcommands::Cluster { context, kubeconfig } => {
+                Config::Cluster(values::cluster(context, kubeconfig)?)
+            }
             Subcommands::Node { command } => Config::Node { command },
             Subcommands::Files { directory } => Config::Files { directory },
             Subcommands::Replay(raw) => {
@@ -415,6 +426,13 @@ impl User<'_> {
             service_ranges: values::ranges("--service-cidr", &raw.service_cidr)?,
             proxies: values::proxies(&raw.proxy)?,
             names: values::names(&raw.names)?,
+            cluster: match raw.kubernetes {
+                Some(context) => {
+                    let context = Some(context).filter(|context| !context.is_empty());
+                    Some(values::cluster(context, raw.kubeconfig)?)
+                }
+                None => None,
+            },
             is_unjoined: raw.no_joins,
             ..input
         })

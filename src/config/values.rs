@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{ConfigError, Speed};
 use crate::capture::live::{RemoteSpec, Rotate};
-use crate::capture::{self, IfMapEntry, SourcePath, SourceSpec};
+use crate::capture::{self, Cluster, IfMapEntry, SourcePath, SourceSpec};
 use crate::model::{Ip, Names, Proxy, ProxyAddress};
 use crate::timeline::filter;
 
@@ -127,6 +127,14 @@ pub(super) fn names(files: &[PathBuf]) -> Result<Names, ConfigError> {
         capture::read_names(file, &mut names).map_err(|error| ConfigError::Unusable(error.to_string()))?;
     }
     Ok(names)
+}
+
+/// The cluster that is asked for names.
+///
+/// # Errors
+/// Where this program was built without.
+pub(super) fn cluster(context: Option<String>, kubeconfig: Option<PathBuf>) -> Result<Cluster, ConfigError> {
+    Cluster::new(context, kubeconfig).map_err(|error| ConfigError::Unusable(error.to_string()))
 }
 
 /// Reads `120x36`: columns and rows, each from 1 to 1000.

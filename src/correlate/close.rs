@@ -46,6 +46,7 @@ impl Correlator {
         state.revision += 1;
         let mut trail = self.trail(slot);
         self.add_traces(slot, &mut trail);
+        self.add_expectations(&mut trail);
         if trail.is_first_of_leg {
             trail.resolution = self.resolution(&trail).map(Box::new);
         }
@@ -129,6 +130,7 @@ impl Correlator {
             resolution: None,
             notices: state.notices.clone(),
             traced: Vec::new(),
+            expected: Vec::new(),
             is_mid_stream: leg_state.is_mid_stream,
             is_first_of_leg: state.is_first_of_leg,
             request_seq: state.request_seq,

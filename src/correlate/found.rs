@@ -51,6 +51,7 @@ pub(super) enum Fact {
     },
     ReplyHead {
         status: u16,
+        location: Option<Box<str>>,
     },
     /// An interim answer (1xx) ended here: the real one follows.
     Interim,

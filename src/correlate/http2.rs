@@ -317,7 +317,9 @@ impl Frames {
                 context.learn(token, Fact::RequestHead { method, target, host, marks });
             }
             (Way::Reply, Some(100..=199)) => context.learn(token, Fact::Interim),
-            (Way::Reply, Some(status)) => context.learn(token, Fact::ReplyHead { status }),
+            (Way::Reply, Some(status)) => {
+                context.learn(token, Fact::ReplyHead { status, location: head.location });
+            }
             _ => {}
         }
         if let (Way::Reply, Some(status)) = (context.way, head.grpc_status) {

@@ -117,7 +117,8 @@ impl Correlator {
         located
     }
 
-    fn wait(&mut self, crossing: Crossing<'_>, located: Located) {
+    /// Leaves a packet to be found under other addresses.
+    pub(super) fn wait(&mut self, crossing: Crossing<'_>, located: Located) {
         let leg = &mut self.legs[located.leg as usize];
         leg.note_edge(crossing.node, crossing.direction, located.way);
         let packet = crossing.packet;
@@ -201,6 +202,15 @@ impl Correlator {
         if from.dst.ip != to.dst.ip {
             self.places.add_service(from.dst.ip);
         }
+    }
+
+    /// Who opened a connection turns out to be its other end.
+    pub(super) fn turn(&mut self, leg: u32) {
+        self.legs[leg as usize].turn();
+        for &slot in &self.legs[leg as usize].live {
+            self.trails[slot as usize].turn();
+        }
+        self.touch(leg);
     }
 
     /// Two legs turn out to be one, by a packet that was seen of both; the older one stays.

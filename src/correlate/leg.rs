@@ -183,6 +183,33 @@ impl LegState {
         wants
     }
 
+    /// Whether who opened the connection is a guess, by the ports of a packet from its middle, that nothing was read
+    /// by yet.
+    pub(super) fn may_turn(&self) -> bool {
+        self.is_mid_stream
+            && self.carries == Carries::Unknown
+            && self.streams.iter().all(|stream| stream.isn.is_none())
+    }
+
+    /// Its client is its server, and the other way round.
+    pub(super) fn turn(&mut self) {
+        for face in &mut self.faces {
+            face.tuple = face.tuple.reversed();
+        }
+        for link in &mut self.links {
+            std::mem::swap(&mut link.from, &mut link.to);
+        }
+        for track in &mut self.tracks {
+            std::mem::swap(&mut track.from, &mut track.to);
+        }
+        for point in &mut self.points {
+            point.way = point.way.opposite();
+        }
+        self.entered.reverse();
+        self.left.reverse();
+        self.streams.reverse();
+    }
+
     /// Notes that the leg crossed a node's edge.
     pub(super) fn note_edge(&mut self, node: NodeId, direction: Direction, way: Way) {
         match direction {

@@ -217,7 +217,9 @@ impl Ongoing {
                     self.add_marks(marks);
                 }
             }
-            Fact::ReplyHead { status } => exchange.status = Some(status),
+            Fact::ReplyHead { status, location } => {
+                (exchange.status, exchange.location) = (Some(status), location);
+            }
             Fact::Interim => self.reply_seq = None,
             Fact::End(seq) => match way {
                 Way::Request => self.request_end = Some(seq),

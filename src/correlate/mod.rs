@@ -36,6 +36,7 @@ mod ongoing;
 mod places;
 mod reader;
 mod resolution;
+mod routing;
 mod stream;
 mod survey;
 mod table;
@@ -62,6 +63,7 @@ use self::handoffs::Handoffs;
 use self::leg::{Key, LegState};
 use self::ongoing::{Ongoing, Token};
 use self::resolution::Lookups;
+use self::routing::Routing;
 use self::table::Tables;
 use self::traces::Traces;
 use self::tracking::Tracking;
@@ -128,6 +130,7 @@ pub struct Correlator {
     tracking: Tracking,
     tables: Tables,
     traces: Traces,
+    routing: Routing,
     trails: Slab<Ongoing>,
     lingering: VecDeque<Due>,
     reviews: VecDeque<Due>,
@@ -158,6 +161,7 @@ impl Correlator {
             tracking: Tracking::default(),
             tables: Tables::default(),
             traces: Traces::default(),
+            routing: Routing::default(),
             trails: Slab::new(),
             lingering: VecDeque::new(),
             reviews: VecDeque::new(),

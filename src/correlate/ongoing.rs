@@ -146,6 +146,16 @@ impl Ongoing {
         }
     }
 
+    /// Its client is its server, and the other way round.
+    pub(super) fn turn(&mut self) {
+        for sighting in &mut self.log {
+            sighting.way = sighting.way.opposite();
+        }
+        std::mem::swap(&mut self.request_seq, &mut self.reply_seq);
+        std::mem::swap(&mut self.request_end, &mut self.reply_end);
+        self.heads.reverse();
+    }
+
     pub(super) fn tls(&mut self) -> &mut Tls {
         self.exchange.tls.get_or_insert_default()
     }

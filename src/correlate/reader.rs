@@ -408,7 +408,8 @@ fn read_head(context: &mut Context<'_>, bytes: &[u8], is_cut: bool) -> HeadEnd {
             HeadEnd::Whole { len: head.head_len, framing: None }
         }
         http::Head::Response(head) => {
-            context.learn(Token::Whole, Fact::ReplyHead { status: head.status });
+            let (status, location) = (head.status, head.location.map(clean));
+            context.learn(Token::Whole, Fact::ReplyHead { status, location });
             let asked = context.asked.first().copied().unwrap_or(Asked::Content);
             if head.is_tunnel(asked.method()) {
                 *context.carries = Carries::Tunnel;

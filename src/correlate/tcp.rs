@@ -9,6 +9,7 @@ use super::leg::{LegState, key_of};
 use super::ongoing::{Ongoing, Token};
 use super::stream::before;
 use super::{Correlator, Crossing};
+use crate::decode::http;
 use crate::model::{Application, Part, Phase, Sighting, TcpSegment, Way};
 
 /// How far a SYN may lie before the first byte known of its connection, when records come out of order.
@@ -23,7 +24,13 @@ impl Correlator {
             return;
         }
         let known = self.known_connection(crossing, segment);
-        let located = self.locate(crossing, known, sender_is_client(packet));
+        let said = if segment.len > 0 { http::way_of(crossing.payload) } else { None };
+        let client_is_src = said.map_or_else(|| sender_is_client(packet), |way| way == Way::Request);
+        let mut located = self.locate(crossing, known, client_is_src);
+        if said == Some(located.way.opposite()) && self.legs[located.leg as usize].may_turn() {
+            self.turn(located.leg);
+            located.way = located.way.opposite();
+        }
         let leg = &mut self.legs[located.leg as usize];
         let way = located.way;
         if segment.is(TcpSegment::SYN) {
@@ -37,6 +44,7 @@ impl Correlator {
         let is_repeat = leg.note_point(crossing.of(way), segment.seq, segment.span());
         if is_repeat && segment.is_syn() {
             self.reopen(crossing, located.leg);
+            self.wait(crossing, located);
         }
         let leg = &self.legs[located.leg as usize];
         if leg.exchanges == 0 {

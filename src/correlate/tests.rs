@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod http2;
+mod routes;
 mod traces;
 mod tracking;
 
@@ -221,6 +222,47 @@ fn a_connection_caught_in_the_middle_is_joined_by_its_numbers() {
     assert!(trails[0].is_mid_stream);
     assert_eq!(trails[0].legs[0].server, Some(endpoint(SERVER, 8080)));
     assert_eq!(trails[0].exchange.status, Some(200));
+}
+
+#[test]
+fn who_opened_a_connection_that_was_caught_in_the_middle_is_told_by_what_they_say() {
+    // A masqueraded port may be lower than the server's.
+    let client = |is_reply: bool| {
+        let mut cluster = Cluster::new(0);
+        let ack = segment(900, 5_000, TcpSegment::ACK, b"");
+        if is_reply {
+            cluster.reply(6_587, ack, b"");
+        }
+        cluster.request(6_587, segment(5_000, 900, TcpSegment::ACK, GET), GET);
+        cluster.reply(6_587, segment(900, 5_000 + GET.len() as u32, TcpSegment::ACK, OK), OK);
+        let trails = cluster.finish();
+        assert_eq!(trails.len(), 1);
+        assert_eq!(trails[0].exchange.status, Some(200));
+        assert!(trails[0].sightings.iter().all(|it| (it.way == Way::Request) == (it.seq >= 5_000)));
+        trails[0].legs[0].client
+    };
+    assert_eq!(client(true), endpoint(CLIENT, 6_587));
+    assert_eq!(client(false), endpoint(CLIENT, 6_587));
+}
+
+#[test]
+fn a_syn_that_is_sent_again_may_be_masqueraded_anew() {
+    let mut cluster = Cluster::new(0);
+    let outer = tuple(endpoint(CLIENT, 45_700), endpoint(SERVICE, 80));
+    let inner = |port| tuple(endpoint(NODE_A, port), endpoint(SERVER, 8080));
+    let syn = segment(100, 0, TcpSegment::SYN, b"");
+    cluster.see(CALI_A, Direction::In, outer, syn, b"");
+    cluster.see(BOND_A, Direction::Out, inner(61_001), syn, b"");
+    // The server remembers that port from before, and only acknowledges what it knows.
+    let stale = segment(7, 8, TcpSegment::ACK, b"");
+    cluster.see(BOND_A, Direction::In, inner(61_001).reversed(), stale, b"");
+    cluster.see(CALI_A, Direction::Out, outer.reversed(), stale, b"");
+    cluster.pass(SECONDS);
+    cluster.see(CALI_A, Direction::In, outer, syn, b"");
+    cluster.see(BOND_A, Direction::Out, inner(61_002), syn, b"");
+    let trails = cluster.finish();
+    assert_eq!(trails.len(), 1);
+    assert_eq!(trails[0].legs[0].client_seen_by_server, Some(endpoint(NODE_A, 61_002)));
 }
 
 #[test]

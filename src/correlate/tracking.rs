@@ -184,6 +184,7 @@ impl Correlator {
             KernelBody::Conntrack(told) => self.handle_conntrack(event, told, at),
             KernelBody::Table(told) => self.handle_table(event, *told),
             KernelBody::Hook(told) => self.traces.take(event.node, event.time, told, self.now.max(at)),
+            KernelBody::Route(told) => self.routing.take(event.node, event.time, told),
         }
     }
 
@@ -269,8 +270,16 @@ impl Correlator {
         let leg = &self.legs[leg_slot as usize];
         let is_turned = leg.faces.iter().any(|face| [original, translated].contains(&face.tuple.reversed()))
             && !leg.faces.iter().any(|face| [original, translated].contains(&face.tuple));
-        let sides =
-            if is_turned { [translated.reversed(), original.reversed()] } else { [original, translated] };
+        // The kernel knows who opened it.
+        let may_turn = is_turned && leg.may_turn();
+        if may_turn {
+            self.turn(leg_slot);
+        }
+        let sides = if is_turned && !may_turn {
+            [translated.reversed(), original.reversed()]
+        } else {
+            [original, translated]
+        };
         let Some(from) = self.face_for(leg_slot, sides[0], node) else { return };
         let Some(to) = self.face_for(leg_slot, sides[1], node) else { return };
         let leg = &mut self.legs[leg_slot as usize];

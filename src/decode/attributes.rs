@@ -1,4 +1,4 @@
-//! Netlink attributes by their number; nf_tables writes numbers in network order.
+//! Netlink attributes by their number. nf_tables writes numbers in network order, rtnetlink in that of the machine.
 
 use netlink_packet_core::{NLA_HEADER_SIZE, NlaBuffer, NlasIterator};
 
@@ -26,6 +26,11 @@ impl<'a> Attributes<'a> {
 
     pub(super) fn number(self, kind: u16) -> Option<u32> {
         Some(u32::from_be_bytes(*self.get(kind)?.first_chunk()?))
+    }
+
+    /// A number in the machine's own order.
+    pub(super) fn own_number(self, kind: u16) -> Option<u32> {
+        Some(u32::from_ne_bytes(*self.get(kind)?.first_chunk()?))
     }
 
     pub(super) fn long(self, kind: u16) -> Option<u64> {

@@ -24,6 +24,7 @@ mod netlink;
 mod network;
 mod nftables;
 pub mod proxy;
+mod routing;
 mod stop;
 pub mod tls;
 mod transport;

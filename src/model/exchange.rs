@@ -40,6 +40,8 @@ pub struct Exchange {
     pub path: Option<Box<str>>,
     pub host: Option<Box<str>>,
     pub status: Option<u16>,
+    /// Where a redirection (3xx) sends the client, as the answer has it.
+    pub location: Option<Box<str>>,
     /// Transport payload bytes of the request, as far as seen.
     pub request_bytes: u64,
     pub reply_bytes: u64,
@@ -57,6 +59,7 @@ impl Exchange {
             path: None,
             host: None,
             status: None,
+            location: None,
             request_bytes: 0,
             reply_bytes: 0,
             dns: None,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::{Direction, DroppedBy, Hook, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId};
+use crate::model::{
+    Direction, DroppedBy, Expected, Hook, NodeId, Proxy, Sentence, Timestamp, Trail, VantageId,
+};
 
 /// One exchange of the outermost client, staged and judged. All times are on the reference node's clock.
 #[derive(Clone, Debug)]
@@ -133,6 +135,8 @@ pub struct Verdict {
     pub detail: Sentence,
     /// What dropped the packet, where it was traced.
     pub dropped_by: Option<Box<DroppedBy>>,
+    /// Where the routes of the node it was lost in would have it go; that is known of them, not seen of the packet.
+    pub expected: Option<Box<Expected>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

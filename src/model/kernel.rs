@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Frame, HookEvent, NodeId, TableEvent, Timestamp, Tuple};
+use crate::model::{Frame, HookEvent, NodeId, RouteEvent, TableEvent, Timestamp, Tuple};
 
 /// One record of a source. Borrowed from the source's buffer.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct Messages<'a> {
     /// When they were received, on the node's clock: a little after what they tell of.
     pub time: Timestamp,
     pub node: NodeId,
-    /// The netlink family: 12 is NETLINK_NETFILTER.
+    /// The netlink family: 0 is NETLINK_ROUTE, 12 is NETLINK_NETFILTER.
     pub family: u16,
     pub data: &'a [u8],
 }
@@ -42,6 +42,8 @@ pub enum KernelBody {
     Table(TableEvent),
     /// Of a packet that is traced, or of the rules it passes.
     Hook(Box<HookEvent>),
+    /// Of where packets are sent.
+    Route(Box<RouteEvent>),
 }
 
 /// An entry of the connection tracking table (`linux/netfilter/nfnetlink_conntrack.h`).

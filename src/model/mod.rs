@@ -29,6 +29,7 @@ mod leg;
 mod names;
 mod notice;
 mod packet;
+mod route;
 mod sentence;
 mod source;
 mod table;
@@ -61,10 +62,14 @@ pub use kernel::{
 };
 pub use leg::{Crossing, Leg, Tracked, Translation, TranslationEvidence, TranslationKind};
 pub use names::Names;
-pub use notice::{Apart, Notice, RecordingState, StreamState};
+pub use notice::{Apart, ClusterState, Notice, RecordingState, StreamState};
 pub use packet::{
     Batch, Block, Body, CALI_MAC, Datagram, Echo, Encapsulation, Frame, IcmpError, IcmpReason, Mac,
     Neighbour, Outer, Packet, Payload, Stored, TcpSegment,
+};
+pub use route::{
+    Barrier, Expected, LinkInfo, NextHop, Onward, Route, RouteChange, RouteEvent, RouteKind, RouteList,
+    RouteRule, RouteSettings, RuleAction, SettingsOf,
 };
 pub use sentence::Sentence;
 pub use source::{InterfaceSummary, Losses, SourceSummary};

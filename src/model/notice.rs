@@ -34,6 +34,11 @@ pub enum Notice {
         node: String,
         state: StreamState,
     },
+    /// How the watch of a cluster's names stands; `server` is where its API is.
+    Cluster {
+        server: String,
+        state: ClusterState,
+    },
     /// Chosen connections are traced in the kernel from now on.
     TraceOn,
     TraceOff,
@@ -61,9 +66,21 @@ impl Notice {
                 | Notice::Apart(_)
                 | Notice::TraceOn
                 | Notice::TraceOff
+                | Notice::Cluster { state: ClusterState::Again, .. }
                 | Notice::Node { state: StreamState::Begun | StreamState::Flowing, .. }
         )
     }
+}
+
+/// How the watch of a cluster's names stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterState {
+    /// Which objects cannot be watched at present, and why; it is tried again.
+    Failing { what: String, why: String },
+    /// All are watched again.
+    Again,
+    /// It is over, and why.
+    Ended { why: String },
 }
 
 /// How another node's stream stands.

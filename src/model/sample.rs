@@ -39,6 +39,7 @@ pub fn trail(leg: Leg) -> Trail {
         resolution: None,
         notices: SmallVec::new(),
         traced: Vec::new(),
+        expected: Vec::new(),
         is_mid_stream: false,
         is_first_of_leg: true,
         request_seq: Some(1_000),

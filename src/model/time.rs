@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// No later than any.
+    pub const EARLIEST: Timestamp = Timestamp(i64::MIN);
+    /// No earlier than any.
+    pub const LATEST: Timestamp = Timestamp(i64::MAX);
+
     /// Nanoseconds from `earlier` to `self`; negative when `self` is the earlier one.
     pub fn since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
@@ -34,6 +39,15 @@ impl Timestamp {
         let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         [year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60]
+    }
+
+    /// The time of a year, month, day, hour, minute and second in UTC: [`civil`](Timestamp::civil) the other way.
+    pub fn of_civil([year, month, day, hour, minute, second]: [i64; 6]) -> Timestamp {
+        let year = year - i64::from(month <= 2);
+        let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+        let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468;
+        Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second).saturating_mul(SECONDS))
     }
 
     /// Date and time of day in UTC, as files are named by it: `20261122203000`.

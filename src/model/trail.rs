@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::model::{
-    Crossing, Direction, Encapsulation, Endpoint, Exchange, Hop, IcmpReason, Ip, Leg, Marks, Resolution,
-    Timestamp, Traced, VantageId,
+    Crossing, Direction, Encapsulation, Endpoint, Exchange, Expected, Hop, IcmpReason, Ip, Leg, Marks,
+    Resolution, Timestamp, Traced, VantageId,
 };
 
 /// One packet at one capture point.
@@ -132,6 +132,8 @@ pub struct Trail {
     pub notices: SmallVec<[IcmpNotice; 1]>,
     /// Its packets' ways through the nodes' hooks, where they were traced; in order, bounded.
     pub traced: Vec<Traced>,
+    /// Where the routes of nodes that it came to and was not seen to leave would have it go.
+    pub expected: Vec<Expected>,
     /// The connection began before the recording did.
     pub is_mid_stream: bool,
     /// This is the first exchange of its connection, so the handshake is its own.

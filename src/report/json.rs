@@ -3,11 +3,14 @@
 //! Keys stand in the contract's order. Times are integer nanoseconds on the reference node's clock; what is not
 //! known is `null`. Labels are English, whatever the language of the screen.
 
+mod expected;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use self::expected::ExpectedRow;
 use crate::model::{
     Direction, Endpoint, Exchange, Hook, Hop, InterfaceSummary, Journey, Leg, NodeId, Outcome, PlaceKind,
     Protocol, Rival, Role, Rule, SourceSummary, StagePlace, State, TcpState, Timestamp, Tracked,
@@ -231,6 +234,8 @@ struct ExchangeRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     grpc_status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsRow<'a>>,
 }
 
@@ -253,6 +258,7 @@ impl<'a> ExchangeRow<'a> {
             request_bytes: exchange.request_bytes,
             reply_bytes: exchange.reply_bytes,
             grpc_status: exchange.grpc_status,
+            location: exchange.location.as_deref(),
             tls: exchange.tls.as_deref().map(|tls| TlsRow {
                 version: tls.version.map(|version| version.to_string()),
                 alpn: &tls.alpn,
@@ -531,6 +537,9 @@ struct VerdictRow<'a> {
     /// What dropped the packet, where it was traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped_by: Option<DropRow<'a>>,
+    /// What the routes of the node say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<ExpectedRow<'a>>,
 }
 
 #[derive(serde::Serialize)]
@@ -572,6 +581,7 @@ impl<'a> VerdictRow<'a> {
                 hook: by.hook.name(),
                 rule: RuleRow::new(&by.rule),
             }),
+            expected: verdict.expected.as_ref().map(|expected| ExpectedRow::new(expected, context)),
         }
     }
 }

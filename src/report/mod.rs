@@ -101,6 +101,7 @@ impl Format {
 
     /// Writes one more journey into `part`, under the number that the report gives it.
     pub fn journey(self, part: &mut Part, id: u64, journey: &Journey, context: &Context<'_>) {
+        let context = &context.of(journey);
         match self {
             Format::Text(layout) => {
                 infallible(&text::write_journey(&mut part.bytes, id, journey, context, layout));

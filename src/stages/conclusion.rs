@@ -118,14 +118,18 @@ impl Conclusion<'_, '_> {
                 self.name_unseen_drop(&mut verdict, node);
                 verdict
             }
-            300..400 => plain(
-                Outcome::Complete,
-                say!(
-                    "{method} answered with {status}: {proxy} redirects by itself",
-                    "{method} 得到应答 {status}：{proxy} 自行重定向";
-                    method, status, proxy
-                ),
-            ),
+            300..400 => {
+                let location = self.course.trail.exchange.location.as_deref();
+                let whereto = location.map(|to| say!(" to {to}", "到 {to}"; to)).unwrap_or_default();
+                plain(
+                    Outcome::Complete,
+                    say!(
+                        "{method} answered with {status}: {proxy} redirects by itself{whereto}",
+                        "{method} 得到应答 {status}：{proxy} 自行重定向{whereto}";
+                        method, status, proxy, whereto
+                    ),
+                )
+            }
             // A page of its own, or an answer whose leg was not recognised.
             _ => return None,
         })

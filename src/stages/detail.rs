@@ -7,8 +7,13 @@ use crate::model::{
 };
 use crate::stages::followed::Pair;
 use crate::stages::template::Spot;
-use crate::stages::tracked;
 use crate::stages::walk::{Case, Origin, Placed, Walk};
+use crate::stages::{routing, tracked};
+
+/// Where a redirection leads.
+pub(super) fn redirected(location: &str) -> Sentence {
+    say!(", to {location}", "，指向 {location}"; location)
+}
 
 /// An answer that came.
 pub(super) fn answered(trail: &Trail, pair: &Pair) -> Sentence {
@@ -26,7 +31,8 @@ pub(super) fn answered(trail: &Trail, pair: &Pair) -> Sentence {
     match (exchange.application, exchange.status, pair.reply.part) {
         (_, Some(status), _) => {
             let method = exchange.method.as_deref().map_or_else(request, alike);
-            say!("{method} answered with {status}", "{method} 得到应答 {status}"; method, status)
+            let whereto = exchange.location.as_deref().map(redirected).unwrap_or_default();
+            say!("{method} answered with {status}{whereto}", "{method} 得到应答 {status}{whereto}"; method, status, whereto)
         }
         (_, _, Some(Part::Handshake)) => say!("the connection was accepted", "连接已被接受"),
         (Application::Icmp, ..) => say!("the echo was answered", "回显已得到应答"),
@@ -417,13 +423,19 @@ impl<'a, 't> Teller<'a, 't> {
         let (reason, reporter) = (self.reason(), self.reporter());
         match self.walk.origin {
             Origin::Node(node) => {
+                let place = Place { kind: PlaceKind::Host, node: Some(node) };
+                let rule = match routing::of_loss(self.case, Some(place), Some(Way::Request)) {
+                    Some(_) => Sentence::default(),
+                    None => say!(
+                        " (a REJECT rule, as for a Service without endpoints)",
+                        "（REJECT 规则，如没有后端的 Service）"
+                    ),
+                };
                 let node = self.case.world.topology.node_name(node);
                 say!(
-                    "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further \
-                     (a REJECT rule, as for a Service without endpoints)",
-                    "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走\
-                     （REJECT 规则，如没有后端的 Service）";
-                    node, reason, reporter
+                    "{node} itself refused it: ICMP {reason} from {reporter}; the packet went no further{rule}",
+                    "{node} 自身拒绝了它：来自 {reporter} 的 ICMP {reason}；数据包没有再往前走{rule}";
+                    node, reason, reporter, rule
                 )
             }
             Origin::Server => {

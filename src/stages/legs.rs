@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::model::{Hop, IcmpNotice, Leg, NodeId, Part, Sighting, Timestamp, Traced, Trail};
+use crate::model::{Expected, Hop, IcmpNotice, Leg, NodeId, Part, Sighting, Timestamp, Traced, Trail};
 use crate::stages::followed::{Pair, follow};
 use crate::stages::place::World;
 
@@ -80,6 +80,7 @@ pub(super) fn one<'a>(trail: &'a Trail, index: u8, world: &World<'_>) -> OneLeg<
         marks: None,
         notices: notices_of(trail, &sightings),
         traced: traced_of(trail, index),
+        expected: expected_of(trail, index),
         deadline: deadline_of(trail, &sightings, world),
         end: None,
         retransmissions: 0,
@@ -102,6 +103,11 @@ pub(super) fn one<'a>(trail: &'a Trail, index: u8, world: &World<'_>) -> OneLeg<
 fn traced_of(trail: &Trail, index: u8) -> Vec<Traced> {
     let own = trail.traced.iter().filter(|traced| traced.leg == Some(index));
     own.map(|traced| Traced { leg: Some(0), ..traced.clone() }).collect()
+}
+
+fn expected_of(trail: &Trail, index: u8) -> Vec<Expected> {
+    let own = trail.expected.iter().filter(|expected| expected.leg == index);
+    own.map(|expected| Expected { leg: 0, ..expected.clone() }).collect()
 }
 
 /// A notice does not say which leg it is about; a leg that no ICMP error was seen on has none.

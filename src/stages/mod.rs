@@ -12,6 +12,7 @@
 //! - `template` and `read` hold the numbered routes of `assets/paths/*.toml`;
 //! - `hooks` makes the kernel stages seen that were traced;
 //! - `walk` lays the sightings on the route's steps and says what became of each;
+//! - `tracked` and `routing` say what a node's connection tracking and routes tell of a loss;
 //! - `verdict` judges a leg, `detail` words it, and `conclusion` says what all legs come to.
 //!
 //! Order comes from the template, never from time alone: two nodes' clocks differ. What no capture point
@@ -27,6 +28,7 @@ mod hooks;
 mod legs;
 mod place;
 mod read;
+mod routing;
 mod template;
 mod tracked;
 mod verdict;
@@ -39,4 +41,5 @@ mod tests;
 
 pub use error::TemplateError;
 pub use place::World;
+pub use routing::told as told_of_routes;
 pub use template::{Fact, Letter, Route, Spot, StageLabel, Step, Template, Templates};

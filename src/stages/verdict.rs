@@ -6,7 +6,8 @@
 //! 3. more may come: open, unless something should have been seen by now (then 4 or 5, until it is sent again);
 //! 4. a capture point on the request's way should have shown it: lost there;
 //! 5. the answer was seen and then not: lost on its way back;
-//! 6. the request arrived, and nothing answered: the answer is lost at the workload, the proxy or the DNS server.
+//! 6. the routes of the node that the request came to let it go no further: lost there;
+//! 7. the request arrived, and nothing answered: the answer is lost at the workload, the proxy or the DNS server.
 //!
 //! So silence is *lost*, a no is *refused*, and an answer that is none is *failed*.
 
@@ -20,6 +21,7 @@ use crate::stages::followed::is_after;
 use crate::stages::hooks;
 use crate::stages::legs::OneLeg;
 use crate::stages::place::World;
+use crate::stages::routing;
 use crate::stages::template::Spot;
 use crate::stages::walk::{Case, Origin, Placed, Rest, Walk, is_over};
 
@@ -71,7 +73,16 @@ pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
 }
 
 pub(super) fn plain(outcome: Outcome, detail: Sentence) -> Verdict {
-    Verdict { outcome, direction: None, after: None, before: None, place: None, detail, dropped_by: None }
+    Verdict {
+        outcome,
+        direction: None,
+        after: None,
+        before: None,
+        place: None,
+        detail,
+        dropped_by: None,
+        expected: None,
+    }
 }
 
 pub(super) fn at(
@@ -90,6 +101,7 @@ pub(super) fn at(
         place,
         detail,
         dropped_by: None,
+        expected: None,
     }
 }
 
@@ -108,8 +120,9 @@ impl Judge<'_, '_> {
             .or_else(|| self.dropped())
             .or_else(|| self.lost_request())
             .or_else(|| self.lost_reply())
+            .or_else(|| self.barred())
             .unwrap_or_else(|| self.unanswered());
-        self.with_rule(verdict)
+        self.with_routes(self.with_rule(verdict))
     }
 
     /// The rule that dropped the packets of one way, on `node` or anywhere.
@@ -123,13 +136,25 @@ impl Judge<'_, '_> {
     fn dropped(&self) -> Option<Verdict> {
         let way = if self.case.pair.reply.part.is_some() { Way::Reply } else { Way::Request };
         let by = self.dropped_by(way, None)?;
+        self.stopped_in(by.node, way)
+    }
+
+    /// Nothing is missing, but the routes of the node that the request came to let it go no further.
+    fn barred(&self) -> Option<Verdict> {
+        let node = self.walk.placed[self.walk.last_request()?].node?;
+        routing::of_silence(self.case, node)?;
+        self.stopped_in(node, Way::Request)
+    }
+
+    /// The packets of one way came to `node`, and no further.
+    fn stopped_in(&self, node: NodeId, way: Way) -> Option<Verdict> {
         let steps = match way {
             Way::Request => 0..self.walk.request_len,
             Way::Reply => self.walk.request_len..self.walk.placed.len(),
         };
         let placed = &self.walk.placed;
         let is_seen = |index: &usize| matches!(placed[*index].state, State::Seen { .. });
-        let is_there = |index: &usize| placed[*index].node == Some(by.node) && is_seen(index);
+        let is_there = |index: &usize| placed[*index].node == Some(node) && is_seen(index);
         // The node of a step is not known where nothing was captured on it.
         let seen = steps.clone().rev().find(is_there).or_else(|| steps.clone().rev().find(is_seen))?;
         let is_next = |index: &usize| {
@@ -142,8 +167,8 @@ impl Judge<'_, '_> {
         } else {
             PlaceKind::Host
         };
-        let detail = self.tell.stopped(seen, by.node);
-        let mut verdict = at(Outcome::Lost, way, kind, Some(by.node), detail);
+        let detail = self.tell.stopped(seen, node);
+        let mut verdict = at(Outcome::Lost, way, kind, Some(node), detail);
         verdict.after =
             self.visit_of(seen).or_else(|| placed[..seen].iter().rev().find_map(Placed::stage_place));
         verdict.before = next.and_then(|next| placed[next..].iter().find_map(Placed::stage_place));
@@ -158,6 +183,20 @@ impl Judge<'_, '_> {
         if let Some(by) = way.and_then(|way| self.dropped_by(way, node)) {
             verdict.detail += say!("; {by}", "；{by}"; by = hooks::dropped(&by));
             verdict.dropped_by = Some(Box::new(by));
+        }
+        verdict
+    }
+
+    /// Adds what the routes of the verdict's node say, where no rule is known to have dropped the packet.
+    fn with_routes(&self, mut verdict: Verdict) -> Verdict {
+        let is_open =
+            matches!(verdict.outcome, Outcome::Lost | Outcome::Refused) && verdict.dropped_by.is_none();
+        let expected = routing::of_loss(self.case, verdict.place, verdict.direction)
+            .or_else(|| routing::of_detour(self.case, verdict.place, verdict.direction));
+        if let Some(expected) = expected.filter(|_| is_open) {
+            let told = routing::told(expected, self.case.world.topology);
+            verdict.detail += say!("; {told}", "；{told}"; told);
+            verdict.expected = Some(Box::new(expected.clone()));
         }
         verdict
     }
@@ -307,7 +346,11 @@ impl Judge<'_, '_> {
     fn open(&self) -> Option<Verdict> {
         let gone = match self.walk.rest {
             Rest::Over => return None,
-            Rest::Overdue => self.dropped().or_else(|| self.lost_request()).or_else(|| self.lost_reply()),
+            Rest::Overdue => self
+                .dropped()
+                .or_else(|| self.lost_request())
+                .or_else(|| self.lost_reply())
+                .or_else(|| self.barred()),
             Rest::Coming => None,
         };
         Some(gone.unwrap_or_else(|| plain(Outcome::Open, self.tell.open())))
@@ -385,6 +428,7 @@ impl Judge<'_, '_> {
             place,
             detail: self.tell.lost(seen, missing, place),
             dropped_by: None,
+            expected: None,
         };
         self.name_stages(&mut verdict, Some(missing));
         verdict
@@ -450,6 +494,7 @@ impl Judge<'_, '_> {
             place: place_between(&placed[seen], &placed[missing]),
             detail: self.tell.stalled(way, seen, missing),
             dropped_by: None,
+            expected: None,
         }
     }
 

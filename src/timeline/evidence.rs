@@ -2,6 +2,7 @@
 //! capture point shows.
 
 mod hooks;
+mod routes;
 mod translations;
 
 use crate::model::{
@@ -22,11 +23,12 @@ const OTHER_LINES: usize = 2;
 
 /// The evidence in sections, each a head line and its facts, at most `width` cells wide.
 pub fn lines(journey: &Journey, context: &Context<'_>, width: usize) -> Vec<Line> {
-    let mut sheet = Sheet { context, lines: Vec::new() };
+    let mut sheet = Sheet { context: &context.of(journey), lines: Vec::new() };
     sheet.handoffs(journey);
     sheet.translations(journey);
     sheet.tracked(journey);
     sheet.hooks(journey);
+    sheet.routes(journey);
     sheet.resolution(journey);
     sheet.notices(journey);
     sheet.bounds(journey);

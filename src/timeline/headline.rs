@@ -27,7 +27,7 @@ pub enum Detail {
 
 /// `client → target ⇒ server`, by name where one is known.
 pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Line {
-    let ends = ends(&journey.trail);
+    let (ends, context) = (ends(&journey.trail), &context.of(journey));
     let text = |endpoint| match detail {
         Detail::Addresses => context.long(endpoint).into(),
         Detail::Ends | Detail::Names => context.short(endpoint),
@@ -250,7 +250,7 @@ pub fn verdict_line(journey: &Journey, context: &Context<'_>) -> Line {
 
 /// Everything of a journey that a search looks at, in lower case: names, addresses, paths, hosts.
 pub fn search_text(journey: &Journey, context: &Context<'_>) -> String {
-    let ends = ends(&journey.trail);
+    let (ends, context) = (ends(&journey.trail), context.of(journey));
     let mut out = String::with_capacity(160);
     let behind = journey.trail.legs.iter().skip(1).filter_map(|leg| leg.server.or(leg.target));
     for endpoint in [ends.client, ends.target, ends.server].into_iter().flatten().chain(behind) {

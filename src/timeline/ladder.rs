@@ -256,7 +256,7 @@ fn origin(columns: &[Point], to: usize, visit: &Visit) -> Option<usize> {
 /// What a column is called.
 pub(super) fn point_name(point: Point, journey: &Journey, context: &Context<'_>) -> String {
     let manner = context.manner;
-    let ends = ends(&journey.trail);
+    let (ends, context) = (ends(&journey.trail), context.of(journey));
     let end = |endpoint: Option<Endpoint>, word: Word| {
         endpoint.map_or_else(
             || manner.word(word).to_owned(),

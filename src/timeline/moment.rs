@@ -34,6 +34,7 @@ pub fn at_moment(journey: &Arc<Journey>, moment: Timestamp, context: &Context<'_
         place: None,
         detail: crate::model::Sentence::default(),
         dropped_by: None,
+        expected: None,
     };
     Arc::new(cut)
 }

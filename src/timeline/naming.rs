@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::model::{
-    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, Topology, Trail, VantageId,
-    Visit,
+    Clocks, Endpoint, Ip, Journey, NodeId, Outcome, PlaceKind, Proxy, Stage, Timestamp, Topology, Trail,
+    VantageId, Visit,
 };
 use crate::timeline::words::Word;
 use crate::timeline::{Language, Manner};
@@ -16,22 +16,30 @@ pub struct Context<'a> {
     pub topology: &'a Topology,
     pub clocks: &'a Clocks,
     pub manner: Manner,
+    /// As of when addresses have their names: pods pass them on.
+    pub at: Timestamp,
 }
 
 impl<'a> Context<'a> {
+    /// With the names of now.
+    pub const fn new(topology: &'a Topology, clocks: &'a Clocks, manner: Manner) -> Context<'a> {
+        Context { topology, clocks, manner, at: Timestamp::LATEST }
+    }
+
+    /// With the names that addresses had when `journey` began.
+    #[must_use]
+    pub const fn of(&self, journey: &Journey) -> Context<'a> {
+        Context { at: journey.started, ..*self }
+    }
+
     /// The name of an address, where one is known.
     pub fn name(&self, ip: Ip) -> Option<&'a str> {
         let topology = self.topology;
         if self.manner.hides_names() {
             return None;
         }
-        topology
-            .names
-            .addresses
-            .get(&ip)
-            .or_else(|| topology.services.get(&ip))
-            .map(String::as_str)
-            .filter(|name| !name.is_empty())
+        let dialled = || topology.services.get(&ip).map(String::as_str);
+        topology.names.at(ip, self.at).or_else(dialled).filter(|name| !name.is_empty())
     }
 
     /// What a Service calls the port, or the process that listens there.
@@ -157,7 +165,7 @@ fn placeholder<'a>(
     journey: &'a Journey,
     context: &Context<'a>,
 ) -> Option<Cow<'a, str>> {
-    let trail = &journey.trail;
+    let (trail, context) = (&journey.trail, context.of(journey));
     let ends = ends(trail);
     let endpoint = |end: Option<Endpoint>| end.map_or("?".into(), |end| context.short(end));
     match key {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Apart, Notice, StreamState};
+use crate::model::{Apart, ClusterState, Notice, StreamState};
 use crate::timeline::Manner;
 use crate::timeline::words::Word;
 
@@ -23,6 +23,7 @@ pub fn sentence(notice: &Notice, manner: Manner) -> String {
         }
         Notice::WritesAgain { path, missed } => format!("{path} {} {missed}", word(Word::WrittenAgain)),
         Notice::Node { node, state } => format!("{node}: {}", stream(state, manner)),
+        Notice::Cluster { server, state } => format!("{server}: {}", cluster(state, manner)),
         Notice::TraceOn => word(Word::TraceBegun).to_owned(),
         Notice::TraceOff => word(Word::TraceEnded).to_owned(),
         Notice::NotTraced(why) => format!("{}: {why}", word(Word::NotTraced)),
@@ -38,6 +39,17 @@ fn apart(why: &Apart, manner: Manner) -> String {
         Apart::OldLibpcap => format!("{}: {each}", manner.word(Word::OldLibpcap)),
         Apart::Filter => format!("--filter {}: {each}", manner.word(Word::EthernetFilter)),
         Apart::Vlans(names) => format!("{names}: {}", manner.word(Word::VlansByItself)),
+    }
+}
+
+fn cluster(state: &ClusterState, manner: Manner) -> String {
+    let word = |word| manner.word(word);
+    match state {
+        ClusterState::Failing { what, why } => {
+            format!("{what} {} ({why}); {}", word(Word::NotWatched), word(Word::NamesStay))
+        }
+        ClusterState::Again => word(Word::NamesAgain).to_owned(),
+        ClusterState::Ended { why } => format!("{} ({why})", word(Word::NoMoreNames)),
     }
 }
 
@@ -61,6 +73,20 @@ fn stream(state: &StreamState, manner: Manner) -> String {
 mod tests {
     use super::*;
     use crate::timeline::Language;
+
+    #[test]
+    fn a_cluster_tells_what_fails_and_what_becomes_of_names() {
+        let told =
+            |state, manner| sentence(&Notice::Cluster { server: "https://api".to_owned(), state }, manner);
+        let failing = ClusterState::Failing { what: "pods, nodes".to_owned(), why: "no right".to_owned() };
+        assert_eq!(
+            told(failing.clone(), Manner::default()),
+            "https://api: pods, nodes cannot be watched (no right); names stay as they are, and it is tried again"
+        );
+        let chinese = told(failing, Manner::new(Language::Zh));
+        assert_eq!(chinese, "https://api: pods, nodes 无法监视 (no right); 名称保持不变,并将重试");
+        assert_eq!(told(ClusterState::Again, Manner::default()), "https://api: names are watched again");
+    }
 
     #[test]
     fn a_stream_tells_how_it_stands() {

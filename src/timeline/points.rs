@@ -101,7 +101,8 @@ fn worded(word: Word) -> Arc<Label> {
 /// `given up: stock-7d9c`.
 fn given_up(journey: &Journey, sighting: &Sighting, context: &Context<'_>) -> Arc<Label> {
     let leg = journey.trail.legs.get(usize::from(sighting.leg));
-    let server = leg.and_then(|leg| leg.server.or(leg.target)).map_or("?".into(), |end| context.short(end));
+    let server = leg.and_then(|leg| leg.server.or(leg.target));
+    let server = server.map_or("?".into(), |end| context.of(journey).short(end));
     let text = |language| format!("{}: {server}", Word::GivenUp.text(language));
     Arc::new(Label { en: text(Language::En), zh: text(Language::Zh) })
 }

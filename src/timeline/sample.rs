@@ -131,7 +131,7 @@ pub fn states() -> [State; 5] {
 /// Runs `test` with the sample cluster in the given manner.
 pub fn with_context<T>(manner: Manner, test: impl FnOnce(&Context<'_>) -> T) -> T {
     let (topology, clocks) = (topology(), clocks());
-    test(&Context { topology: &topology, clocks: &clocks, manner })
+    test(&Context::new(&topology, &clocks, manner))
 }
 
 /// A journey in the making; times are microseconds after its start, on the reference clock.
@@ -318,6 +318,7 @@ pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
         place: None,
         detail: crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() },
         dropped_by: None,
+        expected: None,
     }
 }
 

@@ -378,7 +378,7 @@ mod tests {
     fn no_statistics_say_so() {
         let empty = Statistics::default();
         let (topology, clocks) = Default::default();
-        let context = Context { topology: &topology, clocks: &clocks, manner: Manner::default() };
+        let context = Context::new(&topology, &clocks, Manner::default());
         let lines: Vec<_> =
             statistics(&empty, &context, 80).iter().map(|line| line.text().to_owned()).collect();
         assert_eq!(lines, [" nothing yet"]);

@@ -101,6 +101,7 @@ words! {
     Asking: "request", "请求";
     Answering: "reply", "应答";
     Hooks: "kernel hooks", "内核钩子";
+    Routes: "routes", "路由";
     PolicyDrop: "policy drop", "默认策略丢弃";
     Contradicted: "connection tracking says otherwise", "与连接跟踪不符";
     Conntrack: "connection tracking", "连接跟踪";
@@ -274,6 +275,10 @@ words! {
     Connecting: "connecting", "连接中";
     Connected: "connected", "已连接";
     Reconnecting: "again in", "重试倒计时";
+    NotWatched: "cannot be watched", "无法监视";
+    NamesStay: "names stay as they are, and it is tried again", "名称保持不变,并将重试";
+    NamesAgain: "names are watched again", "已恢复对名称的监视";
+    NoMoreNames: "names are not watched any more", "不再监视名称";
     StreamEnded: "the stream ended", "数据流已结束";
     StreamOver: "ended, and not started anew", "已结束，不再重试";
     CommandStarted: "the command was started", "命令已启动";

@@ -284,7 +284,7 @@ impl Screen {
     }
 
     fn count(&mut self, before: Option<&Journey>, after: Option<&Journey>) {
-        let context = Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner };
+        let context = Context::new(&self.topology, &self.clocks, self.manner);
         self.counts.replace(before, after, &context);
     }
 
@@ -335,7 +335,7 @@ impl Screen {
 
     /// Names and manner for everything that is drawn.
     pub fn context(&self) -> Context<'_> {
-        Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner }
+        Context::new(&self.topology, &self.clocks, self.manner)
     }
 
     /// `journey` as it stands at the position.
@@ -407,7 +407,7 @@ impl Screen {
             return;
         }
         let moment = if self.is_whole() { Moment::End } else { Moment::At(self.playback.position()) };
-        let context = Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner };
+        let context = Context::new(&self.topology, &self.clocks, self.manner);
         self.listing.update(&self.store, &changed, moment, &context);
         self.tally = self.listing.tally();
         let first = self.store.iter().next().map(|journey| journey.started);

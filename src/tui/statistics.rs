@@ -105,7 +105,7 @@ impl Screen {
         let Some(page) = self.areas(self.whole()).page else { return };
         let (tables, _) = Screen::statistics_areas(page);
         let (width, _) = Screen::table_width(tables.width.saturating_sub(FRAME));
-        let context = Context { topology: &self.topology, clocks: &self.clocks, manner: self.manner };
+        let context = Context::new(&self.topology, &self.clocks, self.manner);
         let mut entries = tables::source_entries(&self.sources, &context, width);
         if !entries.is_empty() {
             entries.push(Entry::text(Line::new()));

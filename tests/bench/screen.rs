@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hopline::app::pipeline::{Event, Pipeline};
-use hopline::capture::{Options, SourcePath, SourceSpec};
+use hopline::capture::{SourcePath, SourceSpec};
 use hopline::config::Input;
 use hopline::correlate::Limits;
 use hopline::model::{Change, Clocks, Journey, Timestamp, Topology};
@@ -58,16 +58,7 @@ fn main() {
 /// The journeys of the recording.
 fn sample() -> anyhow::Result<Sample> {
     let sources = vec![SourceSpec { node: None, path: SourcePath::File(PathBuf::from(RECORDING)) }];
-    let input = Input {
-        names: hopline::model::Names::default(),
-        sources,
-        options: Options::default(),
-        clocks: Vec::new(),
-        pod_ranges: Vec::new(),
-        service_ranges: Vec::new(),
-        proxies: Vec::new(),
-        is_unjoined: false,
-    };
+    let input = Input { sources, ..Input::default() };
     let mut trails = std::collections::BTreeMap::new();
     let finished = Pipeline::open(&input, Limits::SCREEN)?.run(&mut |event| {
         match event {

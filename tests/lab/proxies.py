@@ -1,6 +1,8 @@
 """The way in: HAProxy on the VIP, Traefik on the nodes' ports, and nginx as a third kind of proxy."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 
 from servers import traefik_program
@@ -9,6 +11,7 @@ from topology import BREAK_PORT, CLOSED_PORT, H2_PORT, NODES, POD, VIP, VIP_NODE
 
 TRAEFIK_PORTS = {"web": 80, "stream": 8080, "secure": 443}
 NGINX_PORT = 8088
+API_PORT = 9099     # of Traefik, on loopback only
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,9 @@ def traefik_config(node, directory):
     # These ports take connections that speak the PROXY protocol, and others.
     at["stream"]["proxyProtocol"] = trusted
     at["secure"].update(proxyProtocol=trusted, http={"tls": {}})
+    at["traefik"] = {"address": f"127.0.0.1:{API_PORT}"}
     return {"global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-            "entryPoints": at, "log": {"level": "INFO"},
+            "entryPoints": at, "api": {"insecure": True}, "log": {"level": "INFO"},
             "accessLog": {"filePath": f"{directory}/access.log", "format": "json",
                           "fields": {"headers": {"names": {"X-Lab": "keep"}}}},
             "providers": {"file": {"filename": f"{directory}/routes.yml"}}}
@@ -157,6 +161,13 @@ class Proxies:
         for node, port in [(node.name, port) for node in traefiks for port in TRAEFIK_PORTS.values()] + [
                 (VIP_NODE, FRONTS[-1].port)]:
             wait_until(lambda: self.cluster.listening(node, port), f"port {port} of {node}", seconds=20)
+        for node in traefiks:
+            wait_until(lambda: self._has_routes(node.name), f"the routes of Traefik on {node.name}", seconds=20)
+
+    def _has_routes(self, node):
+        """Traefik listens before it has read its routes, and answers 404 until then."""
+        ask = f"import urllib.request as r; r.urlopen('http://127.0.0.1:{API_PORT}/api/http/routers/strip@file')"
+        return subprocess.run(self.cluster.inside(node, sys.executable, "-c", ask), capture_output=True).returncode == 0
 
     def _haproxy(self, traefiks):
         where = self.servers.dir("haproxy")

@@ -1,5 +1,6 @@
 //! What the kernel tells of the packets, seen live, recorded and replayed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -101,7 +102,10 @@ fn of_ten_thousand_connections_packets_and_conntrack_say_the_same() {
     // A port that the server still remembers refuses a first SYN, which is then a journey of its own.
     let journeys = report(&[&file]);
     let answered: Vec<_> = journeys.iter().filter(|journey| journey["exchange"]["status"] == 200).collect();
-    assert_eq!(answered.len() as u32, COUNT);
+    let paths: BTreeSet<_> = answered.iter().map(|journey| journey["exchange"]["path"].as_str()).collect();
+    assert_eq!(paths.len() as u32, COUNT);
+    // A SYN that is sent again after a refusal may be masqueraded anew: two flows at the uplink, and two journeys.
+    assert!(answered.len() as u32 <= COUNT + COUNT / 1_000, "{} journeys", answered.len());
     let mut by_both = 0;
     for journey in &answered {
         let leg = &journey["legs"][0];

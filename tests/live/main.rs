@@ -2,12 +2,15 @@
 
 mod apart;
 mod clocks;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod ends;
 mod kernel;
 mod lab;
 mod net;
 #[path = "../pty/mod.rs"]
 mod pty;
+mod routes;
 mod screen;
 mod trace;
 mod variants;
@@ -28,7 +31,7 @@ use serde_json::Value;
 use net::{MUTE, Net};
 
 /// How long something that should happen at once may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Tests that have a machine's worth of programs and traffic take turns: many wait for what should happen soon.
 static TURN: Mutex<()> = Mutex::new(());
@@ -167,7 +170,8 @@ fn comparable(journeys: &[Value]) -> Vec<String> {
 
 fn asked(journeys: &[Value], path: &str) -> Value {
     let found: Vec<&Value> = journeys.iter().filter(|journey| journey["exchange"]["path"] == path).collect();
-    assert_eq!(found.len(), 1, "{path} is one journey of {}", journeys.len());
+    let all = || journeys.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(found.len(), 1, "{path} is not one journey of {}:\n{}", journeys.len(), all());
     found[0].clone()
 }
 

@@ -252,6 +252,21 @@ impl Net {
         within(&format!("{}-node", self.id), program, arguments)
     }
 
+    /// A command in a pod.
+    pub(crate) fn in_pod(&self, last: u8, program: &str, arguments: &[&str]) -> Command {
+        within(&format!("{}-pod{last}", self.id), program, arguments)
+    }
+
+    /// Changes the node's routes, in the words of `ip route`.
+    pub(crate) fn route(&self, words: &str) {
+        ip(&format!("-n {} route {words}", self.node()));
+    }
+
+    /// Changes a setting of the node's, as sysctl(8) writes it.
+    pub(crate) fn set(&self, setting: &str) {
+        run("ip", &["netns", "exec", &self.node(), "sysctl", "-qw", setting]);
+    }
+
     /// Gives birth to the pod 10.244.1.`last`, behind `cali` and its number.
     pub(crate) fn add_pod(&mut self, last: u8) {
         let (node, pod) = (format!("{}-node", self.id), format!("{}-pod{last}", self.id));

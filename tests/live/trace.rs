@@ -20,10 +20,12 @@ fn start(cluster: &Cluster, kept: &Path) -> Live {
     let file = |node: &str| kept.join(format!("{node}.pcapng")).display().to_string();
     let mut command = cluster.on_node(first);
     command.args(["live", "--headless", "--format", "json", "--name", first, "--trace", WEB]);
-    command.args(["--write", &file(first)]);
+    // Longer than the cases take on any machine.
+    command.args(["--trace-for", "10m", "--write", &file(first)]);
     for node in others {
         let enter = cluster.enter(node);
-        let stream = format!("{enter} record --name {node} --trace '{WEB}' --write - | tee {}", file(node));
+        let record = format!("record --name {node} --trace '{WEB}' --trace-for 10m --write -");
+        let stream = format!("{enter} {record} | tee {}", file(node));
         command.args(["--node", &format!("{node}={stream}")]);
     }
     command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
@@ -32,7 +34,12 @@ fn start(cluster: &Cluster, kept: &Path) -> Live {
     is_wanted.extend(others.map(|_| ": the first bytes came"));
     run.wait_for_all(&is_wanted);
     // The other nodes' own words go to their own standard error.
-    pause();
+    for node in others {
+        until(&format!("nothing is traced on {node}"), || {
+            let listed = cluster.within(node, "nft list tables").output().expect("nft");
+            String::from_utf8_lossy(&listed.stdout).contains("hopline-")
+        });
+    }
     run
 }
 

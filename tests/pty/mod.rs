@@ -9,7 +9,7 @@ use std::time::Duration;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
-pub(crate) const PATIENCE: u32 = 800;
+pub(crate) const PATIENCE: u32 = 2400;
 
 /// A program in a terminal of its own.
 pub(crate) struct Session {

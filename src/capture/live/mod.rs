@@ -4,7 +4,7 @@
 //! ```text
 //!  libpcap on `any` ─▶ local ─▶ feed ─▶ Reader
 //!  rtnetlink        ─┘   ┌────┴▶ feed ─▶ recorder ─▶ FILE
-//!  netfilter ─▶ kernel ──┘
+//!  netlink ───▶ kernel ──┘
 //! ```
 //! So a live run and a replay of its recording read the same bytes.
 
@@ -21,6 +21,7 @@ mod recorder;
 mod remote;
 mod section;
 mod surroundings;
+mod watcher;
 mod ways;
 
 use std::fs::File;
@@ -32,12 +33,13 @@ use std::thread::{self, JoinHandle};
 
 use self::feed::{feed, waiting_feed};
 use self::hooks::{Subjects, Tracer};
-use self::kernel::{CONNTRACK, Kernel, Subscription};
+use self::kernel::{CONNTRACK, Kernel, ROUTES, Subscription};
 use self::local::Local;
 use self::recorder::{Recorder, Written};
 use self::remote::Remote;
+use self::watcher::Watcher;
 use self::ways::{Open, Ways};
-use crate::capture::{CaptureError, Options};
+use crate::capture::{CaptureError, Cluster, Options};
 use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
 
 pub(super) use self::feed::Lost;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub buffer: usize,
     /// Other nodes.
     pub remotes: Vec<RemoteSpec>,
+    /// Whose names are watched.
+    pub cluster: Option<Cluster>,
     /// There is the right for a process that traces connections in the kernel and asks it what is not told otherwise.
     pub can_trace: bool,
     /// This very program, for the processes that run the other nodes' commands and that trace.
@@ -89,6 +93,7 @@ pub struct Opened {
     names: Names,
     recorder: Option<Recorder>,
     remotes: Vec<Remote>,
+    watcher: Option<Watcher>,
     node: String,
     clock: Clock,
     tell: Tell,
@@ -149,10 +154,15 @@ impl Opened {
         let local = Local::open(settings, clock, Arc::clone(&tell))?;
         let mut kernel = Kernel::new(clock, Arc::clone(&tell));
         kernel.add(Subscription::conntrack(), "connection tracking");
+        kernel.add(Subscription::routes(), "routing");
         let tracer = if settings.can_trace {
             Some(Tracer::start(&settings.program, Arc::clone(&tell)).map_err(CaptureError::Tracer)?)
         } else {
             None
+        };
+        let watcher = match &settings.cluster {
+            Some(cluster) => Some(Watcher::start(cluster, &settings.program, Arc::clone(&tell))?),
+            None => None,
         };
         let names = surroundings::names(&local.own_addresses());
         let recorder = match recording {
@@ -170,6 +180,7 @@ impl Opened {
             names,
             recorder,
             remotes,
+            watcher,
             node: settings.node.clone(),
             clock,
             tell,
@@ -187,8 +198,13 @@ impl Opened {
     }
 
     /// Whether the kernel tells of connections.
-    pub fn hears_kernel(&self) -> bool {
-        !self.kernel.is_deaf()
+    pub fn hears_connections(&self) -> bool {
+        self.kernel.hears(CONNTRACK)
+    }
+
+    /// Whether the kernel tells of routes.
+    pub fn hears_routes(&self) -> bool {
+        self.kernel.hears(ROUTES)
     }
 
     /// What every node has and is not here, unless the user named interfaces.
@@ -267,6 +283,11 @@ impl Opened {
             let (clock, open, stop) = (self.clock, open.clone(), Arc::clone(&stop));
             threads.push(spawn("tracer", move || tracer.run(&subjects, clock, &open, &stop))?);
         }
+        if let Some(mut watcher) = self.watcher {
+            lifelines.push(watcher.lifeline());
+            let (open, stop) = (open.clone(), Arc::clone(&stop));
+            threads.push(spawn("cluster", move || watcher.run(&open, &stop))?);
+        }
         if !kernel.is_deaf() {
             let stop = Arc::clone(&stop);
             threads.push(spawn("kernel", move || kernel.run(&open, &stop))?);
@@ -293,8 +314,9 @@ impl Underway {
         let (inlet, outlet) = feed(TO_DISK);
         let underway = Underway { path: recorder.path(), written: recorder.written(), lost: inlet.lost() };
         ways.record(Some(inlet));
+        let begun = ways.files();
         let stop = Arc::clone(stop);
-        (underway, spawn("recorder", move || recorder.run(outlet, &stop)))
+        (underway, spawn("recorder", move || recorder.run(outlet, begun, &stop)))
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Recorder {
     /// Packets that were not written since the file could not be.
     missed: Option<u64>,
     written: Arc<Written>,
+    /// Counts the files that are begun.
+    begun: Arc<AtomicU64>,
     clock: Clock,
     tell: Tell,
 }
@@ -116,6 +118,7 @@ impl Recorder {
             earlier: 0,
             missed: None,
             written: Arc::default(),
+            begun: Arc::default(),
             clock,
             tell,
         }
@@ -136,8 +139,10 @@ impl Recorder {
         (!self.recording.is_stdout()).then_some(&self.current.file)
     }
 
-    /// Writes until there is no more to come. Where nobody reads any more, it sets `stop`.
-    pub(super) fn run(mut self, mut outlet: Outlet, stop: &AtomicBool) {
+    /// Writes until there is no more to come, and counts the files that follow the first in `begun`. Where nobody reads any more, it
+    /// sets `stop`.
+    pub(super) fn run(mut self, mut outlet: Outlet, begun: Arc<AtomicU64>, stop: &AtomicBool) {
+        self.begun = begun;
         while let Some(run) = outlet.wait() {
             let packets = run.packets;
             let taken = self.take(run);
@@ -196,6 +201,7 @@ impl Recorder {
         // Where there is no new one, the old file goes on, and the next run tries anew.
         let Ok(file) = File::create(&path) else { return };
         self.count += 1;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         self.earlier += self.current.size;
         self.current = Current { path: path.clone(), file, size: 0, described: 0, begun: now };
         self.files.push_back(path);

@@ -89,10 +89,16 @@ pub(super) struct Remote {
     tell: Tell,
 }
 
-/// Keeps the command running until it is dropped.
+/// Keeps a process running that ends with its standard input, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lifeline {
     _stdin: Option<ChildStdin>,
+}
+
+impl Lifeline {
+    pub(super) fn of(child: &mut Child) -> Lifeline {
+        Lifeline { _stdin: child.stdin.take() }
+    }
 }
 
 impl Remote {
@@ -109,7 +115,7 @@ impl Remote {
 
     /// What the command lives as long as.
     pub(super) fn lifeline(&mut self) -> Lifeline {
-        Lifeline { _stdin: self.child.stdin.take() }
+        Lifeline::of(&mut self.child)
     }
 
     /// Hands on what the command writes until it is over.

@@ -1,6 +1,7 @@
 //! The ways that captured bytes take: to the reader, and to a recording while there is one.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capture::blocks::{self, Counts};
@@ -19,6 +20,8 @@ struct Ends {
     descriptions: Vec<Run>,
     /// As last stated.
     counts: Counts,
+    /// How many files were begun.
+    files: Arc<AtomicU64>,
     /// Nothing comes any more.
     is_over: bool,
 }
@@ -123,6 +126,13 @@ impl Ways {
         ends.descriptions.push(run);
     }
 
+    /// Sends a description to the reader alone.
+    pub(super) fn tell_reader(&self, bytes: Vec<u8>) {
+        if let Some(inlet) = &self.ends().to_reader {
+            inlet.force(description(Arc::new(bytes)));
+        }
+    }
+
     /// States the counts of the section's first interface up to `end`: to the reader those of the whole capture, to
     /// a recording its own, with what it could not take.
     pub(super) fn count(&self, end: Timestamp, counts: Counts) {
@@ -142,6 +152,11 @@ impl Ways {
         }
     }
 
+    /// How many files were begun so far; a recording counts those that follow its first.
+    pub(super) fn files(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.ends().files)
+    }
+
     /// Goes over to another recording, or to none.
     pub(super) fn record(&self, recording: Option<Inlet>) {
         let mut ends = self.ends();
@@ -150,6 +165,7 @@ impl Ways {
         }
         ends.to_disk = recording.map(|inlet| ToDisk { inlet, before: ends.counts });
         if let Some(to_disk) = &ends.to_disk {
+            ends.files.fetch_add(1, Ordering::Relaxed);
             for description in &ends.descriptions {
                 to_disk.inlet.force(description.clone());
             }

@@ -60,4 +60,8 @@ pub(super) fn append(head: &mut Trail, join: Join, next: Trail) {
         let leg = traced.leg.map(|leg| leg + shift);
         Traced { leg, ..traced }
     }));
+    head.expected.extend(next.expected.into_iter().map(|mut expected| {
+        expected.leg += shift;
+        expected
+    }));
 }

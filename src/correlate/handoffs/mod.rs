@@ -14,6 +14,7 @@
 
 mod chain;
 mod choice;
+mod circles;
 mod evidence;
 mod matching;
 mod odds;
@@ -55,6 +56,10 @@ const MAX_KNOWN: usize = 65_536;
 const MAX_KINDS: usize = 256;
 /// So many that are held are worth a second thread.
 const CROWDED: usize = 256;
+/// For each so many exchanges that are held or open, the next round waits for one more [`LAG`], up to the most: a trail that
+/// is held is looked at in every round, so rarer ones cost less.
+const BUSY: usize = 300;
+const MOST_PAUSES: usize = 5;
 /// How long a trail is held before it is decided: what ran beside it is handed on a little later.
 const LAG: i64 = 100 * MILLIS;
 /// How long it waits for a continuation that is still open.
@@ -206,8 +211,8 @@ impl Handoffs {
             self.hand_on(slot, changes);
         }
         // Where much runs at once, rounds are dear and waiting is cheap.
-        let pause = if open.len() + self.held.len() < 2_000 { LAG } else { 5 * LAG };
-        self.next_round = world.now.plus(pause);
+        let pauses = ((open.len() + self.held.len()) / BUSY).clamp(1, MOST_PAUSES);
+        self.next_round = world.now.plus(LAG * pauses as i64);
     }
 
     fn through_is_bounded(&mut self) {

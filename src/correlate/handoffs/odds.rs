@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use super::Bench;
-use super::matching::{self, Edge, Messages};
+use super::matching::{self, Doubt, Edge, Messages};
 use super::order::{self, Place};
 use super::pace::{self, Pace};
 use super::rival::{Pair, Rivals};
@@ -22,6 +22,9 @@ const MAX_NAMED: usize = 32;
 /// Less likely ones are not named, unless content alone would make them as likely as this.
 const NAMED: f64 = 0.005;
 const FITS: f64 = 0.02;
+/// Content only has to say which pairs are sure. Messages are too sure, not too doubtful.
+const BY_CONTENT: Doubt = Doubt { from: 0.7, at_most: TIMED };
+const BY_ALL: Doubt = Doubt { from: 0.0, at_most: 1.0 };
 
 pub(super) struct Odds {
     /// By pair: given everything.
@@ -53,8 +56,8 @@ impl Odds {
             pairs.iter().map(|pair| Edge { row: pair.row, col: pair.col, weight: weight(pair) }).collect()
         };
         let mut messages = Messages::default();
-        let by_content =
-            matching::probabilities(&edges(&|pair| pair.content), &row_null, &col_null, &mut messages);
+        let content = edges(&|pair| pair.content);
+        let by_content = matching::probabilities(&content, &row_null, &col_null, &mut messages, BY_CONTENT);
         let mut timed = edges(&|pair| pair.content + pair.timing(&bench.paces));
         let mut probable = matching::beliefs(&timed, &row_null, &col_null, &mut messages);
         let paces = learned(bench, pairs, &probable);
@@ -67,7 +70,7 @@ impl Odds {
             edge.weight += order::weigh(bench.orders, proxy, *place);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
-        probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages);
+        probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages, BY_ALL);
         let by_content = of_whole_connections(rivals, pairs, by_content);
         let joined = of_whole_connections(rivals, pairs, probable.clone());
         let mut alone = vec![1.0_f64; rivals.rows.len()];

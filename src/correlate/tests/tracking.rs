@@ -108,6 +108,21 @@ fn one_capture_point_and_the_table_give_both_sides() {
 }
 
 #[test]
+fn the_table_tells_who_opened_a_connection_that_ports_tell_wrongly() {
+    let mut cluster = Cluster::new(0);
+    let inner = tuple(endpoint(CLIENT, 6_587), endpoint(SERVER, 8080));
+    // The table comes a moment after the first packet, which is the server's, and nothing is said in clear text.
+    cluster.see(BOND_A, Direction::In, inner.reversed(), segment(9001, 101, TcpSegment::ACK, b""), b"");
+    cluster.tell(entry(ConntrackChange::Listed, 6_587, SERVER, REPLIED));
+    cluster.see(BOND_A, Direction::Out, inner, segment(101, 9001, TcpSegment::ACK, b"?"), b"?");
+    cluster.see(BOND_A, Direction::In, inner.reversed(), segment(9001, 102, TcpSegment::ACK, b"!"), b"!");
+    let trail = only(cluster);
+    let leg = &trail.legs[0];
+    assert_eq!((leg.client, leg.target), (endpoint(CLIENT, 6_587), Some(endpoint(SERVICE, 80))));
+    assert!(trail.sightings.iter().all(|it| (it.direction == Direction::Out) == (it.way == Way::Request)));
+}
+
+#[test]
 fn the_table_joins_what_packets_could_not() {
     let mut cluster = Cluster::new(0);
     let outer = tuple(endpoint(CLIENT, 45_700), endpoint(SERVICE, 80));

@@ -10,7 +10,7 @@ pub use chunks::Chunks;
 use httparse::{EMPTY_HEADER, Header, Status};
 
 pub(super) use self::marks::Marking;
-use crate::model::Marks;
+use crate::model::{Marks, Way};
 
 /// A head larger than this is not waited for, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -25,7 +25,7 @@ pub enum Head<'a> {
     Partial,
     NotHttp,
     Request(Request<'a>),
-    Response(Response),
+    Response(Response<'a>),
 }
 
 /// A request's head.
@@ -50,8 +50,10 @@ pub struct Request<'a> {
 
 /// An answer's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Response {
+pub struct Response<'a> {
     pub status: u16,
+    /// Of a redirection (3xx): where the client is to go on (RFC 9110 §10.2.2).
+    pub location: Option<&'a [u8]>,
     pub content_length: Option<u64>,
     pub is_chunked: bool,
     /// The server will send nothing after this answer.
@@ -82,7 +84,7 @@ impl Request<'_> {
     }
 }
 
-impl Response {
+impl Response<'_> {
     /// `method` is the request's: an answer to HEAD has no body, one to CONNECT opens a tunnel.
     pub fn framing(&self, method: &str) -> Framing {
         if self.is_tunnel(method) {
@@ -138,6 +140,15 @@ pub fn begins_with_known_method(bytes: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] =
         [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE "];
     METHODS.iter().any(|method| bytes.starts_with(method))
+}
+
+/// Which way a message goes that begins with `bytes`, where that is beyond doubt.
+pub fn way_of(bytes: &[u8]) -> Option<Way> {
+    if begins_with_known_method(bytes) {
+        Some(Way::Request)
+    } else {
+        bytes.starts_with(b"HTTP/1.").then_some(Way::Reply)
+    }
 }
 
 /// Every form of RFC 9112 §3.2, except for HTTP/2's preface, which imitates a request.
@@ -200,6 +211,7 @@ fn read_response(bytes: &[u8], is_cut: bool) -> Head<'_> {
     let Some(fields) = Fields::read(response.headers, minor) else { return Head::NotHttp };
     Head::Response(Response {
         status,
+        location: fields.location.filter(|_| status / 100 == 3),
         content_length: fields.content_length,
         is_chunked: fields.is_chunked,
         is_close: fields.is_close,
@@ -234,6 +246,7 @@ struct Fields<'a> {
     is_chunked: bool,
     is_close: bool,
     is_upgrade: bool,
+    location: Option<&'a [u8]>,
     /// Of the Upgrade field.
     protocols: &'a [u8],
 }
@@ -253,6 +266,8 @@ impl<'a> Fields<'a> {
                 fields.is_chunked = tokens(header.value).last().is_some_and(|last| is_token(last, "chunked"));
             } else if is("connection") {
                 fields.add_connection(header.value);
+            } else if is("location") {
+                fields.location = fields.location.or(Some(header.value));
             } else if is("upgrade") {
                 fields.protocols = header.value;
             }

@@ -11,7 +11,7 @@ fn request(bytes: &[u8]) -> Request<'_> {
     }
 }
 
-fn response(bytes: &[u8]) -> Response {
+fn response(bytes: &[u8]) -> Response<'_> {
     match head(bytes) {
         Head::Response(response) => response,
         other => panic!("{} is {other:?}", bytes.escape_ascii()),
@@ -36,6 +36,18 @@ fn a_request_is_read() {
         }
     );
     assert_eq!(request(&bytes).framing(), Framing::Length(0));
+}
+
+#[test]
+fn a_redirection_says_where_to() {
+    let answer = |status: &str| {
+        format!("HTTP/1.1 {status}\r\nlocation: https://mix.shop/\r\nLocation: /other\r\n\r\n")
+    };
+    assert_eq!(
+        response(answer("308 Permanent Redirect").as_bytes()).location,
+        Some(&b"https://mix.shop/"[..])
+    );
+    assert_eq!(response(answer("201 Created").as_bytes()).location, None, "that is what was made");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Head {
     pub path: Option<Box<str>>,
     pub host: Option<Box<str>>,
     pub status: Option<u16>,
+    /// Of a redirection (3xx): where the client is to go on.
+    pub location: Option<Box<str>>,
     /// How a gRPC call ended; it is in the trailers, or in the head of an answer that has nothing else.
     pub grpc_status: Option<u16>,
     pub marks: Option<Box<Marks>>,
@@ -44,6 +46,7 @@ impl Fields {
             b":status" => {
                 set(&mut head.status, || number(value).filter(|status| (100..1000).contains(status)));
             }
+            b"location" => set(&mut head.location, || Some(clean(value))),
             b"grpc-status" => set(&mut head.grpc_status, || number(value)),
             _ => {
                 if let Ok(name) = std::str::from_utf8(name) {
@@ -51,6 +54,7 @@ impl Fields {
                 }
             }
         });
+        head.location = head.location.filter(|_| head.status.is_some_and(|status| status / 100 == 3));
         head.marks = marking.finish();
         if read.is_ok() && head.method.is_some() {
             extend_digest(&mut head.marks.get_or_insert_default().request_head, block);
@@ -96,6 +100,11 @@ mod tests {
         assert_eq!((&*marks.ids[0].value, marks.request_head.len), ("7f3a", block.len() as u32));
         let trailers = Fields::new(false).head(&field("grpc-status", "14"));
         assert_eq!(trailers, Head { grpc_status: Some(14), ..Head::default() });
+        let moved = |status| {
+            Fields::new(false).head(&[field(":status", status), field("location", "/x\u{1b}")].concat())
+        };
+        assert_eq!(moved("308").location.as_deref(), Some("/x␛"));
+        assert_eq!(moved("201").location, None);
         for status in ["", "20", "2000", "-1", "abc"] {
             assert_eq!(Fields::new(false).head(&field(":status", status)).status, None);
         }

@@ -6,6 +6,7 @@ mod partial;
 mod properties;
 mod proxies;
 mod routes;
+mod routing;
 mod templates;
 
 use crate::model::Journey;

@@ -1,6 +1,6 @@
 //! Exchanges through proxies: every route, and every way to go wrong.
 
-use crate::model::{Part, Phase, Proxy, State, Way};
+use crate::model::{Part, Phase, Proxy, State, Trail, Way};
 use crate::stages::testbed::{
     ALPHA_IP, BETA_IP, Builder, CART, Cluster, GAMMA_IP, MILL, PARCEL, STOCK, VIP, VISITOR, at, trail,
 };
@@ -269,6 +269,9 @@ fn a_proxy_answers_by_itself() {
     let moved = answered(308).place(&Cluster::three());
     assert_eq!(super::judged(&moved), "complete");
     says(&moved, "GET answered with 308: the proxy on beta redirects by itself");
+    let location = |trail: &mut Trail| trail.exchange.location = Some("https://mix.shop/".into());
+    let moved = answered(308).with(location).place(&Cluster::three());
+    says(&moved, "GET answered with 308: the proxy on beta redirects by itself to https://mix.shop/");
     // Where beta's calis are not captured, a pod there may have answered.
     let unknown = answered(404).place(&Cluster::but(&["stock"]));
     assert_eq!(super::judged(&unknown), "complete");

@@ -132,7 +132,8 @@ impl Subject<'_> {
 
     fn names_of(&self, ip: Ip) -> impl Iterator<Item = &str> {
         let services = self.topology.services.get(&ip).filter(|name| !name.is_empty());
-        self.topology.names.addresses.get(&ip).into_iter().chain(services).map(String::as_str)
+        let name = self.topology.names.at(ip, self.journey.started);
+        name.into_iter().chain(services.map(String::as_str))
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -263,6 +264,7 @@ mod tests {
             reply: vec![visit(Way::Reply, 1, 1, seen(2000))],
             verdict: Verdict {
                 dropped_by: None,
+                expected: None,
                 outcome: Outcome::Failed,
                 direction: None,
                 after: None,

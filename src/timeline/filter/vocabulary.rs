@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Field;
-use crate::model::{Endpoint, Exchange, Journey, PlaceKind, Stage, State, Topology, Way};
+use crate::model::{Endpoint, Exchange, Journey, PlaceKind, Stage, State, Timestamp, Topology, Way};
 
 /// Distinct values of a field that are kept.
 const VALUES: usize = 500;
@@ -77,14 +77,14 @@ impl Vocabulary {
         for visit in journey.visits().filter(|visit| visit.state != State::Skipped) {
             *self.stages.entry(visit.stage).or_default() += 1;
         }
-        let trail = &journey.trail;
+        let (trail, at) = (&journey.trail, journey.started);
         for leg in &trail.legs {
-            self.endpoint(&[Field::Client, Field::Addr], leg.client, topology);
+            self.endpoint(&[Field::Client, Field::Addr], leg.client, topology, at);
             if let Some(target) = leg.target {
-                self.endpoint(&[Field::Target, Field::Addr], target, topology);
+                self.endpoint(&[Field::Target, Field::Addr], target, topology, at);
             }
             if let Some(server) = leg.server {
-                self.endpoint(&[Field::Server, Field::Addr], server, topology);
+                self.endpoint(&[Field::Server, Field::Addr], server, topology, at);
             }
             // Clients' ports tell nothing.
             for port in [leg.target, leg.server].into_iter().flatten().map(|end| end.port) {
@@ -121,9 +121,9 @@ impl Vocabulary {
     }
 
     /// An end by its name, or else its address; and its range.
-    fn endpoint(&mut self, fields: &[Field], endpoint: Endpoint, topology: &Topology) {
+    fn endpoint(&mut self, fields: &[Field], endpoint: Endpoint, topology: &Topology, at: Timestamp) {
         let ip = endpoint.ip;
-        let name = topology.names.addresses.get(&ip).or_else(|| topology.services.get(&ip));
+        let name = topology.names.at(ip, at).or_else(|| topology.services.get(&ip).map(String::as_str));
         let name = name.filter(|name| !name.is_empty());
         let is_pod = topology.pods.contains_key(&ip);
         let is_service = topology.services.contains_key(&ip);

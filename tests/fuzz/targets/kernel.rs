@@ -1,4 +1,4 @@
-//! Messages of nf_tables and of connection tracking with any attributes: each gives at most one event, what is in them
+//! Messages of nf_tables and of connection tracking with any attributes, and others, of routes too: each gives at most one event, what is in them
 //! for people has no control characters, and correlation takes them in any order.
 
 #![no_main]
@@ -15,9 +15,11 @@ fuzz_target!(|input: (Vec<(u8, u16, u8, &[u8])>, &[u8])| {
     let (parts, raw) = input;
     let datagram: Vec<u8> = parts.iter().flat_map(message).collect();
     let mut core = Correlator::new(Survey::new(vec!["kappa1".to_owned()]), Limits::REPORT);
-    for (data, most) in [(&datagram[..], parts.len()), (raw, raw.len() / 16)] {
+    // NETLINK_NETFILTER, the same as anything, NETLINK_ROUTE, and another.
+    let any = raw.len() / 16;
+    for (family, data, most) in [(12, &datagram[..], parts.len()), (12, raw, any), (0, raw, any), (9, raw, any)] {
         let mut batch = Batch::default();
-        let messages = Messages { time: Timestamp(1_000_000_000), node: NodeId(0), family: 12, data };
+        let messages = Messages { time: Timestamp(1_000_000_000), node: NodeId(0), family, data };
         decode_messages(&messages, &mut batch);
         assert!(batch.events().len() <= most);
         for (_, event) in batch.events() {

@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::message::is_of_conntrack;
 use super::wire::{Hearing, MOST_FLOWS, Order, Told};
-use crate::capture::live::kernel::Writing;
+use crate::capture::live::kernel::{NETFILTER, Writing};
 use crate::capture::live::ways::Open;
 use crate::capture::live::{Clock, Notice, Tell};
 use crate::model::{FlowPattern, Timestamp};
@@ -177,11 +177,11 @@ impl Tracer {
             self.hear(&mut |time, bytes| match &subjects.conntrack {
                 Some((number, answers)) if is_of_conntrack(bytes) => {
                     answers.fetch_add(1, Ordering::Relaxed);
-                    writing.message(*number, time, bytes);
+                    writing.message(*number, time, NETFILTER, bytes);
                 }
                 _ => {
                     received += 1;
-                    writing.message(subjects.nftables, time, bytes);
+                    writing.message(subjects.nftables, time, NETFILTER, bytes);
                 }
             });
             let counts = (received, self.control.state().lost);
