@@ -549,6 +549,43 @@ fn without_the_kubernetes_api_one_line_says_how_to_get_it() {
     }
 }
 
+/// A journey over several nodes is written with their names, and read as theirs.
+#[test]
+fn a_file_of_several_nodes_is_read_as_each_of_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("journey.pcapng").display().to_string();
+    let [a, b, c] = nodes("ingress-other-node-pod-elsewhere");
+    let whole = json(&["report", &a, &b, &c, "--format", "json"]);
+    assert!(hopline(&["report", &a, &b, &c, "--journey", "1", "--write", &path]).status.success());
+    let part = json(&["report", &path, "--format", "json"]);
+    let told = |report: &serde_json::Value| -> Vec<serde_json::Value> {
+        report["sources"].as_array().expect("sources").iter().map(|source| source["node"].clone()).collect()
+    };
+    assert_eq!(told(&part), ["kappa1", "kappa2", "kappa3"]);
+    // Of fewer packets the clocks' offsets are less sure, and with them the times.
+    let stages = |journey: &serde_json::Value| -> Vec<serde_json::Value> {
+        let visits = ["request", "reply"].map(|way| journey[way].as_array().expect("visits").clone());
+        let said = ["stage", "node", "interface", "state", "direction"];
+        visits.concat().iter().map(|visit| said.map(|key| visit[key].clone()).into_iter().collect()).collect()
+    };
+    let (one, same) = (&whole["journeys"][0], &part["journeys"][0]);
+    for key in ["path", "route", "exchange", "client", "target", "server"] {
+        assert_eq!(same[key], one[key], "{key}");
+    }
+    assert_eq!(stages(same), stages(one));
+    assert_eq!(part["journeys"].as_array().map(Vec::len), Some(1));
+    // As one node where that is wanted; a stream can be read only once, and says so.
+    let forced = json(&["report", &format!("all={path}"), "--format", "json"]);
+    assert_eq!(told(&forced), ["all"]);
+    let mut piped = command(&["report", "-", "--format", "json"]);
+    let piped = piped.stdin(fs::File::open(&path).expect("a recording")).output().expect("the program runs");
+    let piped: serde_json::Value = serde_json::from_slice(&piped.stdout).expect("JSON");
+    assert_eq!(told(&piped), ["kappa1"]);
+    let seen = |report: &serde_json::Value, key: &str| report["sources"][0][key].as_u64().expect("a count");
+    assert_eq!(seen(&piped, "packets"), seen(&part, "packets"));
+    assert!(seen(&piped, "not_understood") > 0);
+}
+
 #[test]
 fn names_of_a_file_are_shown_and_a_wrong_file_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -14,6 +14,8 @@ use crate::capture::{CaptureError, Options, SourcePath, SourceSpec};
 /// Each open recording takes a file descriptor, of which a process has 1,024 by default.
 const MOST_SOURCES: usize = 900;
 const SNIFF: usize = 4096;
+/// Nodes that one file is read for: it is read once for each.
+const MOST_NODES: usize = 64;
 
 /// A recording to be opened.
 pub(super) struct Candidate {
@@ -28,6 +30,38 @@ pub(super) struct Candidate {
     pub(super) stream: Option<Stream>,
     /// Named by the user, rather than found in a directory.
     pub(super) is_named: bool,
+    /// The nodes that the recording says it is from, unless the user says another: there is a candidate for each of
+    /// them. Of a stream, which is read only once, the first.
+    pub(super) nodes: Vec<String>,
+}
+
+impl Candidate {
+    /// Whether an interface that says it is `told` node's is this candidate's. One that says nothing is the first's.
+    pub(super) fn has(&self, told: Option<&str>) -> bool {
+        match (self.nodes.first(), told) {
+            (None, _) => true,
+            (Some(_), Some(told)) => told == self.node,
+            (Some(first), None) => *first == self.node,
+        }
+    }
+
+    /// One for each of its nodes.
+    fn split(self) -> Vec<Candidate> {
+        if self.nodes.len() < 2 {
+            return vec![self];
+        }
+        let of = |node: &String| Candidate {
+            node: node.clone(),
+            path: self.path.clone(),
+            display: self.display.clone(),
+            interface: None,
+            stem: self.stem.clone(),
+            stream: None,
+            is_named: self.is_named,
+            nodes: self.nodes.clone(),
+        };
+        self.nodes.iter().map(of).collect()
+    }
 }
 
 /// The recordings that `specs` name, in that order; a directory's are sorted by name.
@@ -57,20 +91,26 @@ pub(super) fn candidates(specs: &[SourceSpec], options: &Options) -> Result<Vec<
         return Err(CaptureError::TooMany { count: found.len(), most: MOST_SOURCES });
     }
     refuse_repeats(&found)?;
-    Ok(found)
+    Ok(found.into_iter().flat_map(Candidate::split).collect())
 }
 
 fn stdin(spec: &SourceSpec) -> Candidate {
     let stream = Stream::new(io::stdin());
-    let told = || told_node(Input::new(stream.reader(), SNIFF).ok()?);
+    let nodes = match spec.node {
+        Some(_) => Vec::new(),
+        // One that is still being made may have no packet for long.
+        None => Input::new(stream.reader(), SNIFF).map_or(Vec::new(), |input| told_nodes(input, 1)),
+    };
+    let named = spec.node.as_deref().map(printable);
     Candidate {
-        node: spec.node.as_deref().map(printable).or_else(told).unwrap_or_else(|| "stdin".to_owned()),
+        node: named.or_else(|| nodes.first().cloned()).unwrap_or_else(|| "stdin".to_owned()),
         path: SourcePath::Stdin,
         display: "-".to_owned(),
         interface: None,
         stem: "-".to_owned(),
         stream: Some(stream),
         is_named: true,
+        nodes,
     }
 }
 
@@ -84,6 +124,7 @@ pub(super) fn live(node: &str, display: &str) -> Candidate {
         stem: display.to_owned(),
         stream: None,
         is_named: true,
+        nodes: Vec::new(),
     }
 }
 
@@ -97,6 +138,7 @@ fn bundled(spec: &SourceSpec, name: &str, options: &Options) -> Candidate {
         stem: file.stem,
         stream: None,
         is_named: true,
+        nodes: Vec::new(),
     }
 }
 
@@ -113,12 +155,18 @@ fn file(
     } else {
         Some(Stream::new(File::open(path).map_err(|cause| unreadable(path, cause))?))
     };
-    let told = || match &stream {
-        Some(stream) => told_node(Input::new(stream.reader(), SNIFF).ok()?),
-        None => told_node(Input::open_file(path, false, SNIFF).ok()?),
+    let told = match (&spec.node, &stream) {
+        (Some(node), _) => vec![printable(node)],
+        (None, Some(stream)) => {
+            Input::new(stream.reader(), SNIFF).map_or(Vec::new(), |input| told_nodes(input, 1))
+        }
+        (None, None) => {
+            Input::open_file(path, false, SNIFF).map_or(Vec::new(), |input| told_nodes(input, MOST_NODES))
+        }
     };
     Ok(Candidate {
-        node: spec.node.as_deref().map(printable).or_else(told).unwrap_or(name.node),
+        node: told.first().cloned().unwrap_or(name.node),
+        nodes: if spec.node.is_some() { Vec::new() } else { told },
         path: SourcePath::File(path.to_owned()),
         display: display(path),
         interface: name.interface,
@@ -162,25 +210,26 @@ fn begins_like_capture(path: &Path) -> bool {
     }
 }
 
-/// The node that a recording says it is from, before its first packet.
-fn told_node(mut input: Input) -> Option<String> {
+/// The nodes that a recording says it is from before its first packet, `most` at most.
+fn told_nodes(mut input: Input, most: usize) -> Vec<String> {
+    let mut nodes = Vec::new();
     let (mut format, mut position) = loop {
         match Format::detect(input.from(0)) {
             Detected::Format(format, header) => break (format, header as u64),
             Detected::Need if matches!(input.fill(0, 0), Fill::More) => {}
-            Detected::Need | Detected::Other(_) => return None,
+            Detected::Need | Detected::Other(_) => return nodes,
         }
     };
-    loop {
+    while nodes.len() < most {
         match format.step(input.from(position)) {
             Step::Described { len } | Step::Skip { len } => position += len as u64,
             Step::Need if matches!(input.fill(position, position), Fill::More) => continue,
-            _ => return None,
+            _ => break,
         }
-        if let Some(node) = format.interfaces().last().and_then(|interface| interface.told.node.clone()) {
-            return Some(node);
-        }
+        let told = format.interfaces().last().and_then(|interface| interface.told.node.as_ref());
+        nodes.extend(told.filter(|node| !nodes.contains(node)).cloned());
     }
+    nodes
 }
 
 fn refuse_repeats(found: &[Candidate]) -> Result<(), CaptureError> {

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::capture::CaptureError;
 use crate::capture::context::{Context, Origin};
+use crate::capture::discover::Candidate;
 use crate::capture::format::{Detected, Format, Found, Record, Step};
 use crate::capture::input::{Fill, Input};
 use crate::capture::link::{self, LinkType};
@@ -23,6 +24,8 @@ const REORDER: Reorder = Reorder { records: 512, bytes: 2 << 20 };
 const WIDEST: Reorder = Reorder { records: 1 << 14, bytes: 32 << 20 };
 /// Records are read in runs of this many.
 const RUN: usize = 256;
+/// Why an interface's packets are not followed where only one node's can be.
+const ANOTHER_NODE: &str = "another node's, which a stream does not show; write it to a file first";
 
 /// How much is held back, to put late records in their place.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +97,8 @@ struct InterfaceUse {
     vantage: Option<VantageId>,
     /// Why its records cannot be followed.
     refusal: Option<String>,
+    /// It is another node's, for which the file is read once more.
+    is_foreign: bool,
 }
 
 impl Source {
@@ -402,11 +407,10 @@ impl Source {
     /// Puts a record in its place by time. Most come in order.
     #[inline]
     fn hold(&mut self, record: Record) {
-        if let Some(refusal) =
-            self.interfaces.get(record.interface as usize).and_then(|interface| interface.refusal.as_deref())
-        {
-            self.tally.not_followed(refusal);
-            return;
+        match self.interfaces.get(record.interface as usize) {
+            Some(interface) if interface.is_foreign => return,
+            Some(InterfaceUse { refusal: Some(refusal), .. }) => return self.tally.not_followed(refusal),
+            _ => {}
         }
         match self.held.back() {
             Some(latest) if latest.time > record.time => {
@@ -492,17 +496,27 @@ impl Source {
     /// Takes over what the format has newly described.
     fn describe(&mut self, context: &mut Context<'_>) {
         let Some(format) = &mut self.format else { return };
+        let candidate = &context.origin.candidate;
         for interface in &format.interfaces()[self.interfaces.len()..] {
+            let Candidate { nodes, .. } = candidate;
+            let is_foreign = !candidate.has(interface.told.node.as_deref());
             let refusal = match interface.link {
                 LinkType::Unsupported(number) => Some(format!("link type {number}, which is not followed")),
+                _ if is_foreign && nodes.len() == 1 => Some(ANOTHER_NODE.to_owned()),
                 _ => None,
             };
             let vantage = match interface.link {
                 LinkType::Netlink | LinkType::Unsupported(_) => None,
+                _ if is_foreign => None,
                 LinkType::Sll2 if interface.name.as_deref().is_none_or(|name| name == "any") => None,
                 _ => context.interface(interface),
             };
-            self.interfaces.push(InterfaceUse { link: interface.link, vantage, refusal });
+            self.interfaces.push(InterfaceUse {
+                link: interface.link,
+                vantage,
+                refusal,
+                is_foreign: is_foreign && nodes.len() > 1,
+            });
         }
         if let Format::Pcapng(pcapng) = format {
             context.keep_names(&pcapng.take_names());

@@ -277,10 +277,10 @@ fn leg(leg: &Leg) -> String {
 
 /// `1 > 2 haproxy kappa1 sure`; a try that the proxy gave up ends with `given up`.
 fn handoff(to_leg: usize, hop: &Hop, context: &Context<'_>) -> String {
-    let node = hop.node.map_or(NONE, |node| context.node(node));
-    let grade = hop.confidence.grade().name();
-    let end = if hop.is_given_up { " given up" } else { "" };
-    format!("{} > {to_leg} {} {node} {grade}{end}", hop.from_leg + 1, hop.proxy.name())
+    let node = hop.join.node.map_or(NONE, |node| context.node(node));
+    let grade = hop.join.confidence.grade().name();
+    let end = if hop.join.is_given_up { " given up" } else { "" };
+    format!("{} > {to_leg} {} {node} {grade}{end}", hop.from_leg + 1, hop.join.proxy.name())
 }
 
 /// `dnat kappa1 10.43.7.7:80 > 10.244.2.11:8080`; where both ends changed, `both kappa1 A > B => C > D`.
@@ -303,10 +303,11 @@ mod tests {
     #[test]
     fn a_handoff_is_a_fact_without_its_figures() {
         crate::timeline::sample::with_context(Manner::default(), |context| {
-            let hop = Hop { node: Some(NodeId(0)), ..sample::hop(0, Proxy::Haproxy) };
+            let mut hop = sample::hop(0, Proxy::Haproxy);
+            hop.join.node = Some(NodeId(0));
             assert_eq!(handoff(2, &hop, context), "1 > 2 haproxy kappa1 sure");
-            let given_up =
-                Hop { is_given_up: true, confidence: Confidence::of(0.7), ..sample::hop(1, Proxy::Unknown) };
+            let mut given_up = sample::hop(1, Proxy::Unknown);
+            (given_up.join.is_given_up, given_up.join.confidence) = (true, Confidence::of(0.7));
             assert_eq!(handoff(3, &given_up, context), "2 > 3 unknown - likely given up");
         });
     }

@@ -61,11 +61,9 @@ impl Proxy {
     }
 }
 
-/// A leg behind a proxy: how it is joined to the leg before it, and what was exchanged on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hop {
-    /// Index into [`crate::model::Trail::legs`] of the leg that the proxy took the request from.
-    pub from_leg: u8,
+/// How two legs are joined at a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
     /// Where the proxy runs, where its address is known to be a node's.
     pub node: Option<NodeId>,
     pub proxy: Proxy,
@@ -82,6 +80,14 @@ pub struct Hop {
     pub reply_delay_ns: Option<i64>,
     /// The proxy gave this try up and sent the request again on a later leg.
     pub is_given_up: bool,
+}
+
+/// A leg behind a proxy: how it is joined to the leg before it, and what was exchanged on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Index into [`crate::model::Trail::legs`] of the leg that the proxy took the request from.
+    pub from_leg: u8,
+    pub join: Join,
     /// What the rest of a trail says of its own exchange, for this leg.
     pub exchange: Exchange,
     pub phase: Phase,

@@ -49,7 +49,9 @@ pub use captured::{Captured, Header};
 pub use clock::{ClockFit, Clocks};
 pub use exchange::{Application, Exchange, Lookup, Resolution, Tls, TlsVersion};
 pub use flow::{FlowEnd, FlowPattern};
-pub use handoff::{Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Marks, Proxy, RequestId, Rival};
+pub use handoff::{
+    Confidence, Digest, Evidence, EvidenceKind, Grade, Hop, Join, Marks, Proxy, RequestId, Rival,
+};
 pub use hook::{
     Action, ChainInfo, ChainName, DroppedBy, Hook, HookEvent, Pass, Rule, RuleInfo, RuleStep, StepKind,
     TraceStep, Traced, TracedPacket,

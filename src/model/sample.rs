@@ -3,8 +3,8 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::model::{
-    Application, Confidence, Direction, Endpoint, Exchange, Hop, Leg, Part, Phase, Protocol, Proxy, Sighting,
-    Timestamp, Trail, VantageId, Way,
+    Application, Confidence, Direction, Endpoint, Exchange, Hop, Join, Leg, Part, Phase, Protocol, Proxy,
+    Sighting, Timestamp, Trail, VantageId, Way,
 };
 
 /// A TCP leg to what `client` dialled, which may be another address than the server's.
@@ -73,15 +73,7 @@ pub fn sighting(time: i64) -> Sighting {
 pub fn hop(from_leg: u8, proxy: Proxy) -> Hop {
     Hop {
         from_leg,
-        node: None,
-        proxy,
-        evidence: SmallVec::new(),
-        confidence: Confidence::of(1.0),
-        rivals: 0,
-        others: Vec::new(),
-        request_delay_ns: None,
-        reply_delay_ns: None,
-        is_given_up: false,
+        join: Join { proxy, confidence: Confidence::of(1.0), ..Join::default() },
         exchange: Exchange::new(Application::Http),
         phase: Phase::Answered,
         request_seq: Some(1_000),

@@ -152,7 +152,7 @@ impl Trail {
     /// [`Trail::legs`]; tries that a proxy gave up are left out.
     pub fn chain(&self) -> SmallVec<[u8; 4]> {
         let mut chain = SmallVec::new();
-        let kept = |leg: &usize| self.hop_to(*leg).is_none_or(|hop| !hop.is_given_up);
+        let kept = |leg: &usize| self.hop_to(*leg).is_none_or(|hop| !hop.join.is_given_up);
         let mut leg = (0..self.legs.len()).rev().find(kept);
         while let Some(at) = leg {
             chain.push(at as u8);
@@ -219,7 +219,9 @@ mod tests {
         for (from, is_given_up) in [(0, false), (1, true), (1, false), (3, true)] {
             let last = 3 + trail.legs.len() as u8;
             trail.legs.push(sample::leg(end(2), end(last), Some(end(last))));
-            trail.hops.push(Hop { is_given_up, ..sample::hop(from, Proxy::Traefik) });
+            let mut hop = sample::hop(from, Proxy::Traefik);
+            hop.join.is_given_up = is_given_up;
+            trail.hops.push(hop);
         }
         assert_eq!(trail.chain()[..], [0, 1, 3]);
         assert_eq!(trail.server(), Some(end(6)));

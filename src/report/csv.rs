@@ -103,7 +103,7 @@ fn exchange(record: &mut Record, journey: &Journey) {
     record.number(Some(exchange.reply_bytes));
     record.number(Some(trail.retransmissions));
     record.number(Some(trail.legs.len()));
-    let joins = trail.hops.iter().map(|hop| hop.confidence);
+    let joins = trail.hops.iter().map(|hop| hop.join.confidence);
     record.number(joins.min().map(crate::model::Confidence::probability));
 }
 

@@ -371,15 +371,15 @@ impl<'a> HandoffRow<'a> {
         HandoffRow {
             from_leg: u32::from(hop.from_leg) + 1,
             to_leg,
-            node: hop.node.map(|node| context.node(node)),
-            proxy: hop.proxy.name(),
-            evidence: hop.evidence.iter().map(|evidence| evidence.kind.name()).collect(),
-            confidence: hop.confidence.probability(),
-            request_delay_ns: hop.request_delay_ns,
-            reply_delay_ns: hop.reply_delay_ns,
-            rivals: hop.rivals,
-            others: hop.others.iter().map(OtherRow::new).collect(),
-            given_up: hop.is_given_up,
+            node: hop.join.node.map(|node| context.node(node)),
+            proxy: hop.join.proxy.name(),
+            evidence: hop.join.evidence.iter().map(|evidence| evidence.kind.name()).collect(),
+            confidence: hop.join.confidence.probability(),
+            request_delay_ns: hop.join.request_delay_ns,
+            reply_delay_ns: hop.join.reply_delay_ns,
+            rivals: hop.join.rivals,
+            others: hop.join.others.iter().map(OtherRow::new).collect(),
+            given_up: hop.join.is_given_up,
         }
     }
 }

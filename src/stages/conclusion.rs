@@ -323,7 +323,7 @@ impl Conclusion<'_, '_> {
     /// The servers that proxies tried before the one that counts.
     fn given_up(&self) -> Sentence {
         let trail = self.course.trail;
-        let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.is_given_up);
+        let tries = trail.hops.iter().zip(1..).filter(|(hop, _)| hop.join.is_given_up);
         let tries = tries.filter(|&(_, leg)| trail.was_tried(leg));
         let mut told = Sentence::default();
         told.extend(tries.map(|(hop, leg)| self.tried(trail, hop, leg)));
@@ -334,7 +334,7 @@ impl Conclusion<'_, '_> {
     fn dropped_tries(&self) -> Option<DroppedBy> {
         let trail = self.course.trail;
         let is_given_up = |leg: u8| {
-            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.is_given_up) && trail.was_tried(leg)
+            trail.hop_to(usize::from(leg)).is_some_and(|hop| hop.join.is_given_up) && trail.was_tried(leg)
         };
         DroppedBy::of(trail.traced.iter().filter(|it| it.leg.is_some_and(is_given_up)))
     }
@@ -362,7 +362,7 @@ impl Conclusion<'_, '_> {
         say!(
             "; {proxy} had tried {server}, {why}{on}",
             "；{proxy} 此前试过 {server}，{why}{on}";
-            proxy = self.named(hop.proxy, hop.node), server, why, on
+            proxy = self.named(hop.join.proxy, hop.join.node), server, why, on
         )
     }
 }

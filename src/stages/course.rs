@@ -116,7 +116,7 @@ impl<'a> Course<'a> {
     pub(super) fn proxy(&self, index: usize, way: Way) -> AtProxy {
         let leg = self.legs.get(if way == Way::Request { index + 1 } else { index });
         match leg.and_then(|leg| Some((leg, leg.hop?))) {
-            Some((leg, hop)) => AtProxy { kind: hop.proxy, hop: Some(leg.index - 1) },
+            Some((leg, hop)) => AtProxy { kind: hop.join.proxy, hop: Some(leg.index - 1) },
             None => AtProxy { kind: self.listens(index).unwrap_or_default(), hop: None },
         }
     }

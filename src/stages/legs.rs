@@ -47,7 +47,7 @@ impl<'a> OneLeg<'a> {
             let out = request.first(Role::Uplink, Direction::Out);
             out.or_else(|| request.first(Role::Workload, Direction::Out)).map(|point| point.node)
         };
-        hop.node.or_else(known).or_else(left)
+        hop.join.node.or_else(known).or_else(left)
     }
 }
 

@@ -117,12 +117,14 @@ impl Judge<'_, '_> {
             .bad_answer()
             .or_else(|| self.arrived_back())
             .or_else(|| self.open())
-            .or_else(|| self.dropped())
-            .or_else(|| self.lost_request())
-            .or_else(|| self.lost_reply())
-            .or_else(|| self.barred())
+            .or_else(|| self.gone())
             .unwrap_or_else(|| self.unanswered());
         self.with_routes(self.with_rule(verdict))
+    }
+
+    /// A place is known that the packets did not come past.
+    fn gone(&self) -> Option<Verdict> {
+        self.dropped().or_else(|| self.lost_request()).or_else(|| self.lost_reply()).or_else(|| self.barred())
     }
 
     /// The rule that dropped the packets of one way, on `node` or anywhere.
@@ -346,12 +348,8 @@ impl Judge<'_, '_> {
     fn open(&self) -> Option<Verdict> {
         let gone = match self.walk.rest {
             Rest::Over => return None,
-            Rest::Overdue => self
-                .dropped()
-                .or_else(|| self.lost_request())
-                .or_else(|| self.lost_reply())
-                .or_else(|| self.barred()),
-            Rest::Coming => None,
+            Rest::Overdue => self.gone(),
+            Rest::Coming => self.dropped(),
         };
         Some(gone.unwrap_or_else(|| plain(Outcome::Open, self.tell.open())))
     }

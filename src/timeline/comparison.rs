@@ -325,7 +325,7 @@ mod tests {
             let usual = sample::proxies::ingress(1, sample::START);
             let mut slow = sample::proxies::ingress(2, sample::START);
             let hop = &mut Arc::make_mut(&mut slow.trail).hops[1];
-            hop.request_delay_ns = hop.request_delay_ns.map(|kept| kept + 900 * MICROS);
+            hop.join.request_delay_ns = hop.join.request_delay_ns.map(|kept| kept + 900 * MICROS);
             let slow = slowed(slow, 12, 900);
             let comparison = Comparison::new(&usual, &slow, context);
             let largest = comparison.largest.map(|at| comparison.rows[at].label.as_str());

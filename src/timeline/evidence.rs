@@ -90,7 +90,7 @@ impl Sheet<'_> {
             let ends = format!("{} {} {server}", self.context.short(leg.client), self.context.manner.dials());
             let mut parts =
                 vec![(Tone::Strong, number.as_str()), (Tone::Plain, ends.as_str()), (Tone::Dim, &exchange)];
-            match hop.filter(|hop| hop.is_given_up) {
+            match hop.filter(|hop| hop.join.is_given_up) {
                 Some(_) if trail.was_tried(index as u8) => parts.push((Tone::Bad, self.word(Word::GivenUp))),
                 Some(_) => parts.push((Tone::Dim, self.word(Word::NotUsed))),
                 None => {}
@@ -102,8 +102,8 @@ impl Sheet<'_> {
     /// What else the request may have gone on over, where it is not sure.
     fn other_legs(&mut self, hop: &Hop) {
         let between = format!(" {} ", self.context.manner.dot());
-        let is_sure = hop.confidence.grade() == Grade::Sure;
-        for others in hop.others.chunks(OTHERS_IN_A_LINE).take(OTHER_LINES).filter(|_| !is_sure) {
+        let is_sure = hop.join.confidence.grade() == Grade::Sure;
+        for others in hop.join.others.chunks(OTHERS_IN_A_LINE).take(OTHER_LINES).filter(|_| !is_sure) {
             let named = |other: &Rival| {
                 format!(
                     "{} {:.0} %",
@@ -119,29 +119,29 @@ impl Sheet<'_> {
     fn handoff(&mut self, hop: &Hop) {
         let context = self.context;
         let manner = context.manner;
-        let symbol = String::from(join_symbol(hop.confidence.grade(), manner)).repeat(2);
-        let (grade, tone) = match hop.confidence.grade() {
+        let symbol = String::from(join_symbol(hop.join.confidence.grade(), manner)).repeat(2);
+        let (grade, tone) = match hop.join.confidence.grade() {
             Grade::Sure => (Word::SureJoin, Tone::Good),
             Grade::Likely => (Word::LikelyJoin, Tone::Plain),
             Grade::Ambiguous => (Word::AmbiguousJoin, Tone::Bad),
         };
         let sure = format!("{} {}", manner.word(grade), percent(hop));
-        let rivals = match hop.rivals {
+        let rivals = match hop.join.rivals {
             0 => manner.word(Word::NoRivalExchange).to_owned(),
             count => format!("{} {count}", manner.word(Word::RivalExchanges)),
         };
-        let rivals_tone = if hop.rivals > 0 && tone == Tone::Bad { Tone::Bad } else { Tone::Dim };
+        let rivals_tone = if hop.join.rivals > 0 && tone == Tone::Bad { Tone::Bad } else { Tone::Dim };
         let dot = manner.dot();
         self.fact(&[
             (Tone::Own, &symbol),
-            (Tone::Own, proxy_name(hop.proxy, manner)),
-            (Tone::Dim, hop.node.map_or("?", |node| context.node(node))),
+            (Tone::Own, proxy_name(hop.join.proxy, manner)),
+            (Tone::Dim, hop.join.node.map_or("?", |node| context.node(node))),
             (Tone::Dim, dot),
             (tone, &sure),
             (Tone::Dim, dot),
             (rivals_tone, &rivals),
         ]);
-        for evidence in &hop.evidence {
+        for evidence in &hop.join.evidence {
             self.fact(&[
                 (Tone::Dim, "   "),
                 (Tone::Plain, manner.word(evidence_word(evidence.kind))),
@@ -150,13 +150,13 @@ impl Sheet<'_> {
         }
         self.other_legs(hop);
         let kept = |nanos: Option<i64>| nanos.map_or_else(|| "?".to_owned(), |nanos| duration(nanos, manner));
-        if hop.request_delay_ns.is_some() || hop.reply_delay_ns.is_some() {
+        if hop.join.request_delay_ns.is_some() || hop.join.reply_delay_ns.is_some() {
             let times = format!(
                 "{} {} {dot} {} {}",
                 manner.word(Word::KeptRequest),
-                kept(hop.request_delay_ns),
+                kept(hop.join.request_delay_ns),
                 manner.word(Word::KeptReply),
-                kept(hop.reply_delay_ns)
+                kept(hop.join.reply_delay_ns)
             );
             self.fact(&[(Tone::Dim, "   "), (Tone::Own, &times)]);
         }

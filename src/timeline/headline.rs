@@ -46,7 +46,7 @@ pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Li
         line.push(Tone::Dim, " ").push(Tone::Dim, context.manner.served()).push(Tone::Dim, " ");
         // Behind a join that is not sure the server is not sure either; before its name, so that it is not cut.
         if let Some(hop) = least_sure(&journey.trail) {
-            let tone = if hop.confidence.grade() == Grade::Ambiguous { Tone::Bad } else { Tone::Dim };
+            let tone = if hop.join.confidence.grade() == Grade::Ambiguous { Tone::Bad } else { Tone::Dim };
             line.push(tone, &percent(hop)).push(Tone::Dim, " ");
         }
         line.push(Tone::Strong, &text(server));
@@ -58,7 +58,7 @@ pub fn ends_line(journey: &Journey, context: &Context<'_>, detail: Detail) -> Li
 fn least_sure(trail: &Trail) -> Option<&Hop> {
     let chain = trail.chain();
     let hops = chain.iter().filter_map(|&leg| trail.hop_to(usize::from(leg)));
-    hops.min_by_key(|hop| hop.confidence).filter(|hop| hop.confidence.grade() != Grade::Sure)
+    hops.min_by_key(|hop| hop.join.confidence).filter(|hop| hop.join.confidence.grade() != Grade::Sure)
 }
 
 /// What was asked and answered: `GET /r/17  200`, `A stock.shop  NXDOMAIN`, `SYN ×3`.

@@ -172,10 +172,10 @@ fn column(columns: &[Point], point: Point) -> Option<usize> {
 fn join(journey: &Journey, visit: &Visit, columns: &[Point], depth: usize) -> Option<Join> {
     let hop = hop(journey, visit).filter(|_| matches!(visit.state, State::Bounded { .. }))?;
     let far = match visit.stage.way {
-        Way::Request => Point::Proxy(hop.proxy, depth, Side::Server),
-        Way::Reply => Point::Proxy(hop.proxy, depth.saturating_sub(1), Side::Client),
+        Way::Request => Point::Proxy(hop.join.proxy, depth, Side::Server),
+        Way::Reply => Point::Proxy(hop.join.proxy, depth.saturating_sub(1), Side::Client),
     };
-    let grade = hop.confidence.grade();
+    let grade = hop.join.confidence.grade();
     let percent = if grade == Grade::Sure { String::new() } else { percent(hop) };
     Some(Join { to: column(columns, far)?, grade, percent })
 }
@@ -387,7 +387,7 @@ mod tests {
             let mut lost = lost.into_iter().chain(std::iter::repeat(false));
             trail.sightings.retain(|_| !lost.next().unwrap_or(false));
             for (hop, (from, given_up)) in trail.hops.iter_mut().zip(froms.into_iter().zip(given_up)) {
-                (hop.from_leg, hop.is_given_up) = (from, given_up);
+                (hop.from_leg, hop.join.is_given_up) = (from, given_up);
             }
             let journey = sample::proxies::placed(trail);
             for manner in [Manner::default(), Manner::new(Language::Zh), Manner::ascii()] {

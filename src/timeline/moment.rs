@@ -65,10 +65,10 @@ fn cut_trail(trail: &mut Trail, moment: Timestamp, context: &Context<'_>) -> Vec
     for index in 0..trail.hops.len() {
         let Some((hop, later)) = trail.hops[index..].split_first_mut() else { break };
         // That a try was given up shows when there is another.
-        hop.is_given_up &= later.iter().any(|other| other.from_leg == hop.from_leg);
+        hop.join.is_given_up &= later.iter().any(|other| other.from_leg == hop.from_leg);
         hop.exchange.status = None;
         hop.exchange.reply_bytes = 0;
-        hop.reply_delay_ns = None;
+        hop.join.reply_delay_ns = None;
         (hop.phase, hop.answer_is_whole) = (Phase::Open, false);
     }
     let first = trail.sightings.first().map(|first| first.vantage);
@@ -135,8 +135,9 @@ mod tests {
         sample::with_context(Manner::ascii(), |context| {
             let journey = Arc::new(sample::proxies::retried(1, sample::START));
             let at = |micros: i64| at_moment(&journey, sample::START.plus(micros * MICROS), context);
-            let tries =
-                |journey: &Journey| journey.trail.hops.iter().map(|hop| hop.is_given_up).collect::<Vec<_>>();
+            let tries = |journey: &Journey| {
+                journey.trail.hops.iter().map(|hop| hop.join.is_given_up).collect::<Vec<_>>()
+            };
             assert_eq!((at(500).trail.legs.len(), tries(&at(500))), (1, vec![]));
             assert_eq!(tries(&at(1_200)), [false, false]);
             assert_eq!(at(1_200).trail.server().map(|server| server.port), Some(8080));

@@ -13,8 +13,8 @@ pub fn hop<'a>(journey: &'a Journey, visit: &Visit) -> Option<&'a Hop> {
 pub fn own_time(journey: &Journey, visit: &Visit) -> Option<i64> {
     let hop = hop(journey, visit)?;
     match visit.stage.way {
-        Way::Request => hop.request_delay_ns,
-        Way::Reply => hop.reply_delay_ns,
+        Way::Request => hop.join.request_delay_ns,
+        Way::Reply => hop.join.reply_delay_ns,
     }
 }
 
@@ -42,7 +42,7 @@ pub fn depths(journey: &Journey) -> impl Iterator<Item = usize> {
 
 /// Whether the leg of `sighting` is of a try that a proxy gave up.
 pub fn is_given_up(journey: &Journey, sighting: &Sighting) -> bool {
-    journey.trail.hop_to(usize::from(sighting.leg)).is_some_and(|hop| hop.is_given_up)
+    journey.trail.hop_to(usize::from(sighting.leg)).is_some_and(|hop| hop.join.is_given_up)
 }
 
 /// The line a join is drawn with: `═`, `─` or `┄`.
@@ -59,5 +59,5 @@ pub const fn join_symbol(grade: Grade, manner: Manner) -> char {
 
 /// A confidence in whole percent: never 100 for less than certain.
 pub fn percent(hop: &Hop) -> String {
-    format!("{} %", (hop.confidence.probability() * 100.0).floor())
+    format!("{} %", (hop.join.confidence.probability() * 100.0).floor())
 }

@@ -224,10 +224,15 @@ fn measure(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Meas
 fn measure_parts(journey: &Journey, context: &Context<'_>, each: &mut impl FnMut(&Measure, i64, bool)) {
     measure_stages(journey, context, each);
     measure_chains(&journey.trail, context, each);
-    for hop in journey.trail.hops.iter().filter(|hop| !hop.is_given_up) {
-        for (way, kept) in [(Way::Request, hop.request_delay_ns), (Way::Reply, hop.reply_delay_ns)] {
+    for hop in journey.trail.hops.iter().filter(|hop| !hop.join.is_given_up) {
+        for (way, kept) in [(Way::Request, hop.join.request_delay_ns), (Way::Reply, hop.join.reply_delay_ns)]
+        {
             if let Some(kept) = kept {
-                each(&Measure::Proxy(ProxyKey { node: hop.node, kind: hop.proxy, way }), kept, false);
+                each(
+                    &Measure::Proxy(ProxyKey { node: hop.join.node, kind: hop.join.proxy, way }),
+                    kept,
+                    false,
+                );
             }
         }
     }

@@ -1,25 +1,9 @@
 //! One trail out of the trails on both sides of each proxy.
 
-use smallvec::SmallVec;
-
-use crate::model::{Confidence, Evidence, Hop, NodeId, Proxy, Rival, Traced, Trail};
+use crate::model::{Hop, Join, Traced, Trail};
 
 /// Legs of one journey; more would be a loop of proxies, or a tunnel that carries everything.
 const MAX_LEGS: usize = 16;
-
-/// A decided join, before the trail behind it is put in.
-#[derive(Clone, Debug)]
-pub(super) struct Join {
-    pub node: Option<NodeId>,
-    pub proxy: Proxy,
-    pub evidence: SmallVec<[Evidence; 2]>,
-    pub confidence: Confidence,
-    pub rivals: u32,
-    pub others: Vec<Rival>,
-    pub request_delay_ns: Option<i64>,
-    pub reply_delay_ns: Option<i64>,
-    pub is_given_up: bool,
-}
 
 /// Whether `next`, itself perhaps a chain already, has room behind `head`.
 pub(super) fn has_room(head: &Trail, next: &Trail) -> bool {
@@ -31,15 +15,7 @@ pub(super) fn append(head: &mut Trail, join: Join, next: Trail) {
     let shift = head.legs.len() as u8;
     head.hops.push(Hop {
         from_leg: 0,
-        node: join.node,
-        proxy: join.proxy,
-        evidence: join.evidence,
-        confidence: join.confidence,
-        rivals: join.rivals,
-        others: join.others,
-        request_delay_ns: join.request_delay_ns,
-        reply_delay_ns: join.reply_delay_ns,
-        is_given_up: join.is_given_up,
+        join,
         exchange: next.exchange,
         phase: next.phase,
         request_seq: next.request_seq,

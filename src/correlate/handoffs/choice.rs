@@ -3,13 +3,12 @@
 use hashbrown::HashSet;
 
 use super::Bench;
-use super::chain::Join;
 use super::odds::{Odds, TIMED};
 use super::order::Place;
 use super::passage::Delays;
 use super::rival::{FAILED_ALONE, Pair, Rivals, line};
 use super::unsure::{Span, line_hash};
-use crate::model::{Confidence, Endpoint, Proxy, Rival, Timestamp, Tuple};
+use crate::model::{Confidence, Endpoint, Join, Proxy, Rival, Timestamp, Tuple};
 
 /// Tries for one request.
 const MAX_TRIES: u32 = 8;

@@ -34,7 +34,6 @@ use std::thread;
 use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 
-use self::chain::Join;
 use self::choice::Decisions;
 use self::order::Orderliness;
 use self::pace::Pace;
@@ -43,7 +42,7 @@ use self::passage::{Host, Passage};
 use self::rival::Rivals;
 use self::unsure::Unsure;
 use crate::model::{
-    Change, Endpoint, Ip, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
+    Change, Endpoint, Ip, Join, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
 };
 
 /// Trails held at once; beyond it all are decided with what is known.

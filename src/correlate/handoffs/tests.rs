@@ -144,9 +144,9 @@ fn requests_at_the_same_time_are_told_apart_by_what_they_ask() {
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5002], vec![4002, 5001]]);
     for trail in &out {
         let hop = &trail.hops[0];
-        assert!(hop.confidence >= Confidence::SURE, "{hop:?}");
-        assert_eq!(hop.node, Some(NodeId(0)));
-        assert!(hop.request_delay_ns.is_some_and(|delay| delay >= 100 * MICROS));
+        assert!(hop.join.confidence >= Confidence::SURE, "{hop:?}");
+        assert_eq!(hop.join.node, Some(NodeId(0)));
+        assert!(hop.join.request_delay_ns.is_some_and(|delay| delay >= 100 * MICROS));
     }
 }
 
@@ -157,7 +157,10 @@ fn a_chain_of_proxies_becomes_one_trail() {
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5001, 6001]]);
     let [trail] = out.as_slice() else { panic!("one trail") };
     assert_eq!(trail.hops.iter().map(|hop| hop.from_leg).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(trail.hops.iter().map(|hop| hop.node).collect::<Vec<_>>(), [Some(NodeId(0)), Some(NodeId(1))]);
+    assert_eq!(
+        trail.hops.iter().map(|hop| hop.join.node).collect::<Vec<_>>(),
+        [Some(NodeId(0)), Some(NodeId(1))]
+    );
     assert!(trail.sightings.iter().all(|sighting| usize::from(sighting.leg) < 3));
 }
 
@@ -170,8 +173,8 @@ fn the_process_that_listens_says_which_proxy_it_is() {
     let trails = vec![behind, hand_on(11, 5001, "/a", (200, 700)), ask(1, "/a", (100, 800))];
     let [trail] = &joined_where(trails.clone(), &known)[..] else { panic!("one trail") };
     let said = |hop: &crate::model::Hop| {
-        let owner = hop.evidence.iter().find(|it| it.kind == EvidenceKind::SocketOwner);
-        (hop.proxy, owner.map(|it| it.detail.to_string()))
+        let owner = hop.join.evidence.iter().find(|it| it.kind == EvidenceKind::SocketOwner);
+        (hop.join.proxy, owner.map(|it| it.detail.to_string()))
     };
     assert_eq!(said(&trail.hops[0]), (Proxy::Traefik, Some("traefik 192.168.50.100:80".to_owned())));
     assert_eq!(said(&trail.hops[1]), (Proxy::Unknown, Some("nginx 192.168.50.12:80".to_owned())));
@@ -191,9 +194,9 @@ fn equal_requests_that_fit_each_other_are_never_sure() {
     assert_eq!(out.len(), 2, "both are joined all the same");
     for trail in &out {
         let hop = &trail.hops[0];
-        assert!(hop.confidence < Confidence::SURE, "{hop:?}");
-        assert_eq!(hop.others.len(), 1, "the rival is named: {hop:?}");
-        assert_ne!(hop.others[0].client, trail.legs[1].client);
+        assert!(hop.join.confidence < Confidence::SURE, "{hop:?}");
+        assert_eq!(hop.join.others.len(), 1, "the rival is named: {hop:?}");
+        assert_ne!(hop.join.others[0].client, trail.legs[1].client);
     }
 }
 
@@ -207,7 +210,7 @@ fn an_answer_that_came_too_early_is_none() {
         hand_on(12, 5002, "/a", (220, 450)),
     ]);
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5002], vec![4002, 5001]]);
-    assert!(out.iter().all(|trail| trail.hops[0].confidence >= Confidence::SURE), "{out:?}");
+    assert!(out.iter().all(|trail| trail.hops[0].join.confidence >= Confidence::SURE), "{out:?}");
 }
 
 #[test]
@@ -219,8 +222,11 @@ fn time_alone_never_makes_a_join_sure() {
     };
     let out = joined(vec![opaque(ask(1, "", (100, 900))), hand_on(11, 5001, "/a", (200, 800))]);
     assert_eq!(out.len(), 1);
-    assert!(out[0].hops[0].confidence < Confidence::SURE);
-    assert_eq!(out[0].hops[0].evidence.iter().map(|it| it.kind).collect::<Vec<_>>(), [EvidenceKind::Timing]);
+    assert!(out[0].hops[0].join.confidence < Confidence::SURE);
+    assert_eq!(
+        out[0].hops[0].join.evidence.iter().map(|it| it.kind).collect::<Vec<_>>(),
+        [EvidenceKind::Timing]
+    );
 }
 
 #[test]
@@ -248,7 +254,7 @@ fn each_request_of_an_encrypted_connection_is_found() {
     trails.push(connection);
     let out = joined(trails);
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5001, 5001, 5001]]);
-    let likely = |hop: &crate::model::Hop| hop.confidence >= Confidence::LIKELY && !hop.is_given_up;
+    let likely = |hop: &crate::model::Hop| hop.join.confidence >= Confidence::LIKELY && !hop.join.is_given_up;
     assert!(out[0].hops.iter().all(|hop| hop.from_leg == 0 && likely(hop)), "{:?}", out[0].hops);
 }
 
@@ -265,7 +271,7 @@ fn an_id_joins_what_looks_alike() {
         marked(hand_on(12, 5002, "/a", (220, 705)), id("one")),
     ]);
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5002], vec![4002, 5001]]);
-    let first = &out[0].hops[0].evidence[0];
+    let first = &out[0].hops[0].join.evidence[0];
     assert_eq!((first.kind, &*first.detail), (EvidenceKind::TraceId, "x-request-id one"));
 }
 
@@ -287,7 +293,7 @@ fn a_try_that_failed_is_shown_beside_the_one_that_served() {
     refused.exchange.status = None;
     let out = joined(vec![refused, hand_on(12, 5002, "/a", (400, 800)), ask(1, "/a", (100, 900))]);
     assert_eq!(out.iter().map(ports).collect::<Vec<_>>(), [vec![4001, 5001, 5002]]);
-    assert_eq!(out[0].hops.iter().map(|hop| hop.is_given_up).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(out[0].hops.iter().map(|hop| hop.join.is_given_up).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

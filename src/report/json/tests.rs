@@ -1,7 +1,7 @@
 //! What the document says.
 
 use super::*;
-use crate::model::{Confidence, EvidenceKind, Ip, NodeId as Node, Proxy, Tuple};
+use crate::model::{Confidence, EvidenceKind, Ip, Join, NodeId as Node, Proxy, Tuple};
 use crate::report::{Format, Part};
 use crate::timeline::sample;
 
@@ -64,8 +64,9 @@ fn what_only_some_protocols_tell_is_written_where_it_is_known() {
 #[test]
 fn a_handoff_names_its_legs_its_evidence_and_how_sure_it_is() {
     let evidence = |kind| crate::model::Evidence { kind, detail: "x-request-id 7f3a".into() };
-    let hop = Hop {
+    let join = Join {
         node: Some(Node(1)),
+        proxy: Proxy::Traefik,
         evidence: [EvidenceKind::TraceId, EvidenceKind::Timing].map(evidence).into_iter().collect(),
         confidence: Confidence::of(0.87),
         rivals: 2,
@@ -74,9 +75,10 @@ fn a_handoff_names_its_legs_its_evidence_and_how_sure_it_is() {
             confidence: Confidence::of(0.12),
         }],
         request_delay_ns: Some(640_000),
+        reply_delay_ns: None,
         is_given_up: true,
-        ..crate::model::sample::hop(0, Proxy::Traefik)
     };
+    let hop = Hop { join, ..crate::model::sample::hop(0, Proxy::Traefik) };
     let mut out = Vec::new();
     sample::with_context(Manner::default(), |context| {
         value(&mut out, &HandoffRow::new(2, &hop, context));

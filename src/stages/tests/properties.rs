@@ -57,7 +57,7 @@ fn strange() -> impl Strategy<Value = Builder> {
                 builder = builder.handed_on(from, Proxy::Unknown, node, at(server, 8080));
                 builder = builder.with(|trail| {
                     if let Some(hop) = trail.hops.last_mut() {
-                        (hop.is_given_up, hop.exchange.status) = (is_given_up, status);
+                        (hop.join.is_given_up, hop.exchange.status) = (is_given_up, status);
                     }
                 });
             }

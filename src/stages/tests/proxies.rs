@@ -415,8 +415,9 @@ fn a_retry_tells_both_tries() {
     let tried =
         to_pod(PARCEL).syn("bond1.beta> >bond1.gamma >parcel").reset("parcel> bond1.gamma> >bond1.beta");
     let again = tried.handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080)).ask(">stock");
-    let journey =
-        back(again, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    let journey = back(again, "stock>", 200)
+        .with(|trail| trail.hops[1].join.is_given_up = true)
+        .place(&Cluster::three());
     check(
         &journey,
         "ingress-to-pod same-node",
@@ -433,8 +434,9 @@ fn a_connection_kept_for_later_is_no_try() {
         .syn_ack("parcel> bond1.gamma> >bond1.beta")
         .handed_on(1, Proxy::Traefik, BETA_IP, at(STOCK, 8080))
         .ask(">stock");
-    let journey =
-        back(spare, "stock>", 200).with(|trail| trail.hops[1].is_given_up = true).place(&Cluster::three());
+    let journey = back(spare, "stock>", 200)
+        .with(|trail| trail.hops[1].join.is_given_up = true)
+        .place(&Cluster::three());
     assert_eq!(journey.verdict.detail.en, "GET answered with 200");
 }
 

@@ -70,7 +70,7 @@ impl Subject<'_> {
                 .any(|exchange| exchange.application != Application::Dns && text(exchange.path.as_deref())),
             Field::Dns => self.looked_up().any(|name| text(Some(name))),
             Field::Name => self.names().any(|name| text(Some(name))),
-            Field::Proxy => self.trail.hops.iter().any(|hop| text(Some(hop.proxy.name()))),
+            Field::Proxy => self.trail.hops.iter().any(|hop| text(Some(hop.join.proxy.name()))),
             Field::Delay(None) => nanos_fit(self.journey.ended.since(self.journey.started), op, value),
             Field::Delay(Some(stage)) => self.delays(stage).any(|nanos| nanos_fit(nanos, op, value)),
         }
@@ -84,7 +84,7 @@ impl Subject<'_> {
     /// Who served it in the end, and the servers that proxies tried before.
     fn servers(&self) -> impl Iterator<Item = Endpoint> {
         let tried = self.trail.hops.iter().zip(self.trail.legs.iter().skip(1));
-        let tried = tried.filter(|(hop, _)| hop.is_given_up).filter_map(|(_, leg)| leg.server);
+        let tried = tried.filter(|(hop, _)| hop.join.is_given_up).filter_map(|(_, leg)| leg.server);
         self.trail.server().into_iter().chain(tried)
     }
 

@@ -93,7 +93,7 @@ impl Vocabulary {
         }
         self.exchange(&trail.exchange);
         for hop in &trail.hops {
-            self.count(Field::Proxy, hop.proxy.name(), 1);
+            self.count(Field::Proxy, hop.join.proxy.name(), 1);
             self.exchange(&hop.exchange);
         }
         if let Some(resolution) = &trail.resolution {

@@ -65,7 +65,9 @@ impl Builder {
         leg.faces.push(face(own, server));
         self.trail.legs.push(leg);
         let exchange = http("GET", self.trail.exchange.path.as_deref().unwrap_or("/"), Some(status));
-        self.trail.hops.push(Hop { node: Some(node), exchange, ..plain::hop(from_leg, proxy) });
+        let mut hop = Hop { exchange, ..plain::hop(from_leg, proxy) };
+        hop.join.node = Some(node);
+        self.trail.hops.push(hop);
         self
     }
 
@@ -79,10 +81,10 @@ impl Builder {
     ) -> Builder {
         let evidence = evidence.iter().map(|&(kind, detail)| Evidence { kind, detail: detail.into() });
         if let Some(hop) = self.trail.hops.last_mut() {
-            (hop.confidence, hop.rivals) = (Confidence::of(probability), rivals);
-            hop.evidence = evidence.collect();
-            hop.request_delay_ns = kept.0.map(|us| us * MICROS);
-            hop.reply_delay_ns = kept.1.map(|us| us * MICROS);
+            (hop.join.confidence, hop.join.rivals) = (Confidence::of(probability), rivals);
+            hop.join.evidence = evidence.collect();
+            hop.join.request_delay_ns = kept.0.map(|us| us * MICROS);
+            hop.join.reply_delay_ns = kept.1.map(|us| us * MICROS);
         }
         self
     }
@@ -144,7 +146,7 @@ pub fn retried(id: u64, started: Timestamp) -> Journey {
             &[(BOND_B, Out, 1_000), (BOND_C, In, 1_050), (PRICE, Out, 1_065)],
         )
         .packet(2, Reply, Part::Reset, &[(PRICE, In, 1_090), (BOND_C, Out, 1_100), (BOND_B, In, 1_150)]);
-    builder.trail.hops[1].is_given_up = true;
+    builder.trail.hops[1].join.is_given_up = true;
     builder.trail.hops[1].exchange = crate::model::Exchange::new(crate::model::Application::Tcp);
     builder
         .hop(1, Proxy::Traefik, B, endpoint("10.244.2.33", 8080), 200)
