@@ -1,5 +1,5 @@
-//! Messages of nf_tables and of connection tracking with any attributes, and any bytes as those and as routes: each gives at most one event, what is in them
-//! for people has no control characters, and correlation takes them in any order.
+//! Messages of nf_tables and of connection tracking with any attributes, and any bytes as those and as routes: each gives
+//! at most one event, what is in them for people has no control characters, and correlation takes them in any order.
 
 #![no_main]
 
@@ -16,7 +16,9 @@ fuzz_target!(|input: (Vec<(u8, u16, u8, &[u8])>, &[u8])| {
     let datagram: Vec<u8> = parts.iter().flat_map(message).collect();
     let mut core = Correlator::new(Survey::new(vec!["kappa1".to_owned()]), Limits::REPORT);
     // NETLINK_NETFILTER, and NETLINK_ROUTE.
-    for (family, data, most) in [(12, &datagram[..], parts.len()), (12, raw, raw.len() / 16), (0, raw, raw.len() / 16)] {
+    for (family, data, most) in
+        [(12, &datagram[..], parts.len()), (12, raw, raw.len() / 16), (0, raw, raw.len() / 16)]
+    {
         let mut batch = Batch::default();
         let messages = Messages { time: Timestamp(1_000_000_000), node: NodeId(0), family, data };
         decode_messages(&messages, &mut batch);
@@ -52,6 +54,7 @@ fn check(body: &KernelBody) {
         }
         HookEvent::Step(step) => vec![&step.chain.table, &step.chain.chain],
     };
-    let is_hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_hostile =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     assert!(texts.iter().all(|text| !text.contains(is_hostile)), "{texts:?}");
 }
