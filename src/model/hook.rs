@@ -1,5 +1,6 @@
 //! What nf_tables tells of packets that are traced: the hooks and rules they pass.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -203,11 +204,23 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The Service and port that kube-proxy's comment names, such as `shop/stock:http`.
-    pub fn service(&self) -> Option<&str> {
+    /// The Service and port that kube-proxy's comment names, or in nftables its chain, such as `shop/stock:http`.
+    pub fn service(&self) -> Option<Cow<'_, str>> {
+        let chain = &*self.chain.chain;
         let is_of_service = ["KUBE-SVC-", "KUBE-SEP-", "KUBE-SERVICES", "KUBE-EXT-", "KUBE-NODEPORTS"];
-        is_of_service.iter().any(|start| self.chain.chain.starts_with(start)).then_some(())?;
-        self.comment.as_deref()?.split(' ').next().filter(|name| name.contains('/'))
+        if is_of_service.iter().any(|start| chain.starts_with(start)) {
+            let name = self.comment.as_deref()?.split(' ').next();
+            return name.filter(|name| name.contains('/')).map(Cow::Borrowed);
+        }
+        // `endpoint-5OJB2KTY-shop/stock/tcp/http__10.244.2.5/8080` (pkg/proxy/nftables/proxier.go).
+        let kinds = ["service", "external", "endpoint", "affinity"];
+        let mut parts = chain.splitn(3, '-');
+        parts.next().filter(|kind| &*self.chain.table == "kube-proxy" && kinds.contains(kind))?;
+        let mut words = parts.nth(1)?.split('/');
+        let (namespace, service, _, port) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let port = port.split("__").next().filter(|port| !port.is_empty());
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        Some(Cow::Owned(format!("{namespace}/{service}{port}")))
     }
 
     /// The Calico policy that the rule is of: a policy's own chain tells by its comment or its name.

@@ -5,6 +5,7 @@
 
 mod expected;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -416,7 +417,7 @@ struct RuleRow<'a> {
     text: &'a str,
     comment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
+    service: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<&'a str>,
 }

@@ -34,12 +34,17 @@ fn hooks_of(placed: &[Placed<'_>], index: usize) -> &'static [Hook] {
     }
 }
 
-/// Where a packet got other addresses; one that kept them came by where it could have.
-fn translation(traced: &Traced) -> Option<&Pass> {
+/// Where a packet got other addresses; one that kept them came by where it could have. What is behind FORWARD is done
+/// in POSTROUTING.
+fn translation(traced: &Traced, is_behind_forward: bool) -> Option<&Pass> {
+    if is_behind_forward {
+        return traced.pass(Hook::Postrouting);
+    }
     let mut pairs = traced.passes.windows(2);
     let changed = pairs.find(|pair| pair[0].packet.tuple != pair[1].packet.tuple);
+    // Source addresses change within POSTROUTING, and what is seen of that may be behind it only.
     changed
-        .map(|pair| &pair[0])
+        .map(|pair| if pair[1].hook == Hook::Postrouting { &pair[1] } else { &pair[0] })
         .or_else(|| [Hook::Prerouting, Hook::Output].iter().find_map(|&hook| traced.pass(hook)))
 }
 
@@ -68,7 +73,12 @@ pub(super) fn show(placed: &mut [Placed<'_>], case: &Case<'_>) {
         let Some(node) = step.node.filter(|_| step.point.is_none() && !step.is_passed_over) else { continue };
         let ways = || ways(case, node, step.way);
         let found = match step.step.spot {
-            Spot::Translation => ways().find_map(|traced| Some((traced, translation(traced)?))),
+            Spot::Translation => {
+                let is_forward =
+                    |it: &Placed<'_>| (it.step.spot, it.way, it.node) == (Spot::Forward, step.way, step.node);
+                let is_behind_forward = placed[..index].iter().any(is_forward);
+                ways().find_map(|traced| Some((traced, translation(traced, is_behind_forward)?)))
+            }
             _ => hooks_of(placed, index)
                 .iter()
                 .find_map(|&hook| ways().find_map(|traced| Some((traced, traced.pass(hook)?)))),

@@ -1,8 +1,9 @@
 //! The lab's cluster, followed live on three nodes at once while its paths are walked.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +11,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::screen::session_in;
-use crate::{Live, comparable, directory, journeys, report};
+use crate::{Live, asked, comparable, directory, journeys, report};
 
 pub(crate) const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
@@ -233,4 +234,67 @@ fn a_recording_of_an_ingress_gives_the_journeys_that_the_run_told() {
     };
     assert!(ingress(&told) > 10, "{} of {} journeys", ingress(&told), told.len());
     assert_eq!(comparable(&uncounted(&report(&[&file]))), comparable(&uncounted(&told)));
+}
+
+/// HAProxy and Traefik of a standing cluster; ended when it is dropped.
+struct Ingress(Child);
+
+impl Ingress {
+    fn start(cluster: &Cluster) -> Ingress {
+        let mut command = cluster.command(&["ingress"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the lab starts");
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("standard output");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert_eq!(line.trim(), "ready");
+        Ingress(child)
+    }
+}
+
+impl Drop for Ingress {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn whose_sockets_the_proxies_are_is_recorded_and_names_them() {
+    let cluster = Cluster::up("owner");
+    let _ingress = Ingress::start(&cluster);
+    let (kept, _) = directory();
+    let nodes = ["kappa1", "kappa2"];
+    let files = nodes.map(|node| kept.path().join(format!("{node}.pcapng")));
+    let runs: Vec<Live> = nodes
+        .iter()
+        .zip(&files)
+        .map(|(node, file)| {
+            let mut command = cluster.on_node(node);
+            command.args(["record", "--name", node, "--write"]).arg(file).stdin(Stdio::null());
+            Live::spawn(command)
+        })
+        .collect();
+    let ask = "curl -s -m 20 -H Host:stock.example.test http://192.168.50.100/owned";
+    let answer = cluster.within("client", ask).output().expect("curl");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), "this is stock-3");
+    for run in runs {
+        run.end();
+    }
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let journey = asked(&report(&files), "/owned");
+    let handoffs = journey["handoffs"].as_array().expect("a list");
+    let told: Vec<(&Value, bool)> = handoffs
+        .iter()
+        .map(|handoff| {
+            let evidence = handoff["evidence"].as_array().expect("a list");
+            (&handoff["proxy"], evidence.contains(&"socket-owner".into()))
+        })
+        .collect();
+    assert_eq!(told, [(&"haproxy".into(), true), (&"traefik".into(), true)], "{journey}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["report", "--journey", &journey["id"].to_string()]).args(&files);
+    let drawn = String::from_utf8(command.output().expect("hopline runs").stdout).expect("text");
+    for named in ["haproxy 192.168.50.100:80", "traefik 192.168.50.12:80"] {
+        assert!(drawn.contains(named), "{named} is not in\n{drawn}");
+    }
 }

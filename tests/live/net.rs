@@ -298,6 +298,11 @@ impl Net {
             chain post { type nat hook postrouting priority srcnat;
                 ct status dnat masquerade random; }
         }";
+        self.load_rules(rules);
+    }
+
+    /// Loads nftables rules on the node.
+    pub(crate) fn load_rules(&self, rules: &str) {
         let mut nft = self.on_node("nft", &["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nftables");
         let mut stdin = nft.stdin.take().expect("standard input");
         stdin.write_all(rules.as_bytes()).expect("rules");

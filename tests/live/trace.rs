@@ -195,8 +195,8 @@ fn the_rule_that_dropped_a_packet_is_named() {
     let ask = "curl -s -m 2 http://10.244.3.11:8080/forward";
     let asked = cluster.within("cart-1", ask).status().expect("curl");
     assert_eq!(asked.code(), Some(28), "the request times out");
-    // What is lost is known when nothing more can come, from the slowest of the nodes.
-    for _ in 0..3 {
+    // What is lost is known when nothing more can come, by streams that may lag behind.
+    for _ in 0..4 {
         pause();
     }
     let told = journeys(&run.end());

@@ -99,7 +99,7 @@ fn a_dropped_packet_has_its_rule_and_the_endpoint_it_was_meant_for() {
         let [done] = &leg.translations[..] else { panic!("{:?}", leg.translations) };
         assert_eq!(done.evidence[..], [TranslationEvidence::HookTrace]);
         let rule = done.rule.as_ref().expect("a rule");
-        assert_eq!((&*rule.chain.chain, rule.service()), ("KUBE-SEP-A", Some("shop/stock:http")));
+        assert_eq!((&*rule.chain.chain, rule.service().as_deref()), ("KUBE-SEP-A", Some("shop/stock:http")));
     }
 }
 

@@ -32,7 +32,7 @@ impl Sheet<'_> {
             (Tone::Plain, &first.packet.tuple.to_string()),
         ]);
         let mut last = None;
-        for pass in traced.passes.iter().filter(|pass| how == Shown::Whole || &*pass.chain.table == "nat") {
+        for pass in traced.passes.iter().filter(|pass| how == Shown::Whole || translates(pass)) {
             let is_first = last.replace(pass.hook) != Some(pass.hook);
             self.pass(pass, is_first);
         }
@@ -96,7 +96,15 @@ fn shown(traced: &Traced, journey: &Journey) -> Option<Shown> {
     if traced.dropped().is_some() || followed.any(is_it) {
         return Some(Shown::Whole);
     }
-    let has_nat = traced.passes.iter().any(|pass| &*pass.chain.table == "nat" && !pass.steps.is_empty());
+    let has_nat = traced.passes.iter().any(|pass| translates(pass) && !pass.steps.is_empty());
     let is_first = sightings.iter().any(|it| it.part == Part::Handshake && is_it(it));
     (has_nat && is_first).then_some(Shown::Translation)
+}
+
+/// Whether a chain is there to translate: iptables' table is called so, and of others a rule tells.
+fn translates(pass: &Pass) -> bool {
+    let tells = |rule: &Rule| {
+        rule.text.split(' ').any(|word| ["dnat", "snat", "masquerade", "redirect"].contains(&word))
+    };
+    &*pass.chain.table == "nat" || pass.steps.iter().any(|step| tells(&step.rule))
 }
