@@ -129,12 +129,16 @@ impl<'a> Telling<'a> {
     /// Tells once more each time that more was lost.
     fn watch_losses(&mut self, sources: &[SourceSummary], closed_early: u64) {
         self.lossy_nodes = lossy(sources);
-        let dropped = sources.iter().filter_map(|source| source.dropped).sum();
+        let dropped: u64 = sources.iter().filter_map(|source| source.dropped).sum();
         if has_grown(&mut self.dropped, dropped) {
-            let _ = writeln!(
-                io::stderr(),
-                "hopline: the capture has lost {dropped} packets so far; try a larger --buffer"
-            );
+            let own: u64 = sources.iter().map(|source| source.losses.own).sum();
+            let advice = if own > dropped / 2 {
+                "the node is busy, and its own work goes first; try --nice 0, a --filter, or --write to have all of them"
+            } else {
+                "try a larger --buffer"
+            };
+            let _ =
+                writeln!(io::stderr(), "hopline: the capture has lost {dropped} packets so far; {advice}");
         }
         let lost = sources.iter().filter_map(|source| source.messages_lost).sum();
         if has_grown(&mut self.messages_lost, lost) {

@@ -15,7 +15,7 @@ use crate::app::lines::Telling;
 use crate::app::packets::Packets;
 use crate::app::pipeline::Pipeline;
 use crate::app::session::{self, Session};
-use crate::app::{clock, names, replay, rights, templates, tracer};
+use crate::app::{clock, names, priority, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
 use crate::capture::live::{LiveSource, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
@@ -44,7 +44,9 @@ pub(super) fn run_headless(
     introduce(&opened);
     stop_after(live.capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?.naming(running.namer());
+    let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?
+        .naming(running.namer())
+        .standing_back(live.capture.nice);
     let mut telling = Telling::new(templates, live.look.manner, lines, layout, out);
     let finished = pipeline.run(&mut |event| telling.take(event));
     stop.store(true, Ordering::Relaxed);
@@ -80,7 +82,8 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let packets = Packets::of(&live.capture.input, true);
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
         .naming(running.namer())
-        .keeping(packets.kept());
+        .keeping(packets.kept())
+        .standing_back(live.capture.nice);
     let mut session = Session::live(files, packets, node, running, notices, tracer);
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, &mut session);
     stop.store(true, Ordering::Relaxed);
@@ -101,6 +104,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
+    priority::stand_back(capture.nice);
     let named = match running.namer() {
         Some(namer) => names::collect(sources, &capture.input.options, &capture.input.names, namer),
         None => Ok(()),

@@ -18,6 +18,7 @@ mod output;
 mod packets;
 mod paths;
 pub mod pipeline;
+mod priority;
 mod replay;
 mod report;
 mod restore;

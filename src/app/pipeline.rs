@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
 use crate::app::packets::SharedKept;
+use crate::app::priority;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
@@ -51,10 +52,12 @@ pub enum Event<'a> {
 pub struct Pipeline {
     reader: Reader,
     correlator: Correlator,
-    /// How long what has nothing new is left alone.
-    pause: Duration,
+    /// Captures are under way.
+    is_live: bool,
     kept: Option<SharedKept>,
     namer: Option<Namer>,
+    /// How far its threads stand back, as in nice(1).
+    nice: i32,
 }
 
 /// What is known when the last packet was followed.
@@ -92,7 +95,7 @@ impl Pipeline {
         let mut reader = Reader::open(&input.sources, &input.options)?;
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let survey = survey(&mut reader, input, &given)?;
-        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, PAUSE);
+        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, false);
         pipeline.reader.set_clock_offsets(&pipeline.correlator.clock_offsets());
         Ok(pipeline)
     }
@@ -109,7 +112,7 @@ impl Pipeline {
         let given = given_clocks(reader.nodes(), &input.clocks)?;
         let survey = informed(&reader, input, &given);
         let own = reader.nodes().iter().position(|node| Some(node) == own.as_ref());
-        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, LIVE_PAUSE);
+        let mut pipeline = Pipeline::assembled(reader, survey, input, limits, true);
         if let Some(own) = own {
             let own = NodeId(own as u16);
             pipeline.correlator.follow_from(own);
@@ -120,13 +123,13 @@ impl Pipeline {
 
     /// A line that starts from what a survey learned, what the user says, and what the sources describe before their
     /// first packets.
-    fn assembled(reader: Reader, survey: Survey, input: &Input, limits: Limits, pause: Duration) -> Pipeline {
+    fn assembled(reader: Reader, survey: Survey, input: &Input, limits: Limits, is_live: bool) -> Pipeline {
         let limits = Limits { joins: limits.joins && !input.is_unjoined, ..limits };
         let mut correlator = Correlator::new(survey, limits);
         correlator.add_names(&input.names);
         correlator.add_names(reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Pipeline { reader, correlator, pause, namer: None, kept: None }
+        Pipeline { reader, correlator, is_live, namer: None, kept: None, nice: 0 }
     }
 
     /// Keeps the latest records there, for whoever looks at packets.
@@ -141,16 +144,24 @@ impl Pipeline {
         Pipeline { namer, ..self }
     }
 
+    /// Lets everything else on the machine go first: the thread that runs it stands back for good.
+    #[must_use]
+    pub(super) fn standing_back(self, nice: i32) -> Pipeline {
+        Pipeline { nice, ..self }
+    }
+
     /// Follows every packet. `sink` takes what comes out and may end it early.
     ///
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, pause, mut namer, kept } = self;
+        let Pipeline { reader, mut correlator, is_live, mut namer, kept, nice } = self;
+        // The threads that it starts inherit it.
+        priority::stand_back(nice);
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || Reading::new(reader, pause, kept).run(&full_in, &empty));
+            let reading = scope.spawn(move || Reading::new(reader, is_live, kept).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, &mut |event| {
                 if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
                     namer.tell(&correlator.topology().names);
@@ -340,7 +351,7 @@ struct Reading {
     known_vantages: usize,
     known_addresses: usize,
     known_names: usize,
-    pause: Duration,
+    is_live: bool,
     looked: Stopwatch,
     kept: Option<SharedKept>,
 }
@@ -352,7 +363,7 @@ struct Read {
 }
 
 impl Reading {
-    fn new(reader: Reader, pause: Duration, kept: Option<SharedKept>) -> Reading {
+    fn new(reader: Reader, is_live: bool, kept: Option<SharedKept>) -> Reading {
         Reading {
             known_vantages: 0,
             known_addresses: reader.addresses().len(),
@@ -360,7 +371,7 @@ impl Reading {
             reader,
             stops: Vec::new(),
             latest_stops: Vec::new(),
-            pause,
+            is_live,
             looked: Stopwatch::start(),
             kept,
         }
@@ -382,7 +393,9 @@ impl Reading {
                 self.known_names = names.len();
                 parcel.names = Some(names.clone());
             }
-            if progress == Progress::Waiting && self.looked.elapsed() >= STANDING {
+            // Who is captured faster than it can be followed never waits, and loses packets.
+            let is_under_way = self.is_live || progress == Progress::Waiting;
+            if is_under_way && self.looked.elapsed() >= STANDING {
                 self.looked = Stopwatch::start();
                 parcel.sources = Some(self.summaries());
             }
@@ -391,7 +404,7 @@ impl Reading {
             }
             match progress {
                 Progress::More => {}
-                Progress::Waiting => clock::wait(self.pause),
+                Progress::Waiting => clock::wait(if self.is_live { LIVE_PAUSE } else { PAUSE }),
                 Progress::End => break,
             }
         }

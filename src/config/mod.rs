@@ -86,6 +86,8 @@ pub struct Capture {
     pub snaplen: u32,
     /// The kernel's buffer, in bytes.
     pub buffer: usize,
+    /// How far the threads that analyse stand back, 0 to 19.
+    pub nice: i32,
     /// Connections to trace from the start.
     pub trace: Vec<FlowPattern>,
     /// For how long connections are traced.
@@ -365,6 +367,7 @@ impl User<'_> {
             filter: raw.filter,
             snaplen: raw.snaplen,
             buffer: values::buffer(&raw.buffer)?,
+            nice: raw.nice,
             trace: raw.trace.map(traced).transpose()?.unwrap_or_default(),
             trace_time: values::span("--trace-for", &raw.trace_for)?,
             duration: raw.duration.as_deref().map(|text| values::span("--duration", text)).transpose()?,

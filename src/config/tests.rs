@@ -25,6 +25,7 @@ fn a_wrong_argument_is_refused_in_one_line_that_says_what_to_try() {
         ("live|--format|json", "--headless"),
         ("live|--snaplen|12", "96"),
         ("live|--buffer|much", "64MB"),
+        ("live|--nice|20", "19"),
         ("live|--duration|30", "30s"),
         ("live|--name|a b", "letters"),
         ("live|--node|kappa2", "NODE=COMMAND"),

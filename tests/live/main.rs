@@ -301,7 +301,8 @@ fn a_recording_on_standard_output_ends_with_its_reader() {
 fn journeys_come_while_the_capture_goes_on() {
     let mut net = Net::new();
     net.add_pod(21);
-    let mut run = Live::start(&net, &live(&["--filter", "tcp port 8080", "-i", "cali*"]));
+    let options = ["--filter", "tcp port 8080", "-i", "cali*", "--nice", "3"];
+    let mut run = Live::start(&net, &live(&options));
     let (sender, told) = channel();
     let reader = run.reader();
     thread::spawn(move || reader.for_each(|journey| drop(sender.send(journey))));
@@ -309,6 +310,19 @@ fn journeys_come_while_the_capture_goes_on() {
     let journey = told.recv_timeout(PATIENCE).expect("a journey before the end");
     assert_eq!(journey["exchange"]["path"], "/now");
     assert!(run.child.try_wait().expect("a state").is_none(), "it goes on");
+    let nice = nice_values(run.child.id());
+    assert_eq!(nice["hopline"], nice["capture"] + 3, "{nice:?}");
+}
+
+/// How far each thread of a program stands back, by its name; see proc_pid_stat(5).
+fn nice_values(pid: u32) -> BTreeMap<String, i64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("threads");
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    let value = |stat: String| {
+        let (name, rest) = stat.split_once(" (")?.1.rsplit_once(") ")?;
+        Some((name.to_owned(), rest.split(' ').nth(16)?.parse().ok()?))
+    };
+    stats.filter_map(value).collect()
 }
 
 #[test]

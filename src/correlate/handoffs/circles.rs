@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::matching::Edge;
+use super::groups::{Ends, Group};
 
 /// Steps for each edge, where there are not too many of them; with fewer than the least, counting says nothing.
 const STEPS: usize = 600;
@@ -16,81 +16,30 @@ const SEED: u64 = 0x0068_6f70_6c69_6e65;
 /// Neither a row, nor a column, nor an edge.
 const NONE: u32 = u32::MAX;
 
-/// Of `open` edges, those that hang together and have a circle among them: more edges than a tree has.
-pub(super) fn find(edges: &[Edge], open: &[u32], rows: usize, cols: usize) -> Vec<Vec<u32>> {
-    let mut groups: Vec<u32> = (0..(rows + cols) as u32).collect();
-    let ends = |index: u32| {
-        let Edge { row, col, .. } = edges[index as usize];
-        [row, rows as u32 + col]
-    };
-    for &index in open {
-        let [a, b] = ends(index).map(|end| root(&mut groups, end));
-        groups[a as usize] = b;
-    }
-    // By its root: how many edges and ends a group has.
-    let mut sizes = vec![(0_u32, 0_u32); groups.len()];
-    for end in 0..groups.len() as u32 {
-        sizes[root(&mut groups, end) as usize].1 += 1;
-    }
-    for &index in open {
-        sizes[root(&mut groups, ends(index)[0]) as usize].0 += 1;
-    }
-    let mut circles: Vec<Vec<u32>> = Vec::new();
-    let mut numbers = vec![NONE; groups.len()];
-    for &index in open {
-        let root = root(&mut groups, ends(index)[0]) as usize;
-        if sizes[root].0 < sizes[root].1 {
-            continue;
-        }
-        if numbers[root] == NONE {
-            numbers[root] = circles.len() as u32;
-            circles.push(Vec::with_capacity(sizes[root].0 as usize));
-        }
-        circles[numbers[root] as usize].push(index);
-    }
-    circles
-}
-
-/// What an end is part of; the way there is made shorter.
-fn root(groups: &mut [u32], end: u32) -> u32 {
-    let mut at = end;
-    while groups[at as usize] != at {
-        groups[at as usize] = groups[groups[at as usize] as usize];
-        at = groups[at as usize];
-    }
-    at
-}
-
 /// Gives `found` the probability of each edge of `circles`, the smallest first; `None` for those that were too many.
 /// `worth` is the logarithm of how much likelier it is that an edge's ends are joined than that they stay alone.
 pub(super) fn sample(
-    mut circles: Vec<Vec<u32>>,
-    edges: &[Edge],
-    worth: impl Fn(&Edge) -> f64,
+    mut circles: Vec<Group>,
+    worth: impl Fn(u32) -> f64,
     mut found: impl FnMut(u32, Option<f64>),
 ) {
-    circles.sort_by_key(Vec::len);
-    for circle in &mut circles {
-        circle.sort_by_key(|&index| (edges[index as usize].col, edges[index as usize].row));
-    }
-    let sizes = circles.iter().scan(0, |sum, circle| {
-        *sum += circle.len();
+    circles.sort_by_key(|circle| circle.edges.len());
+    let sums = circles.iter().scan(0, |sum, circle| {
+        *sum += circle.edges.len();
         Some(*sum)
     });
-    let (count, size) = sizes
-        .take_while(|sum| sum * LEAST_STEPS <= MOST_STEPS)
-        .fold((0, 0), |(count, _), sum| (count + 1, sum));
-    let steps = STEPS.min(MOST_STEPS / size.max(1));
+    let sums: Vec<usize> = sums.take_while(|sum| sum * LEAST_STEPS <= MOST_STEPS).collect();
+    let steps = STEPS.min(MOST_STEPS / sums.last().map_or(1, |&sum| sum.max(1)));
     for (at, circle) in circles.iter().enumerate() {
-        if at >= count {
-            for &index in circle {
-                found(index, None);
+        if at >= sums.len() {
+            for &edge in &circle.edges {
+                found(edge, None);
             }
             continue;
         }
-        let sampled = Sampler::new(circle, edges, &worth).run(steps * circle.len());
-        for (&index, probability) in circle.iter().zip(sampled) {
-            found(index, Some(probability));
+        let sampled = Sampler::new(circle, &worth).run(steps * circle.edges.len());
+        for (&edge, probability) in circle.edges.iter().zip(sampled) {
+            found(edge, Some(probability));
         }
     }
 }
@@ -122,25 +71,14 @@ struct Change {
 }
 
 impl Sampler {
-    /// Begins with the strongest of the edges, which are in the order of their columns.
-    fn new(circle: &[u32], edges: &[Edge], worth: impl Fn(&Edge) -> f64) -> Sampler {
-        let mut rows: Vec<u32> = circle.iter().map(|&index| edges[index as usize].row).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let (mut links, mut begins) = (Vec::with_capacity(circle.len()), Vec::new());
-        let mut latest = NONE;
-        for &index in circle {
-            let edge = &edges[index as usize];
-            if edge.col != latest {
-                latest = edge.col;
-                begins.push(links.len() as u32);
-            }
-            let row = rows.partition_point(|&row| row < edge.row) as u32;
-            links.push(Link { row, col: begins.len() as u32 - 1, worth: worth(edge) });
-        }
-        let cols = vec![NONE; begins.len()];
-        begins.push(links.len() as u32);
-        let mut sampler = Sampler { begins, rows: vec![NONE; rows.len()], cols, links };
+    /// Begins with the strongest of the edges.
+    fn new(circle: &Group, worth: impl Fn(u32) -> f64) -> Sampler {
+        let link = |(&edge, &[row, col]): (&u32, &Ends)| Link { row, col, worth: worth(edge) };
+        let links: Vec<Link> = circle.edges.iter().zip(&circle.ends).map(link).collect();
+        let [rows, cols] = [0, 1].map(|side| vec![NONE; circle.sides[side].len()]);
+        let begin = |col: usize| links.partition_point(|link| (link.col as usize) < col) as u32;
+        let begins = (0..=cols.len()).map(begin).collect();
+        let mut sampler = Sampler { links, begins, rows, cols };
         let mut order: Vec<u32> = (0..sampler.links.len() as u32).collect();
         order.sort_by(|&a, &b| sampler.link(b).worth.total_cmp(&sampler.link(a).worth));
         for at in order {

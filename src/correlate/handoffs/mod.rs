@@ -16,6 +16,7 @@ mod chain;
 mod choice;
 mod circles;
 mod evidence;
+mod groups;
 mod matching;
 mod odds;
 mod order;

@@ -3,11 +3,11 @@
 use hashbrown::HashMap;
 
 use super::Bench;
-use super::matching::{self, Doubt, Edge, Messages};
+use super::matching::{Doubt, Network};
 use super::order::{self, Place};
 use super::pace::{self, Pace};
 use super::rival::{Pair, Rivals};
-use crate::model::{Confidence, EvidenceKind, Rival, Tuple};
+use crate::model::{Confidence, Rival, Tuple};
 
 /// Content that speaks at least so much for a join makes it sure where no rival fits.
 const TELLING: f64 = 3.0;
@@ -45,32 +45,29 @@ pub(super) struct Odds {
 
 impl Odds {
     pub(super) fn new(rivals: &Rivals<'_>, bench: &Bench, pairs: &[Pair]) -> Odds {
-        let row_null: Vec<f64> = (0..rivals.rows.len()).map(|row| rivals.inbound_alone(row)).collect();
-        let col_null: Vec<f64> = (0..rivals.cols.len()).map(|col| rivals.outbound_alone(col)).collect();
+        let row_alone = (0..rivals.rows.len()).map(|row| rivals.inbound_alone(row)).collect();
+        let col_alone = (0..rivals.cols.len()).map(|col| rivals.outbound_alone(col)).collect();
         let (mut by_row, mut by_col) = (vec![Vec::new(); rivals.rows.len()], vec![0; rivals.cols.len()]);
         for (index, pair) in pairs.iter().enumerate() {
             by_row[pair.row as usize].push(index as u32);
             by_col[pair.col as usize] += 1;
         }
-        let edges = |weight: &dyn Fn(&Pair) -> f64| -> Vec<Edge> {
-            pairs.iter().map(|pair| Edge { row: pair.row, col: pair.col, weight: weight(pair) }).collect()
-        };
-        let mut messages = Messages::default();
-        let content = edges(&|pair| pair.content);
-        let by_content = matching::probabilities(&content, &row_null, &col_null, &mut messages, BY_CONTENT);
-        let mut timed = edges(&|pair| pair.content + pair.timing(&bench.paces));
-        let mut probable = matching::beliefs(&timed, &row_null, &col_null, &mut messages);
+        let ends = pairs.iter().map(|pair| [pair.row, pair.col]).collect();
+        let mut network = Network::new(ends, [row_alone, col_alone]);
+        let weights = |weight: &dyn Fn(&Pair) -> f64| -> Vec<f64> { pairs.iter().map(weight).collect() };
+        let by_content = network.probabilities(&weights(&|pair| pair.content), BY_CONTENT);
+        let timed = weights(&|pair| pair.content + pair.timing(&bench.paces));
+        let mut probable = network.beliefs(&timed);
         let paces = learned(bench, pairs, &probable);
-        for (pair, edge) in pairs.iter().zip(&mut timed) {
-            edge.weight = pair.content + pair.timing(&paces);
-        }
+        let mut timed = weights(&|pair| pair.content + pair.timing(&paces));
         let places = order::places(rivals, pairs, &probable);
-        for ((pair, edge), place) in pairs.iter().zip(&mut timed).zip(&places) {
-            let proxy = rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize], bench);
-            edge.weight += order::weigh(bench.orders, proxy, *place);
+        for ((pair, weight), places) in pairs.iter().zip(&mut timed).zip(&places) {
+            let proxy =
+                || rivals.proxy(&rivals.rows[pair.row as usize], &rivals.cols[pair.col as usize], bench);
+            *weight += order::weigh(bench.orders, proxy, *places);
         }
         agree_on_connections(rivals, pairs, &probable, &mut timed);
-        probable = matching::probabilities(&timed, &row_null, &col_null, &mut messages, BY_ALL);
+        probable = network.probabilities(&timed, BY_ALL);
         let by_content = of_whole_connections(rivals, pairs, by_content);
         let joined = of_whole_connections(rivals, pairs, probable.clone());
         let mut alone = vec![1.0_f64; rivals.rows.len()];
@@ -89,12 +86,11 @@ impl Odds {
 
     /// See the room's rule on time.
     pub(super) fn confidence(&self, index: usize, pair: &Pair) -> Confidence {
-        let telling = pair.clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
-        let telling: f64 = telling.map(|(_, weight)| weight).sum();
         // Where the host is not captured, a rival may have gone by unseen.
         let enough = if self.is_watched { TELLING } else { UNMISTAKABLE };
-        let is_sure =
-            !pair.is_crowded && telling >= enough && self.by_content[index] >= Confidence::SURE.probability();
+        let is_sure = !pair.is_crowded
+            && pair.telling >= enough
+            && self.by_content[index] >= Confidence::SURE.probability();
         Confidence::of(self.joined[index].min(if is_sure { 1.0 } else { TIMED }))
     }
 
@@ -151,7 +147,7 @@ fn learned(bench: &Bench, pairs: &[Pair], probable: &[f64]) -> [Pace; 2] {
 
 /// Bytes that come through unread join connections, not requests: all exchanges of two connections speak for each
 /// other.
-fn agree_on_connections(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64], edges: &mut [Edge]) {
+fn agree_on_connections(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64], weights: &mut [f64]) {
     let says = |probability: f64| {
         let bounded = probability.clamp(0.02, 0.98);
         (bounded / (1.0 - bounded)).ln()
@@ -160,11 +156,11 @@ fn agree_on_connections(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64], e
     for (pair, &probability) in pairs.iter().zip(probable).filter(|(pair, _)| pair.is_through) {
         *common.entry(rivals.connections(pair)).or_default() += says(probability);
     }
-    for ((pair, edge), &probability) in pairs.iter().zip(edges).zip(probable) {
+    for ((pair, weight), &probability) in pairs.iter().zip(weights).zip(probable) {
         if pair.is_through {
             let others =
                 common.get(&rivals.connections(pair)).copied().unwrap_or_default() - says(probability);
-            edge.weight += others.clamp(-MOST_IN_COMMON, MOST_IN_COMMON);
+            *weight += others.clamp(-MOST_IN_COMMON, MOST_IN_COMMON);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A proxy with one event loop (HAProxy) handles what comes in mostly in its order; one with a thread for each request
 //! (Traefik) does not. Where the order is kept, the tenth in is the tenth out.
 
-use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::rival::{Pair, Rivals, Side};
 use crate::model::{Endpoint, Proxy, Timestamp};
@@ -76,9 +76,18 @@ pub(super) fn places(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64]) -> V
 ///
 /// Two that changed places are both out of order, so each of them has half of the weight; and who overtakes on the
 /// way in often comes back first, so of request and answer only the stronger counts.
-pub(super) fn weigh(orders: [Orderliness; 2], proxy: Proxy, places: [Option<Place>; 2]) -> f64 {
+pub(super) fn weigh(
+    orders: [Orderliness; 2],
+    proxy: impl FnOnce() -> Proxy,
+    places: [Option<Place>; 2],
+) -> f64 {
+    let is_moved = |place: &Option<Place>| place.is_some_and(|place| place.later != 0);
+    if !places.iter().any(is_moved) {
+        return 0.0;
+    }
+    let proxy = proxy();
     let against = orders.into_iter().zip(places).map(|(order, place)| {
-        let Some((share, place)) = order.share(proxy).zip(place).filter(|(_, place)| place.later != 0) else {
+        let Some((share, place)) = order.share(proxy).zip(place.filter(|place| place.later != 0)) else {
             return 0.0;
         };
         let overtaking = ((1.0 - share) / 2.0 / share).ln() / 2.0;
@@ -111,15 +120,19 @@ impl Groups {
     fn new(rivals: &Rivals<'_>, pairs: &[Pair], probable: &[f64]) -> Groups {
         let rows: Vec<Option<Endpoint>> = rivals.rows.iter().map(Side::listener).collect();
         let mut is_paired = vec![false; rows.len()];
-        let mut shares: Vec<HashMap<Endpoint, f64>> = vec![HashMap::new(); rivals.cols.len()];
+        let mut shares: Vec<SmallVec<[(Endpoint, f64); 2]>> = vec![SmallVec::new(); rivals.cols.len()];
         for (pair, probability) in pairs.iter().zip(probable) {
             is_paired[pair.row as usize] = true;
             if let Some(group) = rows[pair.row as usize] {
-                *shares[pair.col as usize].entry(group).or_default() += probability;
+                let shares = &mut shares[pair.col as usize];
+                match shares.iter_mut().find(|(known, _)| *known == group) {
+                    Some((_, share)) => *share += probability,
+                    None => shares.push((group, *probability)),
+                }
             }
         }
-        let likeliest = |shares: &HashMap<Endpoint, f64>| {
-            shares.iter().max_by(|a, b| a.1.total_cmp(b.1).then(a.0.cmp(b.0))).map(|(group, _)| *group)
+        let likeliest = |shares: &SmallVec<[(Endpoint, f64); 2]>| {
+            shares.iter().max_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0))).map(|(group, _)| *group)
         };
         Groups { cols: shares.iter().map(likeliest).collect(), rows, is_paired }
     }
@@ -165,7 +178,7 @@ mod tests {
     fn order_says_something_only_of_a_proxy_that_keeps_it() {
         let weigh = |order, proxy, later| {
             let place = Some(Place { later, is_contested: true });
-            super::weigh([order; 2], proxy, [place, None])
+            super::weigh([order; 2], || proxy, [place, None])
         };
         let unknown = Orderliness::default();
         assert!(weigh(unknown, Proxy::Traefik, 3).abs() < f64::EPSILON);

@@ -82,8 +82,9 @@ pub(super) struct Pair {
     pub row: u32,
     pub col: u32,
     pub delays: Delays,
-    pub clues: Clues,
     pub content: f64,
+    /// What content other than time says by itself.
+    pub telling: f64,
     /// How long the exchange into the host took, in nanoseconds: the time in which others could have begun.
     window: i64,
     /// Its weight as a try that the proxy gave up.
@@ -280,12 +281,9 @@ impl<'a> Rivals<'a> {
         through: &HashMap<Tuple, Tuple>,
     ) -> Pair {
         let window = before.passage.end.since(before.passage.start()).clamp(10_000, 1_000_000_000);
-        let mut clues = evidence::clues(before.seen, after.seen, self.host, self.topology, rarity);
-        if after.slot.is_none() || before.slot.is_none() {
-            // What is still open has not said everything of its answer.
-            clues.retain(|(kind, _)| *kind != EvidenceKind::ResponsePayload);
-        }
+        let clues = self.clues(before, after, rarity);
         let agreement: f64 = clues.iter().map(|(_, weight)| weight).sum();
+        let telling = clues.iter().filter(|(kind, _)| *kind != EvidenceKind::Timing);
         // What is still open has not failed yet.
         let has_failed = after.slot.is_some() && evidence::has_failed(after.seen);
         let request =
@@ -302,13 +300,22 @@ impl<'a> Rivals<'a> {
             row: row as u32,
             col: col as u32,
             delays,
-            clues,
             content,
+            telling: telling.map(|(_, weight)| weight).sum(),
             window,
             tried,
             is_through,
             is_crowded: false,
         }
+    }
+
+    fn clues(&self, before: &Side<'a>, after: &Side<'a>, rarity: f64) -> Clues {
+        let mut clues = evidence::clues(before.seen, after.seen, self.host, self.topology, rarity);
+        if after.slot.is_none() || before.slot.is_none() {
+            // What is still open has not said everything of its answer.
+            clues.retain(|(kind, _)| *kind != EvidenceKind::ResponsePayload);
+        }
+        clues
     }
 
     /// The logarithm of how rare a request line is among what goes out of the host now.
@@ -371,10 +378,11 @@ impl<'a> Rivals<'a> {
     pub(super) fn evidence(
         &self,
         pair: &Pair,
-        before: &Side<'_>,
-        after: &Side<'_>,
+        before: &Side<'a>,
+        after: &Side<'a>,
     ) -> SmallVec<[Evidence; 2]> {
-        let mut evidence = evidence::explain(&pair.clues, pair.delays, before.seen.marks, after.seen.marks);
+        let clues = self.clues(before, after, self.rarity(after.seen));
+        let mut evidence = evidence::explain(&clues, pair.delays, before.seen.marks, after.seen.marks);
         let listeners = &self.topology.names.listeners;
         let owner = before.listener().and_then(|at| Some((at, listeners.get(&at)?)));
         evidence.extend(owner.map(|(at, process)| Evidence {
