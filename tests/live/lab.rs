@@ -11,7 +11,7 @@ use std::thread;
 use serde_json::Value;
 
 use crate::screen::session_in;
-use crate::{Live, asked, comparable, directory, journeys, report};
+use crate::{Live, asked, comparable, directory, journeys, pause, report};
 
 pub(crate) const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
 
@@ -95,6 +95,8 @@ fn follow(cluster: &Cluster, case: &str, more: &str) -> Vec<Value> {
         run.wait_for(": the first bytes came");
     }
     cluster.lab(&["play", case]);
+    // What the other nodes saw last is on its way.
+    pause();
     let journeys = journeys(&run.end());
     for journey in &journeys {
         assert_eq!(journey["verdict"]["outcome"], "complete", "{journey}");
