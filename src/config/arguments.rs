@@ -141,7 +141,7 @@ pub(super) struct CaptureArguments {
     #[arg(long, value_name = "SIZE", default_value = "64MB")]
     pub(super) buffer: String,
     /// How far analysing stands back behind the node's own work, as in nice(1); capturing and writing do not
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(i32).range(0..=19))]
+    #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(i32).range(0..=19))]
     pub(super) nice: i32,
     /// Trace connections that fit through the kernel's hooks and rules, as in `target == 10.43.7.7:80`: by client,
     /// target, server, addr, port and proto; needs the right CAP_NET_ADMIN

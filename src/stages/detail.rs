@@ -184,7 +184,10 @@ impl<'a, 't> Teller<'a, 't> {
             )
         };
         let neighbour = self.neighbour(gap);
-        let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind));
+        let expected = routing::of_loss(self.case, place, Some(gap.way));
+        // Why it went no further says where it was dropped as well.
+        let is_barred = expected.is_some_and(|expected| expected.barrier().is_some());
+        let tracked = tracked::of_loss(self.case, gap, place.map(|place| place.kind)).filter(|_| !is_barred);
         // What the node waits for says more than what it has let pass.
         sentence.extend(neighbour.or(tracked));
         sentence.extend(self.size(seen, gap));

@@ -155,3 +155,16 @@ fn a_packet_that_went_elsewhere() {
         "lost request ⑩β→⑥β host:β",
     );
 }
+
+#[test]
+fn a_reason_is_told_in_place_of_where_connection_tracking_ends() {
+    let told = |onward| {
+        let mut cluster = Cluster::whole();
+        cluster.topology.tracking.insert(BETA);
+        let expected = said(BETA, "bond1.beta", onward);
+        to_pod().syn("cart> bond1.alpha> >bond1.beta").with(expecting(expected)).place(&cluster)
+    };
+    says(&told(over("cali2stock")), "beta's conntrack confirmed no entry for it");
+    let barred = told(Onward::Barred(Barrier::NoRoute));
+    says(&barred, "lost inside beta; beta has no route to 10.244.2.33");
+}
