@@ -8,7 +8,7 @@ use netlink_bindings::conntrack::{
 };
 
 use super::attributes::Attributes;
-use super::netlink::Message;
+use super::netlink::{MULTI, Message};
 use super::{Layer, Reason, Stop};
 use crate::model::{
     Conntrack, ConntrackChange, ConntrackStatus, Endpoint, KernelBody, Protocol, TableCounts, TableEvent,
@@ -26,8 +26,7 @@ const DROPPED: u16 = 10;
 const EVICTED: u16 = 11;
 const ENTRIES: u16 = 1;
 const MOST_ENTRIES: u16 = 2;
-/// Flags of `linux/netlink.h`.
-const MULTI: u16 = 0x2;
+/// A flag of `linux/netlink.h`.
 const CREATE: u16 = 0x400;
 
 /// Reads an entry, or what is told of the table as a whole.

@@ -8,9 +8,11 @@ const ROUTE: u16 = 0;
 const NETFILTER: u16 = 12;
 const HEADER: usize = 16;
 /// Types below this are netlink's own: nothing, an error, the end of a list.
-const FIRST_OF_FAMILY: u16 = 16;
-/// The end of a list: of connection tracking's, as others are not recorded.
-const DONE: u16 = 3;
+pub(super) const FIRST_OF_FAMILY: u16 = 16;
+/// The end of a list.
+pub(super) const DONE: u16 = 3;
+/// The flag of what is part of a list.
+pub(super) const MULTI: u16 = 0x2;
 /// The subsystem in a netfilter message's type (`linux/netfilter/nfnetlink.h`).
 const CONNTRACK: u8 = 1;
 const NFTABLES: u8 = 10;
@@ -54,6 +56,7 @@ pub fn decode_messages(messages: &Messages<'_>, batch: &mut Batch) -> Option<Sto
             (ROUTE, _) => {
                 routing::read(&raw).map(|event| event.map(|event| KernelBody::Route(Box::new(event))))
             }
+            // Of connection tracking's; others of this family are not recorded.
             (_, DONE) => Ok(Some(KernelBody::Table(TableEvent::Listed))),
             (_, ..FIRST_OF_FAMILY) => Ok(None),
             _ => netfilter(&raw).map(Some),

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use super::netlink::Raw;
+use super::netlink::{DONE, FIRST_OF_FAMILY, MULTI, Raw};
 use super::{Layer, Reason, Stop, clean};
 use crate::decode::attributes::Attributes;
 use crate::model::{
@@ -17,10 +17,7 @@ use crate::model::{
     RuleAction, SettingsOf,
 };
 
-/// Types below the first are netlink's own; flags of `linux/netlink.h`.
-const DONE: u16 = 3;
-const FIRST_OF_FAMILY: u16 = 16;
-const MULTI: u16 = 0x2;
+/// A flag of `linux/netlink.h`.
 const REPLACE: u16 = 0x100;
 /// `RTM_…`.
 const NEW_LINK: u16 = 16;
