@@ -27,6 +27,7 @@ mod objects;
 mod options;
 mod pcap;
 mod pcapng;
+mod pipe;
 mod reader;
 mod source;
 mod tally;

@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::pipe::read_sized;
 use crate::model::Names;
 
 #[cfg(not(feature = "kubernetes"))]
@@ -49,12 +50,7 @@ impl Told {
     pub fn read(input: &mut dyn Read) -> io::Result<Told> {
         let mut length = [0; 4];
         input.read_exact(&mut length)?;
-        let length = u32::from_ne_bytes(length) as usize;
-        if length > LONGEST {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut bytes = vec![0; length];
-        input.read_exact(&mut bytes)?;
+        let bytes = read_sized(input, length, LONGEST)?;
         postcard::from_bytes(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }

@@ -12,6 +12,7 @@ use crate::capture::CaptureError;
 use crate::capture::live::Tell;
 use crate::capture::live::feed::{Inlet, Kind, Run};
 use crate::capture::naming::printable;
+use crate::capture::pipe::read_sized;
 use crate::model::{Notice, StreamState};
 
 /// A longer message is none.
@@ -61,12 +62,7 @@ impl Message {
         let mut head = [0; 5];
         input.read_exact(&mut head)?;
         let [kind, length @ ..] = head;
-        let length = u32::from_ne_bytes(length) as usize;
-        if length > LONGEST {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut bytes = vec![0; length];
-        input.read_exact(&mut bytes)?;
+        let bytes = read_sized(input, length, LONGEST)?;
         match kind {
             0 => Ok(Message::Begun),
             1 => Ok(Message::Bytes(bytes)),
