@@ -3,8 +3,8 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::model::{
-    Application, Confidence, Direction, Endpoint, Exchange, Hop, Join, Leg, Part, Phase, Protocol, Proxy,
-    Sighting, Timestamp, Trail, VantageId, Way,
+    Application, Confidence, Direction, Endpoint, Exchange, Hop, Join, Leg, LinkInfo, Part, Phase, Protocol,
+    Proxy, RouteRule, RuleAction, Sighting, Timestamp, Trail, VantageId, Way,
 };
 
 /// A TCP leg to what `client` dialled, which may be another address than the server's.
@@ -19,6 +19,26 @@ pub fn leg(client: Endpoint, target: Endpoint, server: Option<Endpoint>) -> Leg 
         crossings: SmallVec::new(),
         faces: SmallVec::new(),
         tracked: SmallVec::new(),
+    }
+}
+
+/// A device that is up, by itself.
+pub fn link(index: u32, name: &str) -> LinkInfo {
+    LinkInfo { index, name: name.into(), is_up: true, has_master: false, lies_on: None }
+}
+
+/// An IPv4 rule for all packets.
+pub const fn rule(priority: u32, action: RuleAction) -> RouteRule {
+    RouteRule {
+        is_v4: true,
+        priority,
+        action,
+        from: None,
+        to: None,
+        incoming: None,
+        is_inverted: false,
+        suppressed: None,
+        is_conditional: false,
     }
 }
 

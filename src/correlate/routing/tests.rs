@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::lookup::Packet;
 use super::table::Tables;
+use crate::model::sample::{link, rule};
 use crate::model::{
     Barrier, Ip, LinkInfo, NextHop, Onward, Route, RouteChange, RouteEvent, RouteKind, RouteList, RouteRule,
     RouteSettings, RuleAction, SettingsOf, Timestamp,
@@ -37,24 +38,6 @@ fn route(table: u32, kind: RouteKind, destination: &str, over: &[u32]) -> Route 
 
 fn unicast(destination: &str, over: &[u32]) -> Route {
     route(MAIN, RouteKind::Unicast, destination, over)
-}
-
-fn rule(priority: u32, action: RuleAction) -> RouteRule {
-    RouteRule {
-        is_v4: true,
-        priority,
-        action,
-        from: None,
-        to: None,
-        incoming: None,
-        is_inverted: false,
-        suppressed: None,
-        is_conditional: false,
-    }
-}
-
-fn link(index: u32, name: &str) -> LinkInfo {
-    LinkInfo { index, name: name.into(), is_up: true, has_master: false, lies_on: None }
 }
 
 const fn settings(of: SettingsOf, rp_filter: u8) -> RouteEvent {

@@ -4,8 +4,8 @@ use smallvec::smallvec;
 
 use super::*;
 use crate::model::{
-    Barrier, Expected, KernelBody, KernelEvent, LinkInfo, NextHop, Onward, Route, RouteChange, RouteEvent,
-    RouteKind, RouteList, RouteRule, RouteSettings, RuleAction, SettingsOf,
+    Barrier, Expected, KernelBody, KernelEvent, NextHop, Onward, Route, RouteChange, RouteEvent, RouteKind,
+    RouteList, RouteSettings, RuleAction, SettingsOf, sample,
 };
 
 const ELSEWHERE: [u8; 4] = [10, 9, 9, 9];
@@ -22,24 +22,13 @@ impl Cluster {
             self.route_event(RouteEvent::ListBegan(list));
         }
         for (index, name) in [(2, "bond1"), (3, "cali1")] {
-            let link = LinkInfo { index, name: name.into(), is_up: true, has_master: false, lies_on: None };
-            self.route_event(RouteEvent::Link(link));
+            self.route_event(RouteEvent::Link(sample::link(index, name)));
         }
         for of in [SettingsOf::All, SettingsOf::Interface(2), SettingsOf::Interface(3)] {
             let told = RouteSettings { of, forwarding: Some(true), rp_filter: Some(0) };
             self.route_event(RouteEvent::Settings(told));
         }
-        let rule = RouteRule {
-            is_v4: true,
-            priority: 0,
-            action: RuleAction::Table(254),
-            from: None,
-            to: None,
-            incoming: None,
-            is_inverted: false,
-            suppressed: None,
-            is_conditional: false,
-        };
+        let rule = sample::rule(0, RuleAction::Table(254));
         self.route_event(RouteEvent::Rule { is_gone: false, rule });
         self.route_event(RouteEvent::Route(RouteChange::Listed, route("0.0.0.0/0", Some(2))));
         self.route_event(RouteEvent::Route(RouteChange::Listed, route("10.244.1.17/32", Some(3))));
