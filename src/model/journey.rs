@@ -139,6 +139,22 @@ pub struct Verdict {
     pub expected: Option<Box<Expected>>,
 }
 
+impl Verdict {
+    /// That it ended so, and no place of it.
+    pub const fn new(outcome: Outcome, detail: Sentence) -> Verdict {
+        Verdict {
+            outcome,
+            direction: None,
+            after: None,
+            before: None,
+            place: None,
+            detail,
+            dropped_by: None,
+            expected: None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StagePlace {
     pub stage: Stage,

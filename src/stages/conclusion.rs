@@ -14,7 +14,7 @@ use crate::model::{
 use crate::stages::course::Course;
 use crate::stages::detail::{alike, request};
 use crate::stages::hooks::dropped;
-use crate::stages::verdict::{at, plain};
+use crate::stages::verdict::at;
 use crate::stages::walk::Placed;
 
 /// All legs with their verdicts; the client's first.
@@ -104,7 +104,7 @@ impl Conclusion<'_, '_> {
                 "{method} 得到应答 {status}；应答者是 {proxy} 还是它后面的服务端，没有抓包";
                 method, status, proxy
             );
-            return (status >= 400).then(|| plain(Outcome::Complete, detail));
+            return (status >= 400).then(|| Verdict::new(Outcome::Complete, detail));
         }
         Some(match status {
             400.. => {
@@ -121,7 +121,7 @@ impl Conclusion<'_, '_> {
             300..400 => {
                 let location = self.course.trail.exchange.location.as_deref();
                 let whereto = location.map(|to| say!(" to {to}", "到 {to}"; to)).unwrap_or_default();
-                plain(
+                Verdict::new(
                     Outcome::Complete,
                     say!(
                         "{method} answered with {status}: {proxy} redirects by itself{whereto}",
@@ -174,7 +174,7 @@ impl Conclusion<'_, '_> {
         match verdict.outcome {
             // Another server may be tried.
             Outcome::Refused if self.verdicts[0].outcome == Outcome::Open => {
-                return Some(plain(Outcome::Open, verdict.detail));
+                return Some(Verdict::new(Outcome::Open, verdict.detail));
             }
             Outcome::Open if is_answered => self.was_too_slow(cause, &mut verdict),
             // To the client it is a request that failed, whether it is told so or not.

@@ -35,23 +35,23 @@ pub(super) fn judge(case: &Case<'_>, walk: &Walk<'_>) -> Verdict {
 /// Judges a trail that fits no path: by what was seen only, as nothing says what should have been.
 pub(super) fn judge_unplaced(legs: &[OneLeg<'_>], world: &World<'_>) -> Verdict {
     let Some(OneLeg { trail, pair, .. }) = legs.first() else {
-        return plain(Outcome::Open, say!("nothing was seen of it", "没有观测到任何数据包"));
+        return Verdict::new(Outcome::Open, say!("nothing was seen of it", "没有观测到任何数据包"));
     };
     match pair.reply.part {
-        Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => plain(
+        Some(Part::Reset | Part::IcmpError) if !trail.answer_is_whole => Verdict::new(
             Outcome::Refused,
             say!("an error answered; no path is known for this exchange", "得到的是错误；此交互没有已知路径"),
         ),
-        Some(_) => plain(Outcome::Complete, detail::answered(trail, pair)),
+        Some(_) => Verdict::new(Outcome::Complete, detail::answered(trail, pair)),
         // It may have been answered where nothing is captured, or need no answer.
-        None if is_over(trail, world) => plain(
+        None if is_over(trail, world) => Verdict::new(
             Outcome::Open,
             say!(
                 "no answer was seen; no path is known for this exchange",
                 "没有观测到应答；此交互没有已知路径"
             ),
         ),
-        None => plain(Outcome::Open, say!("no answer yet", "尚无应答")),
+        None => Verdict::new(Outcome::Open, say!("no answer yet", "尚无应答")),
     }
 }
 
@@ -72,19 +72,6 @@ pub(super) fn is_lost_by_error(trail: &Trail) -> bool {
     trail.notices.iter().any(|notice| is_loss(notice.reason))
 }
 
-pub(super) fn plain(outcome: Outcome, detail: Sentence) -> Verdict {
-    Verdict {
-        outcome,
-        direction: None,
-        after: None,
-        before: None,
-        place: None,
-        detail,
-        dropped_by: None,
-        expected: None,
-    }
-}
-
 pub(super) fn at(
     outcome: Outcome,
     direction: Way,
@@ -93,16 +80,7 @@ pub(super) fn at(
     detail: Sentence,
 ) -> Verdict {
     let place = Some(Place { kind, node });
-    Verdict {
-        outcome,
-        direction: Some(direction),
-        after: None,
-        before: None,
-        place,
-        detail,
-        dropped_by: None,
-        expected: None,
-    }
+    Verdict { direction: Some(direction), place, ..Verdict::new(outcome, detail) }
 }
 
 struct Judge<'a, 't> {
@@ -342,7 +320,7 @@ impl Judge<'_, '_> {
             return None;
         }
         self.stalled(Way::Reply)
-            .or_else(|| Some(plain(Outcome::Complete, detail::answered(self.trail(), self.case.pair))))
+            .or_else(|| Some(Verdict::new(Outcome::Complete, detail::answered(self.trail(), self.case.pair))))
     }
 
     fn open(&self) -> Option<Verdict> {
@@ -351,7 +329,7 @@ impl Judge<'_, '_> {
             Rest::Overdue => self.gone(),
             Rest::Coming => self.dropped(),
         };
-        Some(gone.unwrap_or_else(|| plain(Outcome::Open, self.tell.open())))
+        Some(gone.unwrap_or_else(|| Verdict::new(Outcome::Open, self.tell.open())))
     }
 
     fn lost_request(&self) -> Option<Verdict> {
@@ -378,7 +356,7 @@ impl Judge<'_, '_> {
         }
         match self.first_missing(self.walk.request_len) {
             Some(missing) => self.lost(Way::Request, missing),
-            None => plain(Outcome::Open, self.tell.unknowable()),
+            None => Verdict::new(Outcome::Open, self.tell.unknowable()),
         }
     }
 
@@ -418,16 +396,8 @@ impl Judge<'_, '_> {
             }
             _ => place,
         };
-        let mut verdict = Verdict {
-            outcome: Outcome::Lost,
-            direction: Some(way),
-            after: None,
-            before: None,
-            place,
-            detail: self.tell.lost(seen, missing, place),
-            dropped_by: None,
-            expected: None,
-        };
+        let detail = self.tell.lost(seen, missing, place);
+        let mut verdict = Verdict { direction: Some(way), place, ..Verdict::new(Outcome::Lost, detail) };
         self.name_stages(&mut verdict, Some(missing));
         verdict
     }
@@ -485,14 +455,11 @@ impl Judge<'_, '_> {
     fn stalled_between(&self, way: Way, seen: usize, missing: usize) -> Verdict {
         let placed = &self.walk.placed;
         Verdict {
-            outcome: Outcome::Lost,
             direction: Some(way),
             after: self.visit_of(seen),
             before: self.visit_of(missing),
             place: place_between(&placed[seen], &placed[missing]),
-            detail: self.tell.stalled(way, seen, missing),
-            dropped_by: None,
-            expected: None,
+            ..Verdict::new(Outcome::Lost, self.tell.stalled(way, seen, missing))
         }
     }
 

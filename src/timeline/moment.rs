@@ -26,16 +26,7 @@ pub fn at_moment(journey: &Arc<Journey>, moment: Timestamp, context: &Context<'_
         cut_visit(visit, moment, &places);
     }
     cut.ended = cut.ended.min(moment);
-    cut.verdict = Verdict {
-        outcome: Outcome::Open,
-        direction: None,
-        after: None,
-        before: None,
-        place: None,
-        detail: crate::model::Sentence::default(),
-        dropped_by: None,
-        expected: None,
-    };
+    cut.verdict = Verdict::new(Outcome::Open, crate::model::Sentence::default());
     Arc::new(cut)
 }
 

@@ -310,16 +310,7 @@ fn chinese(detail: &str) -> &str {
 }
 
 pub fn verdict(outcome: Outcome, detail: &str) -> Verdict {
-    Verdict {
-        outcome,
-        direction: None,
-        after: None,
-        before: None,
-        place: None,
-        detail: crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() },
-        dropped_by: None,
-        expected: None,
-    }
+    Verdict::new(outcome, crate::model::Sentence { en: detail.into(), zh: chinese(detail).into() })
 }
 
 pub fn leg(protocol: Protocol, client: Endpoint, target: Endpoint, server: Endpoint) -> Leg {

@@ -263,14 +263,8 @@ mod tests {
             ],
             reply: vec![visit(Way::Reply, 1, 1, seen(2000))],
             verdict: Verdict {
-                dropped_by: None,
-                expected: None,
-                outcome: Outcome::Failed,
-                direction: None,
-                after: None,
-                before: None,
                 place: Some(Place { kind: PlaceKind::Workload, node: Some(NodeId(1)) }),
-                detail: crate::model::Sentence::default(),
+                ..Verdict::new(Outcome::Failed, crate::model::Sentence::default())
             },
             trail: Arc::new(trail),
         };
