@@ -17,7 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Config};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::capture::CaptureError;
 use crate::capture::cluster::Told;
@@ -177,20 +177,23 @@ impl Watch {
     /// Waits until each kind was listed or failed, and tells both at once.
     async fn first(&mut self, told: &mut dyn FnMut(Told) -> ControlFlow<()>) -> ControlFlow<()> {
         let (mut objects, mut waiting) = (Vec::new(), [true; KINDS.len()]);
-        let deadline = Instant::now() + PATIENCE;
-        while waiting.contains(&true) {
-            let Ok(Some((kind, event))) = timeout_at(deadline, self.streams.next()).await else { break };
-            match event {
-                Ok(watcher::Event::InitDone) => waiting[kind] = false,
-                Ok(event) => objects.extend(object(kind, event)),
-                Err(error) if waiting[kind] => {
-                    waiting[kind] = false;
-                    self.failing[kind] = Some(reason(&error));
+        let listing = async {
+            while waiting.contains(&true) {
+                let Some((kind, event)) = self.streams.next().await else { break };
+                match event {
+                    Ok(watcher::Event::InitDone) => waiting[kind] = false,
+                    Ok(event) => objects.extend(object(kind, event)),
+                    Err(error) if waiting[kind] => {
+                        waiting[kind] = false;
+                        self.failing[kind] = Some(reason(&error));
+                    }
+                    // It is listed; that it cannot be watched comes again.
+                    Err(_) => {}
                 }
-                // It is listed; that it cannot be watched comes again.
-                Err(_) => {}
             }
-        }
+        };
+        // What has not come by then is told as such.
+        let _ = timeout(PATIENCE, listing).await;
         for (failing, _) in self.failing.iter_mut().zip(waiting).filter(|(_, waits)| *waits) {
             *failing = Some(NO_ANSWER.to_owned());
         }
