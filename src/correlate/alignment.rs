@@ -128,10 +128,12 @@ impl Alignment {
         self.looked_at = now;
         let shown = self.ahead_by(&mesh.clocks());
         if are_apart(&shown, &self.found) {
-            self.found = shown;
+            self.found.clone_from(&shown);
         }
-        let arrivals = self.here.as_ref().map_or(&[][..], |here| &here.arrivals);
-        let found = self.ahead_by(&mesh.clocks_assuming(arrivals));
+        let found = match &self.here {
+            Some(here) => self.ahead_by(&mesh.clocks_assuming(&here.arrivals)),
+            None => shown,
+        };
         if !are_apart(&found, &self.offsets()) {
             return;
         }
