@@ -316,8 +316,11 @@ impl Correlator {
         if gone.revision > 0 {
             self.changes.push_back(Change::Withdraw(gone.id));
         }
-        let limits = self.limits;
+        let (limits, was_answered) = (self.limits, gone.phase == Phase::Answered);
         self.trails[kept as usize].absorb(gone, &limits);
+        if was_answered {
+            self.complete(kept, false);
+        }
     }
 }
 

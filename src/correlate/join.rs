@@ -53,17 +53,20 @@ impl Correlator {
             return located;
         }
         let client_to_server = if client_is_src { tuple } else { tuple.reversed() };
-        let leg = self.open_leg(key, client_to_server);
+        let leg = self.open_leg(crossing, client_to_server);
         let way = if client_is_src { Way::Request } else { Way::Reply };
         self.wait(crossing, Located { leg, face: 0, way });
         Located { leg, face: 0, way }
     }
 
-    pub(super) fn open_leg(&mut self, key: Key, client_to_server: Tuple) -> u32 {
+    pub(super) fn open_leg(&mut self, crossing: Crossing<'_>, client_to_server: Tuple) -> u32 {
         self.evict_legs();
         let serial = self.next_serial;
         self.next_serial += 1;
-        let leg = self.legs.insert(LegState::new(serial, key, client_to_server, self.now)) as u32;
+        let (key, _) = key_of(&client_to_server, crossing.node);
+        // Not the time it is by now: what comes of another node may be late.
+        let began = self.alignment.core_time(crossing.node, crossing.packet.time);
+        let leg = self.legs.insert(LegState::new(serial, key, client_to_server, (began, self.now))) as u32;
         self.register(key, leg, 0);
         self.reviews.push_back(Due { at: self.now.plus(REVIEW), slot: leg, id: serial });
         leg
@@ -150,7 +153,13 @@ impl Correlator {
             let is_other_side =
                 crossing.direction != waiting.direction || crossing.direction == Direction::Unknown;
             let is_near = in_transit(crossing.packet.time, waiting.time, self.limits.transit);
-            if !is_alive || is_own_face || waiting.tuple == tuple || !is_other_side || !is_near {
+            if !is_alive || !is_other_side || !is_near {
+                continue;
+            }
+            if is_own_face && passed_unchanged(crossing, waiting) {
+                return None;
+            }
+            if is_own_face || waiting.tuple == tuple {
                 continue;
             }
             // What connection tracking says of either leaves no room for another.
@@ -251,7 +260,7 @@ impl Slot {
     }
 }
 
-fn face_of(leg: &LegState, tuple: Tuple) -> Option<u8> {
+pub(super) fn face_of(leg: &LegState, tuple: Tuple) -> Option<u8> {
     leg.faces.iter().position(|face| face.tuple == tuple || face.tuple == tuple.reversed()).map(|at| at as u8)
 }
 
@@ -259,11 +268,23 @@ fn in_transit(a: Timestamp, b: Timestamp, limit: i64) -> bool {
     a.since(b).abs() <= limit
 }
 
-fn fit(crossing: Crossing<'_>, tuple: Tuple, waiting: &Waiting) -> Fit {
-    let (ttl_in, ttl_out) = match crossing.direction {
+/// The TTLs of a packet that goes into a node and of one that comes out.
+fn ttls(crossing: Crossing<'_>, waiting: &Waiting) -> (u8, u8) {
+    match crossing.direction {
         Direction::In => (crossing.packet.ttl, waiting.ttl),
         _ => (waiting.ttl, crossing.packet.ttl),
-    };
+    }
+}
+
+/// Whether the packet is known to go through the node with the addresses it has: not one that left and came back.
+fn passed_unchanged(crossing: Crossing<'_>, waiting: &Waiting) -> bool {
+    let is_known = ![crossing.direction, waiting.direction].contains(&Direction::Unknown);
+    let (ttl_in, ttl_out) = ttls(crossing, waiting);
+    is_known && waiting.tuple == keyed_tuple(crossing.packet) && ttl_in >= ttl_out
+}
+
+fn fit(crossing: Crossing<'_>, tuple: Tuple, waiting: &Waiting) -> Fit {
+    let (ttl_in, ttl_out) = ttls(crossing, waiting);
     Fit {
         keeps_an_end: tuple.src == waiting.tuple.src || tuple.dst == waiting.tuple.dst,
         keeps_ip_id: crossing.packet.ip_id != 0 && crossing.packet.ip_id == waiting.ip_id,

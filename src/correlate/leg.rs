@@ -132,7 +132,8 @@ pub(super) struct LegState {
 }
 
 impl LegState {
-    pub(super) fn new(serial: u64, key: Key, tuple: Tuple, now: Timestamp) -> LegState {
+    /// `began` is when its first packet was seen, `now` when it came.
+    pub(super) fn new(serial: u64, key: Key, tuple: Tuple, (began, now): (Timestamp, Timestamp)) -> LegState {
         let face = Face { key, tuple, tries: JOIN_TRIES };
         LegState {
             serial,
@@ -151,7 +152,7 @@ impl LegState {
             exchanges: 0,
             is_mid_stream: false,
             is_reset: false,
-            began: now,
+            began,
             reopened: None,
             last: now,
         }
@@ -245,8 +246,8 @@ impl LegState {
     }
 
     /// The connection is tried once more: the node may translate it anew.
-    pub(super) fn reopen(&mut self, node: NodeId, now: Timestamp) {
-        self.reopened = Some(now);
+    pub(super) fn reopen(&mut self, node: NodeId, at: Timestamp) {
+        self.reopened = Some(at);
         for bits in self.entered.iter_mut().chain(&mut self.left) {
             *bits &= !node_bit(node);
         }
@@ -414,11 +415,14 @@ impl LegState {
         steps
     }
 
-    /// Faces in the order the request takes, beginning with the one no translation leads to.
+    /// Faces in the order the request takes, beginning with the one that translations begin with. One that they do
+    /// not touch is of an earlier try.
     fn face_order(&self, steps: &[Step]) -> SmallVec<[u8; 4]> {
         let sure = || steps.iter().filter(|step| !step.is_contradicted);
-        let is_first = |face: &u8| !sure().any(|step| step.to == *face);
-        let mut order: SmallVec<[u8; 4]> = (0..self.faces.len() as u8).find(is_first).into_iter().collect();
+        let faces = 0..self.faces.len() as u8;
+        let firsts = faces.filter(|face| !sure().any(|step| step.to == *face));
+        let first = firsts.min_by_key(|face| !sure().any(|step| step.from == *face));
+        let mut order: SmallVec<[u8; 4]> = first.into_iter().collect();
         while let Some(step) =
             sure().find(|step| order.last() == Some(&step.from) && !order.contains(&step.to))
         {

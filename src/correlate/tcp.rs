@@ -43,7 +43,7 @@ impl Correlator {
         }
         let is_repeat = leg.note_point(crossing.of(way), segment.seq, segment.span());
         if is_repeat && segment.is_syn() {
-            self.reopen(crossing, located.leg);
+            located = self.reopen(crossing, located);
             self.wait(crossing, located);
         }
         let leg = &self.legs[located.leg as usize];

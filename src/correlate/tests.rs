@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod http2;
+mod interleaving;
 mod routes;
 mod traces;
 mod tracking;
@@ -36,6 +37,15 @@ struct Cluster {
     time: i64,
     /// How far kappa2's clock is ahead.
     skew: i64,
+    /// What was not handed over yet, where that is done later.
+    held: Option<Vec<(NodeId, Input)>>,
+}
+
+/// What the core takes.
+#[derive(Clone)]
+enum Input {
+    Packet(Packet, Vec<u8>),
+    Event(model::KernelEvent),
 }
 
 impl Cluster {
@@ -57,7 +67,7 @@ impl Cluster {
         survey.extend_vantages(&vantages);
         survey.give_clock(NodeId(1), skew);
         let core = Correlator::new(survey, Limits::SCREEN);
-        Cluster { core, time: 1_000 * SECONDS, skew }
+        Cluster { core, time: 1_000 * SECONDS, skew, held: None }
     }
 
     fn pass(&mut self, nanos: i64) {
@@ -88,7 +98,16 @@ impl Cluster {
             body: Body::Tcp(segment),
             payload: crate::model::Payload::default(),
         };
-        self.core.handle_packet(&packet, payload);
+        let node = NodeId(u16::from(at >= BOND_B));
+        self.give(node, Input::Packet(packet, payload.to_vec()));
+    }
+
+    fn give(&mut self, node: NodeId, input: Input) {
+        match (&mut self.held, &input) {
+            (Some(held), _) => held.push((node, input)),
+            (None, Input::Packet(packet, payload)) => self.core.handle_packet(packet, payload),
+            (None, Input::Event(event)) => self.core.handle_event(event),
+        }
     }
 
     /// A segment from the client through all four points, translated on kappa1.

@@ -10,12 +10,12 @@ use hashbrown::HashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use super::join::{Located, can_be_followed};
+use super::join::{Located, can_be_followed, face_of};
 use super::leg::{Key, LegState, MAX_FACES, key_of};
-use super::{AFTERLIFE, Correlator, Crossing, Due};
+use super::{AFTERLIFE, Correlator, Crossing, Due, Slot};
 use crate::model::{
     Body, Conntrack, ConntrackChange, KernelBody, KernelEvent, MILLIS, NodeId, Protocol, SECONDS, Timestamp,
-    Tuple,
+    Tuple, Way,
 };
 
 /// How much later than a message a packet may be stamped that was there before it, on another node's clock.
@@ -43,6 +43,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// Client to server, before and behind the translation.
+    fn sides(&self) -> [Tuple; 2] {
+        [self.told.original, self.told.translated()]
+    }
+
     fn is_translated(&self) -> bool {
         self.told.original != self.told.translated()
     }
@@ -221,7 +226,9 @@ impl Correlator {
             self.tracking.end(slot, event.time, gone_at);
         }
         match self.leg_of(slot) {
-            Some(leg) => self.bind(slot, leg),
+            Some(leg) => {
+                self.bind(slot, leg);
+            }
             None if is_over => {}
             None => self.attach(slot),
         }
@@ -263,8 +270,9 @@ impl Correlator {
         Some(Located { leg, face, way: self.legs[leg as usize].way_of(face, tuple.src) })
     }
 
-    /// Makes the entry known to the leg: both sides are its faces.
-    fn bind(&mut self, slot: u32, leg_slot: u32) {
+    /// Makes the entry known to the leg: both sides are its faces. Gives the leg that it is then.
+    fn bind(&mut self, slot: u32, leg_slot: u32) -> u32 {
+        let leg_slot = self.with_earlier_try(slot, leg_slot);
         let Entry { serial, node, told, began, ended, .. } = self.tracking.entries[slot as usize];
         let (original, translated) = (told.original, told.translated());
         let leg = &self.legs[leg_slot as usize];
@@ -280,8 +288,8 @@ impl Correlator {
         } else {
             [original, translated]
         };
-        let Some(from) = self.face_for(leg_slot, sides[0], node) else { return };
-        let Some(to) = self.face_for(leg_slot, sides[1], node) else { return };
+        let Some(from) = self.face_for(leg_slot, sides[0], node) else { return leg_slot };
+        let Some(to) = self.face_for(leg_slot, sides[1], node) else { return leg_slot };
         let leg = &mut self.legs[leg_slot as usize];
         let is_news = leg.track((serial, began), node, (from, to), &told, ended);
         self.tracking.entries[slot as usize].leg = Some((leg_slot, leg.serial));
@@ -289,6 +297,20 @@ impl Correlator {
             self.learn_translation(node, sides[0], sides[1]);
             self.touch(leg_slot);
         }
+        leg_slot
+    }
+
+    /// Puts the leg together with one under the entry's addresses that began with the same number: an earlier try,
+    /// which went under other addresses behind the node.
+    fn with_earlier_try(&mut self, slot: u32, leg: u32) -> u32 {
+        let Entry { node, told, .. } = self.tracking.entries[slot as usize];
+        let (key, _) = key_of(&told.original, node);
+        let isn = |leg: u32| self.legs.get(leg as usize)?.streams[Way::Request as usize].isn;
+        let is_it =
+            |known: &&Slot| known.leg != leg && isn(known.leg).is_some() && isn(known.leg) == isn(leg);
+        let Some(&Slot { leg: earlier, face, .. }) = self.table.get(&key).filter(is_it) else { return leg };
+        let located = |leg, face| Located { leg, face, way: Way::Request };
+        self.merge(located(leg, 0), located(earlier, face)).leg
     }
 
     /// The leg's face with this tuple, client to server, which becomes one where it is none.
@@ -306,26 +328,52 @@ impl Correlator {
         Some(face)
     }
 
-    /// A 5-tuple seen for the first time: is there an entry that knows it? Then its leg begins with both sides.
+    /// A 5-tuple seen for the first time: is there an entry that knows it? Then it is of the leg that went by the
+    /// entry's other side on another node, or of a new one with both sides.
     pub(super) fn join_by_entry(&mut self, crossing: Crossing<'_>, tuple: Tuple) -> Option<Located> {
         if self.tracking.entries.is_empty() {
             return None;
         }
         let slot = self.entry_for(crossing, tuple)?;
-        let told = self.tracking.entries[slot as usize].told;
-        let is_request = [told.original, told.translated()].contains(&tuple);
-        let (key, _) = key_of(&tuple, crossing.node);
-        let leg = self.open_leg(key, if is_request { tuple } else { tuple.reversed() });
-        self.bind(slot, leg);
-        Some(Located { leg, face: 0, way: self.legs[leg as usize].way_of(0, tuple.src) })
+        let sides = self.tracking.entries[slot as usize].sides();
+        let is_request = sides.contains(&tuple);
+        let client_to_server = if is_request { tuple } else { tuple.reversed() };
+        let leg = match self.leg_beyond(slot, client_to_server) {
+            Some(there) => there.leg,
+            None => self.open_leg(crossing, client_to_server),
+        };
+        let leg = self.bind(slot, leg);
+        self.under(leg, tuple)
     }
 
-    /// A connection is tried once more. Where its first entry is over, it gets another one, and other addresses.
-    pub(super) fn reopen(&mut self, crossing: Crossing<'_>, leg: u32) {
-        self.legs[leg as usize].reopen(crossing.node, self.now);
-        if let Some(slot) = self.entry_for(crossing, crossing.packet.tuple) {
-            self.bind(slot, leg);
-        }
+    /// A leg that goes by `tuple`, from whichever end.
+    fn under(&self, leg: u32, tuple: Tuple) -> Option<Located> {
+        let state = &self.legs[leg as usize];
+        let face = face_of(state, tuple)?;
+        Some(Located { leg, face, way: state.way_of(face, tuple.src) })
+    }
+
+    /// The leg that packets showed on the other side of an entry's translation than `tuple`, client to server.
+    fn leg_beyond(&self, slot: u32, tuple: Tuple) -> Option<Located> {
+        let entry = &self.tracking.entries[slot as usize];
+        let beyond = entry.sides().into_iter().find(|side| *side != tuple)?;
+        let there = self.leg_under(entry, beyond)?;
+        (self.legs[there.leg as usize].faces.len() < MAX_FACES).then_some(there)
+    }
+
+    /// A connection is tried once more. Where its first entry is over, it gets another one, and other addresses,
+    /// under which another node may have shown it already. Gives where the packet is now.
+    pub(super) fn reopen(&mut self, crossing: Crossing<'_>, located: Located) -> Located {
+        let at = self.alignment.core_time(crossing.node, crossing.packet.time);
+        self.legs[located.leg as usize].reopen(crossing.node, at);
+        let tuple = crossing.packet.tuple;
+        let Some(slot) = self.entry_for(crossing, tuple) else { return located };
+        let located = match self.leg_beyond(slot, tuple) {
+            Some(there) if there.leg != located.leg => self.merge(located, there),
+            _ => located,
+        };
+        let leg = self.bind(slot, located.leg);
+        self.under(leg, tuple).unwrap_or(located)
     }
 
     /// The entry that a packet is of, among those that no leg has yet.

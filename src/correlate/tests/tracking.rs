@@ -6,12 +6,12 @@ use crate::model::{
     TableEvent, TcpState, TranslationEvidence,
 };
 
-const OTHER: [u8; 4] = [10, 244, 3, 44];
-const UNREPLIED: u32 = 0;
-const REPLIED: u32 = 2;
+pub(super) const OTHER: [u8; 4] = [10, 244, 3, 44];
+pub(super) const UNREPLIED: u32 = 0;
+pub(super) const REPLIED: u32 = 2;
 
 /// The entry of kappa1 for a client's port, translated to `server`.
-fn entry(change: ConntrackChange, port: u16, server: [u8; 4], status: u32) -> Conntrack {
+pub(super) fn entry(change: ConntrackChange, port: u16, server: [u8; 4], status: u32) -> Conntrack {
     Conntrack {
         change,
         // The kernel gives the same number again for another connection.
@@ -26,13 +26,13 @@ fn entry(change: ConntrackChange, port: u16, server: [u8; 4], status: u32) -> Co
 }
 
 impl Cluster {
-    fn tell(&mut self, told: Conntrack) {
+    pub(super) fn tell(&mut self, told: Conntrack) {
         self.tell_at(Timestamp(self.time), told);
     }
 
     fn tell_at(&mut self, time: Timestamp, told: Conntrack) {
         let event = KernelEvent { time, node: NodeId(0), body: KernelBody::Conntrack(told) };
-        self.core.handle_event(&event);
+        self.give(NodeId(0), Input::Event(event));
     }
 }
 
@@ -52,7 +52,7 @@ fn only(cluster: Cluster) -> Trail {
     trails.remove(0)
 }
 
-fn syn(isn: u32) -> TcpSegment {
+pub(super) fn syn(isn: u32) -> TcpSegment {
     segment(isn, 0, TcpSegment::SYN, b"")
 }
 
