@@ -55,15 +55,13 @@ struct Place {
     seen: Seen,
 }
 
-/// The first time anything of a trail was seen at each capture point, the lookup before it included.
+/// The first time that counts for a trail's start, at each capture point.
 type Seen = SmallVec<[(VantageId, Timestamp); 8]>;
 
 impl Place {
     fn of(trail: &Trail) -> Place {
         let mut seen = Seen::new();
-        let lookup = trail.resolution.as_ref().map(|known| (known.query.vantage, known.first_try));
-        let sightings = trail.sightings.iter().map(|sighting| (sighting.vantage, sighting.time));
-        for (vantage, time) in sightings.chain(lookup) {
+        for (vantage, time) in trail.beginnings() {
             match seen.iter_mut().find(|(known, _)| *known == vantage) {
                 Some((_, first)) => *first = time.min(*first),
                 None => seen.push((vantage, time)),
@@ -314,7 +312,7 @@ pub(super) fn unpack(record: &[u8]) -> io::Result<Trail> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Ip, sample};
+    use crate::model::{Ip, Sighting, sample};
 
     fn trail(id: u64, revision: u32, started: i64) -> Trail {
         let client = Endpoint::new(Ip::v4([10, 0, 0, (id % 7) as u8]), 1);
@@ -363,6 +361,16 @@ mod tests {
             spool.withdraw(9);
             assert_eq!(drain(spool), [(3, 1), (1, 3)]);
         }
+    }
+
+    #[test]
+    fn what_a_proxys_connection_carried_before_puts_nothing_first() {
+        let mut spool = Spool::default();
+        let mut later = trail(1, 1, 20);
+        later.sightings.push(Sighting { leg: 1, ..sample::sighting(5) });
+        spool.put(later).expect("put");
+        spool.put(trail(2, 1, 10)).expect("put");
+        assert_eq!(drain(spool), [(2, 1), (1, 1)]);
     }
 
     #[test]

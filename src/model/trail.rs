@@ -148,6 +148,15 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// What counts for when it began, each on its own node's clock: what was seen of its own connection, not of those
+    /// that proxies use, which may have been open long before; and the lookup before it.
+    pub fn beginnings(&self) -> impl Iterator<Item = (VantageId, Timestamp)> {
+        let has_own = self.sightings.iter().any(|sighting| sighting.leg == 0);
+        let counts = move |sighting: &&Sighting| sighting.leg == 0 || !has_own;
+        let seen = self.sightings.iter().filter(counts).map(|sighting| (sighting.vantage, sighting.time));
+        seen.chain(self.resolution.as_ref().map(|known| (known.query.vantage, known.first_try)))
+    }
+
     /// The legs that carried the exchange, from the client's to the one that served, as indexes into
     /// [`Trail::legs`]; tries that a proxy gave up are left out.
     pub fn chain(&self) -> SmallVec<[u8; 4]> {

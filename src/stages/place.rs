@@ -30,21 +30,13 @@ impl World<'_> {
     /// something of the exchange was; on the reference node's clock.
     pub fn span(&self, trail: &Trail) -> (Timestamp, Timestamp) {
         let times = trail.sightings.iter().map(|sighting| self.align(sighting.vantage, sighting.time));
-        // A proxy may have opened the connections it uses long before.
-        let own = trail.sightings.iter().filter(|sighting| sighting.leg == 0);
-        let started = own.map(|sighting| self.align(sighting.vantage, sighting.time)).min();
-        let started = started.or_else(|| times.clone().min()).unwrap_or_default();
+        let started = trail.beginnings().map(|(vantage, time)| self.align(vantage, time)).min();
+        let started = started.unwrap_or_default();
         let ended = match trail.end {
             Some((vantage, time)) => self.align(vantage, time).max(started),
             None => times.max().unwrap_or(started),
         };
-        match &trail.resolution {
-            Some(resolution) => {
-                let asked = self.align(resolution.query.vantage, resolution.first_try);
-                (started.min(asked), ended)
-            }
-            None => (started, ended),
-        }
+        (started, ended)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::compare::{Coverage, compare};
+use crate::compare::{Coverage, compare, list};
 use crate::joins::{Joins, joins};
 
 const NODES: [&str; 3] = ["kappa1", "kappa2", "kappa3"];
@@ -45,7 +45,10 @@ fn report(arguments: &[String]) -> Value {
     all.extend_from_slice(arguments);
     let output = hopline(&all);
     assert!(output.status.success(), "{all:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("the report is JSON")
+    let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    let starts = list(&report, "journeys").iter().map(|journey| journey["started_ns"].as_i64());
+    assert!(starts.is_sorted(), "journeys come by their start");
+    report
 }
 
 fn files(case: &Path, nodes: &[&str]) -> Vec<String> {
