@@ -25,6 +25,12 @@ pub fn now() -> Timestamp {
     Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
+/// Processor time that the calling thread has taken so far (clock_gettime(2)).
+pub fn thread_time() -> Duration {
+    let taken = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    taken.try_into().unwrap_or_default()
+}
+
 /// Lets `duration` go by.
 pub fn wait(duration: Duration) {
     std::thread::sleep(duration);

@@ -14,8 +14,9 @@ use crate::app::files::Files;
 use crate::app::lines::Telling;
 use crate::app::packets::Packets;
 use crate::app::pipeline::Pipeline;
+use crate::app::priority::{Modesty, stand_back};
 use crate::app::session::{self, Session};
-use crate::app::{clock, names, priority, replay, rights, templates, tracer};
+use crate::app::{clock, names, replay, rights, templates, tracer};
 use crate::capture::CaptureError;
 use crate::capture::live::{LiveSource, Opened, Recording, RemoteSpec, Running, Settings, Tell};
 use crate::config::{Capture, Lines, Live, Speed};
@@ -37,6 +38,7 @@ pub(super) fn run_headless(
 ) -> anyhow::Result<()> {
     let templates = templates(live.look.templates.as_deref())?;
     let opened = open(&live.capture, &live.remotes, live.recording.as_ref(), say())?;
+    let modesty = Modesty::by(live.capture.nice);
     confine(&opened, live.recording.as_ref())?;
     begin_tracing(&opened, &live.capture);
     let stop = Arc::new(AtomicBool::new(false));
@@ -46,7 +48,7 @@ pub(super) fn run_headless(
     let (mut running, sources) = start(opened, &stop)?;
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::REPORT)?
         .naming(running.namer())
-        .standing_back(live.capture.nice);
+        .standing_back(modesty);
     let mut telling = Telling::new(templates, live.look.manner, lines, layout, out);
     let finished = pipeline.run(&mut |event| telling.take(event));
     stop.store(true, Ordering::Relaxed);
@@ -68,6 +70,7 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
         );
     }
     let files = Files::kept(live.write_directory.as_deref().unwrap_or(Path::new(".")))?;
+    let modesty = Modesty::by(live.capture.nice);
     confine(&opened, live.recording.as_ref())?;
     // What is missing is told before the screen, and behind it.
     for line in missing(&opened) {
@@ -83,7 +86,7 @@ pub(super) fn run_screen(live: &Live) -> anyhow::Result<()> {
     let pipeline = Pipeline::follow(sources, &live.capture.input, Limits::SCREEN)?
         .naming(running.namer())
         .keeping(packets.kept())
-        .standing_back(live.capture.nice);
+        .standing_back(modesty);
     let mut session = Session::live(files, packets, node, running, notices, tracer);
     let shown = replay::show(pipeline, templates, Speed::Max, &live.look, Order::Newest, &mut session);
     stop.store(true, Ordering::Relaxed);
@@ -104,7 +107,7 @@ pub(super) fn record(capture: &Capture, recording: &Recording) -> anyhow::Result
     introduce(&opened);
     stop_after(capture.duration, &stop)?;
     let (mut running, sources) = start(opened, &stop)?;
-    priority::stand_back(capture.nice);
+    stand_back(capture.nice);
     let named = match running.namer() {
         Some(namer) => names::collect(sources, &capture.input.options, &capture.input.names, namer),
         None => Ok(()),

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::app::clock::{self, Stopwatch};
 use crate::app::packets::SharedKept;
-use crate::app::priority;
+use crate::app::priority::Modesty;
 use crate::capture::live::{LiveSource, Namer};
 use crate::capture::{Progress, Reader};
 use crate::config::Input;
@@ -56,8 +56,7 @@ pub struct Pipeline {
     is_live: bool,
     kept: Option<SharedKept>,
     namer: Option<Namer>,
-    /// How far its threads stand back, as in nice(1).
-    nice: i32,
+    modesty: Modesty,
 }
 
 /// What is known when the last packet was followed.
@@ -129,7 +128,7 @@ impl Pipeline {
         correlator.add_names(&input.names);
         correlator.add_names(reader.names());
         add_addresses(&mut correlator, reader.addresses());
-        Pipeline { reader, correlator, is_live, namer: None, kept: None, nice: 0 }
+        Pipeline { reader, correlator, is_live, namer: None, kept: None, modesty: Modesty::none() }
     }
 
     /// Keeps the latest records there, for whoever looks at packets.
@@ -146,8 +145,8 @@ impl Pipeline {
 
     /// Lets everything else on the machine go first: the thread that runs it stands back for good.
     #[must_use]
-    pub(super) fn standing_back(self, nice: i32) -> Pipeline {
-        Pipeline { nice, ..self }
+    pub(super) fn standing_back(self, modesty: Modesty) -> Pipeline {
+        Pipeline { modesty, ..self }
     }
 
     /// Follows every packet. `sink` takes what comes out and may end it early.
@@ -155,18 +154,23 @@ impl Pipeline {
     /// # Errors
     /// When reading fails in a way that is not merely damage.
     pub fn run(self, sink: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> anyhow::Result<Finished> {
-        let Pipeline { reader, mut correlator, is_live, mut namer, kept, nice } = self;
+        let Pipeline { reader, mut correlator, is_live, mut namer, kept, mut modesty } = self;
         // The threads that it starts inherit it.
-        priority::stand_back(nice);
+        modesty.begin();
         let (full_in, full) = bounded(BATCHES);
         let (empty_in, empty) = bounded(BATCHES + 2);
         let read = std::thread::scope(|scope| {
             let reading = scope.spawn(move || Reading::new(reader, is_live, kept).run(&full_in, &empty));
             follow(&mut correlator, full, &empty_in, &mut |event| {
+                let is_drained = matches!(event, Event::Drained(_));
                 if let (Event::Drained(correlator), Some(namer)) = (&event, &mut namer) {
                     namer.tell(&correlator.topology().names);
                 }
-                sink(event)
+                let flow = sink(event);
+                if is_drained {
+                    modesty.rest();
+                }
+                flow
             });
             reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;

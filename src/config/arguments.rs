@@ -140,7 +140,8 @@ pub(super) struct CaptureArguments {
     /// The kernel's buffer for packets on their way
     #[arg(long, value_name = "SIZE", default_value = "64MB")]
     pub(super) buffer: String,
-    /// How far analysing stands back behind the node's own work, as in nice(1); capturing and writing do not
+    /// How far analysing stands back behind the node's own work, as in nice(1); above 0 it also takes little where the
+    /// machine has nothing idle. Capturing and writing do not stand back
     #[arg(long, value_name = "N", default_value_t = 19, value_parser = clap::value_parser!(i32).range(0..=19))]
     pub(super) nice: i32,
     /// Trace connections that fit through the kernel's hooks and rules, as in `target == 10.43.7.7:80`: by client,

@@ -1,13 +1,17 @@
 //! The way from a capturing thread to the reader: runs of whole pcapng blocks, bounded by their bytes.
 //!
 //! The capturing side never waits. What does not fit is left out and counted, so that a slow screen costs what it
-//! shows and not what the kernel holds.
+//! shows and not what the kernel holds. What has waited for too long is left out too: a screen that cannot keep up
+//! shows less, and not what was long ago.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+
+use crate::capture::live::Clock;
+use crate::model::Timestamp;
 
 /// A run of whole blocks, shared by those who take it.
 #[derive(Clone, Debug)]
@@ -31,9 +35,27 @@ pub(in crate::capture) enum Kind {
 /// Where a capturing thread puts runs.
 #[derive(Debug)]
 pub(in crate::capture) struct Inlet {
-    sender: Sender<Run>,
+    sender: Sender<Queued>,
     shared: Arc<Shared>,
     most: usize,
+    freshness: Option<Freshness>,
+}
+
+/// A run on its way.
+#[derive(Debug)]
+struct Queued {
+    run: Run,
+    since: Timestamp,
+}
+
+/// When packets are not worth the time any more that they take.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::capture) struct Freshness {
+    pub(in crate::capture) clock: Clock,
+    /// They have waited for longer than this, in nanoseconds, ...
+    pub(in crate::capture) longest: i64,
+    /// ... and more bytes than this wait behind them.
+    pub(in crate::capture) backlog: usize,
 }
 
 /// Counts the packets that did not fit; it does not keep the way open.
@@ -54,8 +76,9 @@ impl Lost {
 /// Where the reader takes bytes from; it never waits either: see [`io::ErrorKind::WouldBlock`].
 #[derive(Debug)]
 pub(in crate::capture) struct Outlet {
-    receiver: Receiver<Run>,
+    receiver: Receiver<Queued>,
     shared: Arc<Shared>,
+    freshness: Option<Freshness>,
     current: Option<Run>,
     position: usize,
 }
@@ -71,18 +94,27 @@ struct Shared {
 
 /// A way that holds up to `most` bytes of packets.
 pub(in crate::capture) fn feed(most: usize) -> (Inlet, Outlet) {
-    ends(unbounded(), most)
+    ends(unbounded(), most, None)
+}
+
+/// The same, where packets that waited for too long are not given any more.
+pub(in crate::capture) fn fresh_feed(most: usize, freshness: Freshness) -> (Inlet, Outlet) {
+    ends(unbounded(), most, Some(freshness))
 }
 
 /// A way that holds up to `runs` runs, and lets who brings more wait.
 pub(in crate::capture) fn waiting_feed(runs: usize) -> (Inlet, Outlet) {
-    ends(bounded(runs), usize::MAX)
+    ends(bounded(runs), usize::MAX, None)
 }
 
-fn ends((sender, receiver): (Sender<Run>, Receiver<Run>), most: usize) -> (Inlet, Outlet) {
+fn ends(
+    (sender, receiver): (Sender<Queued>, Receiver<Queued>),
+    most: usize,
+    freshness: Option<Freshness>,
+) -> (Inlet, Outlet) {
     let shared = Arc::new(Shared::default());
-    let outlet = Outlet { receiver, shared: Arc::clone(&shared), current: None, position: 0 };
-    (Inlet { sender, shared, most }, outlet)
+    let outlet = Outlet { receiver, shared: Arc::clone(&shared), freshness, current: None, position: 0 };
+    (Inlet { sender, shared, most, freshness }, outlet)
 }
 
 impl Inlet {
@@ -99,7 +131,8 @@ impl Inlet {
     /// still takes runs.
     pub(in crate::capture) fn force(&self, run: Run) -> bool {
         self.shared.bytes.fetch_add(run.bytes.len(), Ordering::Relaxed);
-        self.sender.send(run).is_ok()
+        let since = self.freshness.map_or(Timestamp(0), |freshness| (freshness.clock)());
+        self.sender.send(Queued { run, since }).is_ok()
     }
 
     /// The count of packets that did not fit.
@@ -111,9 +144,16 @@ impl Inlet {
 impl Outlet {
     /// The next run, as soon as there is one; `None` when there will be no more.
     pub(in crate::capture) fn wait(&mut self) -> Option<Run> {
-        let run = self.receiver.recv().ok()?;
+        let Queued { run, .. } = self.receiver.recv().ok()?;
         self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
         Some(run)
+    }
+
+    /// Whether what came `since` then is left out, for what is newer.
+    fn is_stale(&self, since: Timestamp) -> bool {
+        self.freshness.is_some_and(|Freshness { clock, longest, backlog }| {
+            self.shared.bytes.load(Ordering::Relaxed) > backlog && clock().since(since) > longest
+        })
     }
 
     /// Counts packets that came through in vain.
@@ -135,10 +175,16 @@ impl Read for Outlet {
                 }
             }
             match self.receiver.try_recv() {
-                Ok(run) if run.kind == Kind::Restart => return Err(io::ErrorKind::ConnectionReset.into()),
-                Ok(run) => {
+                Ok(Queued { run, .. }) if run.kind == Kind::Restart => {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+                Ok(Queued { run, since }) => {
                     self.shared.bytes.fetch_sub(run.bytes.len(), Ordering::Relaxed);
-                    (self.current, self.position) = (Some(run), 0);
+                    if run.kind == Kind::Packets && self.is_stale(since) {
+                        self.shared.lost.fetch_add(run.packets, Ordering::Relaxed);
+                    } else {
+                        (self.current, self.position) = (Some(run), 0);
+                    }
                 }
                 Err(TryRecvError::Empty) => return Err(io::ErrorKind::WouldBlock.into()),
                 Err(TryRecvError::Disconnected) => return Ok(0),
@@ -177,5 +223,28 @@ mod tests {
         drop(inlet);
         read.clear();
         assert_eq!((outlet.read_to_end(&mut read).ok(), read.as_slice()), (Some(10), &[5; 10][..]));
+    }
+
+    #[test]
+    fn what_waited_too_long_is_counted_and_what_is_new_is_given() {
+        thread_local!(static NOW: std::cell::Cell<i64> = const { std::cell::Cell::new(0) });
+        let freshness = Freshness { clock: || Timestamp(NOW.get()), longest: 100, backlog: 15 };
+        let (inlet, mut outlet) = fresh_feed(1000, freshness);
+        inlet.offer(&run(1, 10));
+        inlet.force(Run { kind: Kind::Description, ..run(2, 10) });
+        NOW.set(50);
+        inlet.offer(&run(3, 10));
+        NOW.set(150);
+        let mut read = Vec::new();
+        let _ = outlet.read_to_end(&mut read);
+        assert_eq!(read, [[2; 10], [3; 10]].concat(), "what others refer to is always given");
+        assert_eq!(inlet.lost().count(), 3);
+        // A little is soon done with, however old.
+        inlet.offer(&run(4, 10));
+        inlet.offer(&run(5, 10));
+        NOW.set(1000);
+        read.clear();
+        let _ = outlet.read_to_end(&mut read);
+        assert_eq!((read, inlet.lost().count()), ([[4; 10], [5; 10]].concat(), 3));
     }
 }

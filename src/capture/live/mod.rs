@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
-use self::feed::{feed, waiting_feed};
+use self::feed::{Freshness, feed, fresh_feed, waiting_feed};
 use self::hooks::{Subjects, Tracer};
 use self::kernel::{CONNTRACK, Kernel, ROUTES, Subscription};
 use self::local::Local;
@@ -40,7 +40,7 @@ use self::remote::Remote;
 use self::watcher::Watcher;
 use self::ways::{Open, Ways};
 use crate::capture::{CaptureError, Cluster, Options};
-use crate::model::{Names, Notice, RecordingState, Role, Timestamp};
+use crate::model::{Names, Notice, RecordingState, Role, SECONDS, Timestamp};
 
 pub(super) use self::feed::Lost;
 pub use self::hooks::{MOST_FLOWS, TraceControl, TraceState, can_trace, serve as serve_tracing};
@@ -51,6 +51,9 @@ pub use self::remote::{Message, RemoteSpec};
 
 /// What may be on its way to the reader, in bytes.
 const TO_READER: usize = 64 << 20;
+/// How long packets may wait for the reader while so many bytes wait behind them: what comes later is not live.
+const FRESH: i64 = SECONDS;
+const BACKLOG: usize = 4 << 20;
 /// What may be on its way to the disk, in bytes.
 const TO_DISK: usize = 128 << 20;
 
@@ -242,7 +245,8 @@ impl Opened {
     /// # Errors
     /// When no thread can be started.
     pub fn start(self, stop: Arc<AtomicBool>) -> io::Result<(Running, Vec<LiveSource>)> {
-        let (inlet, outlet) = feed(TO_READER);
+        let freshness = Freshness { clock: self.clock, longest: FRESH, backlog: BACKLOG };
+        let (inlet, outlet) = fresh_feed(TO_READER, freshness);
         let mut sources = vec![LiveSource {
             display: format!("live on {}", self.node),
             node: self.node,
