@@ -172,6 +172,7 @@ impl Ongoing {
         };
         mine.announced = mine.announced.or(other.announced);
         mine.real_ip = mine.real_ip.or(other.real_ip);
+        mine.named = mine.named.or(other.named);
         if mine.forwarded_for.is_empty() {
             mine.forwarded_for = other.forwarded_for;
         }

@@ -14,6 +14,8 @@ pub struct Marks {
     pub forwarded_for: SmallVec<[Ip; 2]>,
     /// `X-Real-IP`.
     pub real_ip: Option<Ip>,
+    /// The client with its port, where the nearest proxy that forwards it names both.
+    pub named: Option<Endpoint>,
     /// Headers that name the request itself, such as `traceparent` or `x-request-id`.
     pub ids: Vec<RequestId>,
     /// The kind of proxy that a header gives away.

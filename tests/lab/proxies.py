@@ -37,7 +37,8 @@ FRONTS = (
     Front("tls", 443, "tcp", "secure"),
     Front("tls_v2", 8443, "tcp", "secure", server="send-proxy-v2"),
     Front("plain", 8083, "http"),       # adds no header at all
-    Front("tagged", 8084, "http", rules=("unique-id-format %{+X}o%ci%cp%ts%rt", "unique-id-header X-Request-ID")),
+    # The format of HAProxy's manual: it names the client's address and port.
+    Front("tagged", 8084, "http", rules=(r"unique-id-format %{+X}o\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid", "unique-id-header X-Request-ID")),
     Front("again", 8085, "http", dead="first", backend=("balance first", "retries 2", "option redispatch 1")),
     Front("gone", 8086, "http", dead="only", backend=("retries 1",)),
     Front("h2", 8087, "http", bind="proto h2", rules=("option forwardfor",)),

@@ -23,6 +23,9 @@ const OTHER_ANNOUNCED: f64 = -8.0;
 const SAME_FORWARDED: f64 = 2.0;
 /// It appended another one; it would have to invent it.
 const OTHER_FORWARDED: f64 = -12.0;
+/// A header of the proxy's names the client's port as well: no other connection has it at that time.
+const SAME_PORT: f64 = 10.0;
+const OTHER_PORT: f64 = -8.0;
 /// Method, path and host agree; on a busy cluster some other request has the same.
 const SAME_LINE: f64 = 3.0;
 /// The rarer it is the more that says, up to this.
@@ -96,6 +99,7 @@ pub(super) fn clues(
     add(EvidenceKind::Timing, PRIOR);
     add(EvidenceKind::ProxyHeader, announced(inbound, after));
     add(EvidenceKind::ForwardedFor, forwarded(inbound, before, after, host, topology));
+    add(EvidenceKind::ForwardedFor, named(inbound, before, after));
     add(EvidenceKind::TraceId, ids(before, after));
     add(EvidenceKind::RequestLine, request_line(inbound, outbound, rarity));
     let (head, body) = request_bytes(inbound, outbound, before, after);
@@ -135,9 +139,11 @@ fn detail(kind: EvidenceKind, before: Option<&Marks>, after: Option<&Marks>) -> 
     let Some(after) = after else { return Box::default() };
     match kind {
         EvidenceKind::ProxyHeader => after.announced.map_or_else(Box::default, |it| it.to_string().into()),
-        EvidenceKind::ForwardedFor => {
-            after.forwarded_for.last().map_or_else(Box::default, |it| it.to_string().into())
-        }
+        EvidenceKind::ForwardedFor => match (after.named, after.forwarded_for.last()) {
+            (Some(client), _) => client.to_string().into(),
+            (None, Some(ip)) => ip.to_string().into(),
+            (None, None) => Box::default(),
+        },
         EvidenceKind::TraceId => before
             .and_then(|before| shared_id(before, after))
             .map_or_else(Box::default, |id| format!("{} {}", id.header, id.value).into()),
@@ -164,6 +170,16 @@ fn forwarded(inbound: Seen<'_>, before: &Marks, after: &Marks, host: Host, topol
         Some(_) if after.real_ip == Some(client) => SAME_FORWARDED,
         Some(_) => OTHER_FORWARDED,
         None => 0.0,
+    }
+}
+
+fn named(inbound: Seen<'_>, before: &Marks, after: &Marks) -> f64 {
+    match after.named {
+        // A proxy before this one wrote it.
+        named if named == before.named => 0.0,
+        Some(client) if client == inbound.client() => SAME_PORT,
+        Some(client) if client.ip == inbound.client().ip => OTHER_PORT,
+        _ => 0.0,
     }
 }
 

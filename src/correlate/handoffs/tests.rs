@@ -8,9 +8,9 @@ use smallvec::smallvec;
 
 use super::{Handoffs, Seen, World};
 use crate::model::{
-    Application, Change, Confidence, Direction, Endpoint, EvidenceKind, Ip, MICROS, Marks, NodeId, Part,
-    Proxy, RequestId, Role, SECONDS, Sighting, Timestamp, Topology, Trail, Tuple, Vantage, VantageId, Way,
-    sample,
+    Application, Change, Confidence, Direction, Endpoint, Evidence, EvidenceKind, Ip, MICROS, Marks, NodeId,
+    Part, Proxy, RequestId, Role, SECONDS, Sighting, Timestamp, Topology, Trail, Tuple, Vantage, VantageId,
+    Way, sample,
 };
 
 const CLIENT: [u8; 4] = [172, 31, 9, 77];
@@ -131,6 +131,34 @@ fn joined_where(trails: Vec<Trail>, topology: &Topology) -> Vec<Trail> {
 /// The connections of a trail, by their client's port.
 fn ports(trail: &Trail) -> Vec<u16> {
     trail.legs.iter().map(|leg| leg.client.port).collect()
+}
+
+#[test]
+fn a_client_that_is_named_with_its_port_is_joined_among_requests_that_are_the_same() {
+    let named = |trail, port| {
+        let client = Endpoint::new(Ip::v4(CLIENT), port);
+        marked(trail, Marks { named: Some(client), ..Marks::default() })
+    };
+    // What HAProxy names goes on unchanged behind Traefik, where it says nothing of Traefik's own client.
+    let behind = |id, port, times: (i64, i64)| exchange(id, (T, port), POD, "/a", (times.0, Some(times.1)));
+    let out = joined(vec![
+        named(behind(21, 6001, (300, 600)), 4002),
+        named(hand_on(11, 5001, "/a", (210, 700)), 4002),
+        named(hand_on(12, 5002, "/a", (220, 800)), 4001),
+        ask(1, "/a", (100, 900)),
+        ask(2, "/a", (110, 910)),
+        ask(3, "/a", (120, 920)),
+    ]);
+    let begin: Vec<_> =
+        out.iter().map(|trail| ports(trail).into_iter().take(2).collect::<Vec<_>>()).collect();
+    assert_eq!(begin, [vec![4001, 5002], vec![4002, 5001], vec![4003]]);
+    for trail in &out[..2] {
+        let join = &trail.hops[0].join;
+        assert!(join.confidence >= Confidence::SURE, "{join:?}");
+        let client = Endpoint::new(Ip::v4(CLIENT), ports(trail)[0]).to_string();
+        let is_it = |it: &&Evidence| it.kind == EvidenceKind::ForwardedFor && *it.detail == *client;
+        assert_eq!(join.evidence.iter().filter(is_it).count(), 1, "{join:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::decode::clean;
-use crate::model::{Ip, Marks, Proxy, RequestId};
+use crate::model::{Endpoint, Ip, Marks, Proxy, RequestId};
 
 /// Ids kept of one head.
 const MAX_IDS: usize = 4;
@@ -56,6 +56,8 @@ const IDS: [(&str, Kept); 19] = [
 pub(in crate::decode) struct Marking {
     /// Allocated where there is something to say.
     marks: Option<Box<Marks>>,
+    /// The last client that was forwarded, where its port was too.
+    forwarded: Option<Endpoint>,
     has_forwarded_server: bool,
     has_forwarded_port: bool,
 }
@@ -65,11 +67,11 @@ impl Marking {
     pub(in crate::decode) fn note(&mut self, name: &str, value: &[u8]) {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         if is("x-forwarded-for") {
-            value.split(|&byte| byte == b',').for_each(|node| self.forward(address(node)));
+            value.split(|&byte| byte == b',').for_each(|node| self.forward(node));
         } else if is("forwarded") {
-            forwarded_nodes(value).for_each(|node| self.forward(address(node)));
+            forwarded_nodes(value).for_each(|node| self.forward(node));
         } else if is("x-real-ip") {
-            if let Some(ip) = address(value) {
+            if let Some((ip, _)) = address(value) {
                 self.marks().real_ip = Some(ip);
             }
         } else if is("x-forwarded-server") {
@@ -93,6 +95,9 @@ impl Marking {
         if real_ip && self.has_forwarded_server && self.has_forwarded_port {
             self.note_agent(Proxy::Traefik);
         }
+        if self.forwarded.is_some() {
+            self.marks().named = self.forwarded;
+        }
         self.marks
     }
 
@@ -100,13 +105,14 @@ impl Marking {
         self.marks.get_or_insert_default()
     }
 
-    fn forward(&mut self, node: Option<Ip>) {
-        let Some(ip) = node else { return };
-        let known = &mut self.marks().forwarded_for;
-        if known.len() >= MAX_FORWARDED {
-            known.remove(0);
+    fn forward(&mut self, node: &[u8]) {
+        let Some((ip, port)) = address(node) else { return };
+        let marks = self.marks();
+        if marks.forwarded_for.len() >= MAX_FORWARDED {
+            marks.forwarded_for.remove(0);
         }
-        known.push(ip);
+        marks.forwarded_for.push(ip);
+        self.forwarded = port.map(|port| Endpoint::new(ip, port));
     }
 
     /// A proxy further on adds its own mark behind, so the last one counts.
@@ -121,9 +127,10 @@ impl Marking {
         if value.is_empty() || value.len() > MAX_ID {
             return;
         }
-        let ids = &mut self.marks().ids;
-        if ids.len() < MAX_IDS {
-            ids.push(RequestId { header: header.into(), value: clean(value) });
+        let marks = self.marks();
+        marks.named = marks.named.or_else(|| named_by_haproxy(value));
+        if marks.ids.len() < MAX_IDS {
+            marks.ids.push(RequestId { header: header.into(), value: clean(value) });
         }
     }
 }
@@ -154,12 +161,32 @@ fn forwarded_nodes(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// An address, perhaps quoted, in brackets or with a port; obfuscated names and `unknown` are none.
-fn address(node: &[u8]) -> Option<Ip> {
+/// An address, perhaps quoted or in brackets, and its port if there is one; obfuscated names and `unknown` are none.
+fn address(node: &[u8]) -> Option<(Ip, Option<u16>)> {
     let node = std::str::from_utf8(node).ok()?.trim().trim_matches('"');
     let bare = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(node);
-    let ip = bare.parse::<IpAddr>().or_else(|_| bare.parse::<SocketAddr>().map(|socket| socket.ip()));
-    ip.ok().map(Ip::from)
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Some((ip.into(), None));
+    }
+    bare.parse::<SocketAddr>().ok().map(|socket| (socket.ip().into(), Some(socket.port())))
+}
+
+/// The client of an id in the form that HAProxy's manual gives (`unique-id-format`):
+/// `%{+X}o\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid`, of which only IPv4 addresses are in hexadecimal.
+fn named_by_haproxy(id: &[u8]) -> Option<Endpoint> {
+    let mut parts = std::str::from_utf8(id).ok()?.split('_');
+    let client = hexadecimal_end(parts.next()?)?;
+    // The address that was asked stands behind it: then it is no other id that looks like that.
+    hexadecimal_end(parts.next()?)?;
+    parts.next().map(|_| client)
+}
+
+fn hexadecimal_end(text: &str) -> Option<Endpoint> {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (ip, port) =
+        text.split_once(':').filter(|(ip, port)| ip.len() == 8 && is_number(ip) && is_number(port))?;
+    let ip = u32::from_str_radix(ip, 16).ok()?;
+    Some(Endpoint::new(Ip::v4(ip.to_be_bytes()), u16::from_str_radix(port, 16).ok()?))
 }
 
 /// The kind of the last proxy of a Via field whose name gives it away (RFC 9110 §7.6.3).
@@ -234,6 +261,27 @@ mod tests {
         assert_eq!(id(&format!("X-Request-Id: {}", "x".repeat(129))), None);
         let many = IDS.map(|(name, _)| format!("{name}: a-b:c/d\r\n")).concat();
         assert_eq!(marks(&many).expect("marks").ids.len(), MAX_IDS);
+    }
+
+    #[test]
+    fn a_client_is_named_with_its_port_where_a_proxy_does() {
+        let named = |field: &str| {
+            let marks = marks(&format!("{field}\r\n"))?;
+            marks.named.map(|client| client.to_string())
+        };
+        assert_eq!(
+            named("X-Unique-ID: AC1F094D:AED8_C0A83264:1F94_6742A1B3_0007:1A2B").as_deref(),
+            Some("172.31.9.77:44760")
+        );
+        assert_eq!(
+            named("Forwarded: for=10.0.0.1, for=\"[2001:db8::1]:4711\"").as_deref(),
+            Some("[2001:db8::1]:4711")
+        );
+        for other in ["AC1F094D:AED8", "AC1F094D:AED8_stock_1", "+C1F094D:1_C0A83264:1_1", "7f3a_1:2_3"] {
+            assert_eq!(named(&format!("X-Request-ID: {other}")), None, "{other}");
+        }
+        assert_eq!(named("X-Forwarded-For: 10.0.0.1"), None);
+        assert_eq!(named("X-Forwarded-For: 10.0.0.1:81, 10.0.0.2"), None, "the last one counts");
     }
 
     #[test]

@@ -45,7 +45,7 @@ def _(lab):
     lab.run("client", *[http(front(port), alike(), alike()) for port in ports * 2], together=4)
 
 
-@case("ingress-tagged", "HAProxy gives each request an X-Request-ID; nothing else tells them apart", ingress=ONE_WAY)
+@case("ingress-tagged", "HAProxy gives each request an X-Request-ID, which names its client; nothing else tells them apart", ingress=ONE_WAY)
 def _(lab):
     lab.run("client", *[http(front("tagged"), alike(), alike()) for _ in range(8)], together=8)
 
