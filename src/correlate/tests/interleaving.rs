@@ -19,11 +19,14 @@ struct Story {
     is_early: bool,
     /// The first SYN is lost behind kappa1, which masquerades the second one anew.
     is_lost: bool,
+    /// Datagrams, masqueraded by kappa1, in place of a connection.
+    is_udp: bool,
     /// By how much what is late is late.
     lag: i64,
 }
 
-const PLAIN: Story = Story { skew: 0, is_tracked: false, is_early: false, is_lost: false, lag: 0 };
+const PLAIN: Story =
+    Story { skew: 0, is_tracked: false, is_early: false, is_lost: false, is_udp: false, lag: 0 };
 const TRACKED: Story = Story { is_tracked: true, ..PLAIN };
 const EARLY: Story = Story { is_early: true, ..TRACKED };
 
@@ -50,10 +53,41 @@ fn told(cluster: Cluster) -> Vec<String> {
     cluster.finish().iter().map(facts).collect()
 }
 
+const ASKED: [(u16, Direction); 4] =
+    [(CALI_A, Direction::In), (BOND_A, Direction::Out), (BOND_B, Direction::In), (CALI_B, Direction::Out)];
+
+/// The addresses of datagrams before and behind kappa1.
+fn udp_sides() -> [Tuple; 2] {
+    let udp = |src, dst| Tuple { protocol: Protocol::Udp, src, dst };
+    [
+        udp(endpoint(CLIENT, 45_700), endpoint(SERVICE, 80)),
+        udp(endpoint(NODE_A, 61_001), endpoint(SERVER, 8080)),
+    ]
+}
+
+/// Two datagrams and their answers.
+fn ask_and_answer(cluster: &mut Cluster) {
+    let [outer, inner] = udp_sides();
+    let side = |at| if at == CALI_A { outer } else { inner };
+    for digest in [4711, 4713] {
+        for (at, direction) in ASKED {
+            cluster.datagram(at, direction, side(at), digest);
+        }
+        for (at, direction) in ASKED.into_iter().rev() {
+            let back = if direction == Direction::In { Direction::Out } else { Direction::In };
+            cluster.datagram(at, back, side(at).reversed(), digest + 1);
+        }
+    }
+}
+
 /// The packets of two requests on one connection, in the order of their times.
 fn packets(story: Story) -> Vec<(NodeId, Input)> {
     let mut cluster = followed(story.skew);
     cluster.held = Some(Vec::new());
+    if story.is_udp {
+        ask_and_answer(&mut cluster);
+        return cluster.held.expect("what was held");
+    }
     if story.is_lost {
         let syn = segment(100, 0, TcpSegment::SYN, b"");
         let outer = tuple(endpoint(CLIENT, 45_700), endpoint(SERVICE, 80));
@@ -74,7 +108,15 @@ fn conversation(story: Story) -> Vec<(NodeId, Input)> {
         return all;
     }
     let first = if story.is_lost { 3 } else { 0 };
-    let translated = |change, status| entry(change, 45_700, SERVER, status);
+    let translated = |change, status| {
+        let told = entry(change, 45_700, SERVER, status);
+        let [original, inner] = udp_sides();
+        if story.is_udp {
+            Conntrack { original, reply: inner.reversed(), tcp_state: None, ..told }
+        } else {
+            told
+        }
+    };
     let plain = |change, status| {
         let told = translated(change, status);
         Conntrack { original: told.translated(), ..told }
@@ -134,12 +176,17 @@ fn a_late_stream_changes_nothing() {
         Story { skew: -80 * MILLIS, ..EARLY },
         Story { lag: 1_500 * MILLIS, ..EARLY },
         Story { is_lost: true, ..EARLY },
+        Story { is_udp: true, ..PLAIN },
+        Story { is_udp: true, ..TRACKED },
+        Story { is_udp: true, ..EARLY },
+        Story { is_udp: true, lag: 1_500 * MILLIS, ..EARLY },
         Story { is_lost: true, ..PLAIN },
         Story { is_lost: true, ..TRACKED },
     ] {
         let all = conversation(story);
         let in_order = play(story, &all, A, &[]);
-        assert_eq!(in_order.len(), 2, "a request each: {in_order:#?}");
+        let journeys = if story.is_udp { 1 } else { 2 };
+        assert_eq!(in_order.len(), journeys, "in {story:?}: {in_order:#?}");
         // From some point on a node is ahead by all that it has.
         for ahead in [A, B] {
             for from in 0..all.len() {

@@ -196,7 +196,7 @@ fn the_table_leaves_no_room_for_a_packet_that_only_looks_alike() {
     // Two pods ask the same at the same time; the packets come out in the other order.
     let clients = [endpoint(CLIENT, 40_000), endpoint([10, 244, 1, 18], 40_000)];
     for client in clients {
-        cluster.datagram(CALI_A, Direction::In, udp(client, service));
+        cluster.datagram(CALI_A, Direction::In, udp(client, service), 4711);
         let told = Conntrack {
             original: udp(client, service),
             reply: udp(server, endpoint(NODE_A, client.ip.0 as u16)),
@@ -206,7 +206,7 @@ fn the_table_leaves_no_room_for_a_packet_that_only_looks_alike() {
         cluster.tell(told);
     }
     for client in clients.iter().rev() {
-        cluster.datagram(BOND_A, Direction::Out, udp(endpoint(NODE_A, client.ip.0 as u16), server));
+        cluster.datagram(BOND_A, Direction::Out, udp(endpoint(NODE_A, client.ip.0 as u16), server), 4711);
     }
     for trail in cluster.finish() {
         let leg = &trail.legs[0];
@@ -222,7 +222,7 @@ fn a_flow_that_outlives_its_entry_goes_where_the_next_one_says() {
     let (client, service) = (endpoint(CLIENT, 40_000), endpoint(SERVICE, 9000));
     for (server, change) in [(SERVER, ConntrackChange::New), (OTHER, ConntrackChange::New)] {
         let server = endpoint(server, 9000);
-        cluster.datagram(CALI_A, Direction::In, udp(client, service));
+        cluster.datagram(CALI_A, Direction::In, udp(client, service), 4711);
         let told = Conntrack {
             original: udp(client, service),
             reply: udp(server, client),
@@ -230,7 +230,7 @@ fn a_flow_that_outlives_its_entry_goes_where_the_next_one_says() {
             ..entry(change, 0, SERVER, UNREPLIED)
         };
         cluster.tell(told);
-        cluster.datagram(BOND_A, Direction::Out, udp(client, server));
+        cluster.datagram(BOND_A, Direction::Out, udp(client, server), 4711);
         cluster.pass(3 * SECONDS);
         cluster.tell(Conntrack { change: ConntrackChange::Destroyed, ..told });
     }
@@ -330,8 +330,8 @@ fn a_list_that_is_told_anew_heals_what_was_lost() {
 }
 
 impl Cluster {
-    /// One sighting of the same datagram.
-    fn datagram(&mut self, at: u16, direction: Direction, tuple: Tuple) {
+    /// One sighting of a datagram; time goes on by 10 µs.
+    pub(super) fn datagram(&mut self, at: u16, direction: Direction, tuple: Tuple, digest: u64) {
         self.pass(10 * MICROS);
         let packet = Packet {
             time: Timestamp(self.time),
@@ -344,9 +344,10 @@ impl Cluster {
             wire_len: 60,
             inside: None,
             tuple,
-            body: Body::Udp(Datagram { len: 32, digest: 4711 }),
+            body: Body::Udp(Datagram { len: 32, digest }),
             payload: crate::model::Payload::default(),
         };
-        self.core.handle_packet(&packet, &[0xee; 32]);
+        let node = NodeId(u16::from(at >= BOND_B));
+        self.give(node, Input::Packet(packet, vec![0xee; 32]));
     }
 }
