@@ -8,7 +8,9 @@ use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use super::passage::{Delays, Host, Seen};
-use crate::model::{Application, Digest, Evidence, EvidenceKind, Ip, Marks, Proxy, RequestId, Topology};
+use crate::model::{
+    Application, Digest, Endpoint, Evidence, EvidenceKind, Ip, Marks, Proxy, RequestId, Topology,
+};
 
 /// Before any clue: of exchanges that lie within each other most still have nothing to do with each other.
 const PRIOR: f64 = -1.0;
@@ -139,7 +141,7 @@ fn detail(kind: EvidenceKind, before: Option<&Marks>, after: Option<&Marks>) -> 
     let Some(after) = after else { return Box::default() };
     match kind {
         EvidenceKind::ProxyHeader => after.announced.map_or_else(Box::default, |it| it.to_string().into()),
-        EvidenceKind::ForwardedFor => match (after.named, after.forwarded_for.last()) {
+        EvidenceKind::ForwardedFor => match (named_here(before, after), after.forwarded_for.last()) {
             (Some(client), _) => client.to_string().into(),
             (None, Some(ip)) => ip.to_string().into(),
             (None, None) => Box::default(),
@@ -174,13 +176,16 @@ fn forwarded(inbound: Seen<'_>, before: &Marks, after: &Marks, host: Host, topol
 }
 
 fn named(inbound: Seen<'_>, before: &Marks, after: &Marks) -> f64 {
-    match after.named {
-        // A proxy before this one wrote it.
-        named if named == before.named => 0.0,
+    match named_here(Some(before), after) {
         Some(client) if client == inbound.client() => SAME_PORT,
         Some(client) if client.ip == inbound.client().ip => OTHER_PORT,
         _ => 0.0,
     }
+}
+
+/// The client with its port that the proxy in between named, rather than one before it.
+fn named_here(before: Option<&Marks>, after: &Marks) -> Option<Endpoint> {
+    after.named.filter(|_| after.named != before.and_then(|before| before.named))
 }
 
 fn shared_id<'a>(before: &Marks, after: &'a Marks) -> Option<&'a RequestId> {

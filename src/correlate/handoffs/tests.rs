@@ -159,6 +159,11 @@ fn a_client_that_is_named_with_its_port_is_joined_among_requests_that_are_the_sa
         let is_it = |it: &&Evidence| it.kind == EvidenceKind::ForwardedFor && *it.detail == *client;
         assert_eq!(join.evidence.iter().filter(is_it).count(), 1, "{join:?}");
     }
+    // Either of the two may be continued there.
+    let [behind] = &out.iter().flat_map(|trail| trail.hops.iter().skip(1)).collect::<Vec<_>>()[..] else {
+        panic!("{out:?}");
+    };
+    assert!(behind.join.evidence.iter().all(|it| it.kind != EvidenceKind::ForwardedFor), "{behind:?}");
 }
 
 #[test]

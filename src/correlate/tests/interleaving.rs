@@ -13,10 +13,7 @@ const B: NodeId = NodeId(1);
 struct Story {
     /// How far kappa2's clock is ahead.
     skew: i64,
-    /// Both nodes tell of their entries.
-    is_tracked: bool,
-    /// Such messages are handed over before the packets that they are about, as they are in a live run.
-    is_early: bool,
+    messages: Messages,
     /// The first SYN is lost behind kappa1, which masquerades the second one anew.
     is_lost: bool,
     /// Datagrams, masqueraded by kappa1, in place of a connection.
@@ -25,10 +22,18 @@ struct Story {
     lag: i64,
 }
 
-const PLAIN: Story =
-    Story { skew: 0, is_tracked: false, is_early: false, is_lost: false, is_udp: false, lag: 0 };
-const TRACKED: Story = Story { is_tracked: true, ..PLAIN };
-const EARLY: Story = Story { is_early: true, ..TRACKED };
+/// What both nodes tell of their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Messages {
+    None,
+    /// They are handed over behind the packets that they are about, or before them, as they are in a live run.
+    Late,
+    Early,
+}
+
+const PLAIN: Story = Story { skew: 0, messages: Messages::None, is_lost: false, is_udp: false, lag: 0 };
+const TRACKED: Story = Story { messages: Messages::Late, ..PLAIN };
+const EARLY: Story = Story { messages: Messages::Early, ..PLAIN };
 
 /// Two nodes that are followed live.
 fn followed(skew: i64) -> Cluster {
@@ -104,7 +109,7 @@ fn packets(story: Story) -> Vec<(NodeId, Input)> {
 /// The same with what the kernels tell, each stamped a moment after the packet it is about.
 fn conversation(story: Story) -> Vec<(NodeId, Input)> {
     let mut all = packets(story);
-    if !story.is_tracked {
+    if story.messages == Messages::None {
         return all;
     }
     let first = if story.is_lost { 3 } else { 0 };
@@ -132,7 +137,7 @@ fn conversation(story: Story) -> Vec<(NodeId, Input)> {
     ];
     for (after, node, told) in events.into_iter().rev() {
         let time = time_of(&all[after].1).plus(MICROS);
-        let at = if story.is_early { after.saturating_sub(1) } else { after + 1 };
+        let at = if story.messages == Messages::Early { after.saturating_sub(1) } else { after + 1 };
         all.insert(at, (node, Input::Event(KernelEvent { time, node, body: KernelBody::Conntrack(told) })));
     }
     all
