@@ -32,9 +32,23 @@ impl Correlator {
             }
             Event::Of(fact) => {
                 if let Some(slot) = self.exchange(leg, token, way) {
+                    let is_marked = matches!(fact, Fact::RequestHead { marks: Some(_), .. });
                     self.trails[slot as usize].learn(way, fact);
+                    if is_marked {
+                        self.learn_proxy(leg, slot);
+                    }
                 }
             }
+        }
+    }
+
+    /// A request that only a proxy makes tells who is one before its exchange, and the one it continues, are over.
+    fn learn_proxy(&mut self, leg: u32, slot: u32) {
+        let leg = &self.legs[leg as usize];
+        let is_known = |ip| self.handoffs.may_proxy(ip, self.places.topology());
+        if !is_known(leg.faces[0].tuple.src.ip) {
+            let client = leg.leg().client.ip;
+            self.handoffs.learn_proxy(client, self.trails[slot as usize].marks.as_deref());
         }
     }
 

@@ -43,7 +43,7 @@ use self::passage::{Host, Passage};
 use self::rival::Rivals;
 use self::unsure::Unsure;
 use crate::model::{
-    Change, Endpoint, Ip, Join, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
+    Change, Endpoint, Ip, Join, MILLIS, Marks, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
 };
 
 /// Trails held at once; beyond it all are decided with what is known.
@@ -121,15 +121,20 @@ impl Handoffs {
             || topology.proxies.iter().any(|proxy| proxy.ip == ip)
     }
 
+    /// Notes who sent a request with these marks, if only a proxy makes such.
+    pub(super) fn learn_proxy(&mut self, client: Ip, marks: Option<&Marks>) {
+        if evidence::is_forwarded(marks) && self.proxies.len() < MAX_KNOWN {
+            self.proxies.insert(client);
+        }
+    }
+
     /// Takes a closed trail to hold; gives it back where no proxy can be at either end.
     pub(super) fn hold(&mut self, trail: Box<Trail>, world: World<'_>) -> Option<Box<Trail>> {
         let [leg] = trail.legs.as_slice() else { return Some(trail) };
         if leg.protocol != Protocol::Tcp {
             return Some(trail);
         }
-        if evidence::is_forwarded(trail.marks.as_deref()) && self.proxies.len() < MAX_KNOWN {
-            self.proxies.insert(leg.client.ip);
-        }
+        self.learn_proxy(leg.client.ip, trail.marks.as_deref());
         let seen = seen(&trail);
         let at = |end: Option<Endpoint>, is_inbound: bool| {
             let ip = end.map(|end| end.ip).filter(|&ip| self.may_proxy(ip, world.topology))?;

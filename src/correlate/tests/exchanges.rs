@@ -412,3 +412,15 @@ fn an_answer_that_ends_before_its_announced_end_is_not_whole() {
         assert_eq!(trails[0].answer_is_whole, is_whole, "{}", String::from_utf8_lossy(reply));
     }
 }
+
+#[test]
+fn a_proxy_is_known_by_its_request_before_that_is_over() {
+    let is_known = |fields: &str| {
+        let mut talk = Talk::open();
+        talk.ask(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes());
+        let Correlator { handoffs, places, .. } = &talk.cluster.core;
+        handoffs.may_proxy(Ip::v4(CLIENT), places.topology())
+    };
+    assert!(is_known("X-Forwarded-For: 203.0.113.9\r\n"));
+    assert!(!is_known("X-Request-Id: 7f3a\r\n"));
+}
