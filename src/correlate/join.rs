@@ -65,8 +65,8 @@ impl Correlator {
         self.next_serial += 1;
         let (key, _) = key_of(&client_to_server, crossing.node);
         // Not the time it is by now: what comes of another node may be late.
-        let began = self.alignment.core_time(crossing.node, crossing.packet.time);
-        let leg = self.legs.insert(LegState::new(serial, key, client_to_server, (began, self.now))) as u32;
+        let times = (crossing.at, self.now);
+        let leg = self.legs.insert(LegState::new(serial, key, client_to_server, times)) as u32;
         self.register(key, leg, 0);
         self.reviews.push_back(Due { at: self.now.plus(REVIEW), slot: leg, id: serial });
         leg

@@ -290,7 +290,7 @@ impl LegState {
     }
 
     /// Whether packets at `node` show one side of a translation together with another face than its other side.
-    pub(super) fn is_shown_otherwise(&self, node: NodeId, (from, to): (Tuple, Tuple)) -> bool {
+    pub(super) fn is_shown_otherwise(&self, node: NodeId, [from, to]: [Tuple; 2]) -> bool {
         let is_a_side = |face: u8| {
             let tuple = self.faces[face as usize].tuple;
             [from, to, from.reversed(), to.reversed()].contains(&tuple)

@@ -3,12 +3,12 @@
 //! In HTTP/1 messages have no names: a request is the newest one's, an answer the oldest one's without. In HTTP/2
 //! each has the number of its stream.
 
-use super::Correlator;
 use super::found::{Event, Fact};
 use super::join::Located;
 use super::ongoing::{Ongoing, Token};
 use super::stream::before;
 use super::tcp::part_of_data;
+use super::{Correlator, handoffs};
 use crate::decode::dns;
 use crate::model::{Application, Endpoint, Part, Sighting, Way};
 
@@ -44,11 +44,13 @@ impl Correlator {
 
     /// A request that only a proxy makes tells who is one before its exchange, and the one it continues, are over.
     fn learn_proxy(&mut self, leg: u32, slot: u32) {
+        if !handoffs::is_forwarded(self.trails[slot as usize].marks.as_deref()) {
+            return;
+        }
         let leg = &self.legs[leg as usize];
-        let is_known = |ip| self.handoffs.may_proxy(ip, self.places.topology());
-        if !is_known(leg.faces[0].tuple.src.ip) {
-            let client = leg.leg().client.ip;
-            self.handoffs.learn_proxy(client, self.trails[slot as usize].marks.as_deref());
+        // As a rule it has one address, and was known before.
+        if !self.handoffs.may_proxy(leg.faces[0].tuple.src.ip, self.places.topology()) {
+            self.handoffs.learn_proxy(leg.leg().client.ip);
         }
     }
 

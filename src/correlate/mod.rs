@@ -90,6 +90,8 @@ struct Crossing<'a> {
     payload: &'a [u8],
     node: NodeId,
     direction: Direction,
+    /// Core time.
+    at: Timestamp,
 }
 
 impl Crossing<'_> {
@@ -247,12 +249,12 @@ impl Correlator {
         let direction = self.places.observe(packet);
         let node = self.places.node_of(packet.vantage);
         self.alignment.note(node, packet.time);
-        let now = self.alignment.core_time(node, packet.time);
-        if now > self.now {
-            self.now = now;
+        let at = self.alignment.core_time(node, packet.time);
+        if at > self.now {
+            self.now = at;
             self.run_timers();
         }
-        let crossing = Crossing { packet, payload, node, direction };
+        let crossing = Crossing { packet, payload, node, direction, at };
         match packet.body {
             Body::Tcp(segment) => self.handle_tcp(crossing, segment),
             Body::Udp(datagram) => self.handle_datagram(crossing, datagram.digest),

@@ -49,7 +49,8 @@ impl Entry {
     }
 
     fn is_translated(&self) -> bool {
-        self.told.original != self.told.translated()
+        let [original, translated] = self.sides();
+        original != translated
     }
 
     /// Whether a connection can be the one it is of. `is_only` says that no other had its addresses lately: then
@@ -59,10 +60,9 @@ impl Entry {
         let is_of_its_time = leg.began <= self.began.plus(SLACK)
             && (!self.is_new || leg.is_mid_stream || self.began.since(leg.tried()) <= OPENING);
         let is_free = !leg.is_tracked_by_other(self.node, self.serial);
-        let sides = (self.told.original, self.told.translated());
         is_of_its_time
             && is_free
-            && (is_only && !leg.was_reopened() || !leg.is_shown_otherwise(self.node, sides))
+            && (is_only && !leg.was_reopened() || !leg.is_shown_otherwise(self.node, self.sides()))
     }
 }
 
@@ -243,8 +243,7 @@ impl Correlator {
     /// Looks for the leg whose packets went by an entry's addresses.
     fn attach(&mut self, slot: u32) {
         let entry = self.tracking.entries[slot as usize];
-        let first = self.leg_under(&entry, entry.told.original);
-        let second = self.leg_under(&entry, entry.told.translated());
+        let [first, second] = entry.sides().map(|side| self.leg_under(&entry, side));
         let leg = match (first, second) {
             (Some(one), Some(other)) if one.leg != other.leg => self.merge(one, other).leg,
             (Some(one), _) | (None, Some(one)) => one.leg,
@@ -273,8 +272,9 @@ impl Correlator {
     /// Makes the entry known to the leg: both sides are its faces. Gives the leg that it is then.
     fn bind(&mut self, slot: u32, leg_slot: u32) -> u32 {
         let leg_slot = self.with_earlier_try(slot, leg_slot);
-        let Entry { serial, node, told, began, ended, .. } = self.tracking.entries[slot as usize];
-        let (original, translated) = (told.original, told.translated());
+        let entry = self.tracking.entries[slot as usize];
+        let Entry { serial, node, told, began, ended, .. } = entry;
+        let [original, translated] = entry.sides();
         let leg = &self.legs[leg_slot as usize];
         let is_turned = leg.faces.iter().any(|face| [original, translated].contains(&face.tuple.reversed()))
             && !leg.faces.iter().any(|face| [original, translated].contains(&face.tuple));
@@ -364,8 +364,7 @@ impl Correlator {
     /// A connection is tried once more. Where its first entry is over, it gets another one, and other addresses,
     /// under which another node may have shown it already. Gives where the packet is now.
     pub(super) fn reopen(&mut self, crossing: Crossing<'_>, located: Located) -> Located {
-        let at = self.alignment.core_time(crossing.node, crossing.packet.time);
-        self.legs[located.leg as usize].reopen(crossing.node, at);
+        self.legs[located.leg as usize].reopen(crossing.node, crossing.at);
         let tuple = crossing.packet.tuple;
         let Some(slot) = self.entry_for(crossing, tuple) else { return located };
         let located = match self.leg_beyond(slot, tuple) {
@@ -380,7 +379,7 @@ impl Correlator {
     fn entry_for(&self, crossing: Crossing<'_>, tuple: Tuple) -> Option<u32> {
         let slots = self.tracking.by_face.get(&scoped_key(&tuple, crossing.node))?;
         let ahead = self.alignment.ahead_of(crossing.node);
-        let at = crossing.packet.time.plus(-ahead);
+        let at = crossing.at;
         let body = crossing.packet.body;
         let opens = matches!(body, Body::Tcp(segment) if segment.is_syn());
         let answers = matches!(body, Body::Tcp(segment) if segment.is_syn_ack());

@@ -297,7 +297,7 @@ pub(super) fn is_passed_through(inbound: Seen<'_>, outbound: Seen<'_>) -> bool {
 }
 
 /// Whether an exchange carries what only a proxy puts there.
-pub(super) fn is_forwarded(marks: Option<&Marks>) -> bool {
+pub(in crate::correlate) fn is_forwarded(marks: Option<&Marks>) -> bool {
     marks.is_some_and(|marks| {
         marks.announced.is_some() || !marks.forwarded_for.is_empty() || marks.agent != Proxy::Unknown
     })

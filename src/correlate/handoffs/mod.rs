@@ -36,6 +36,7 @@ use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 
 use self::choice::Decisions;
+pub(super) use self::evidence::is_forwarded;
 use self::order::Orderliness;
 use self::pace::Pace;
 pub(super) use self::passage::Seen;
@@ -43,7 +44,7 @@ use self::passage::{Host, Passage};
 use self::rival::Rivals;
 use self::unsure::Unsure;
 use crate::model::{
-    Change, Endpoint, Ip, Join, MILLIS, Marks, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
+    Change, Endpoint, Ip, Join, MILLIS, Protocol, Proxy, SECONDS, Timestamp, Topology, Trail, Tuple,
 };
 
 /// Trails held at once; beyond it all are decided with what is known.
@@ -121,9 +122,9 @@ impl Handoffs {
             || topology.proxies.iter().any(|proxy| proxy.ip == ip)
     }
 
-    /// Notes who sent a request with these marks, if only a proxy makes such.
-    pub(super) fn learn_proxy(&mut self, client: Ip, marks: Option<&Marks>) {
-        if evidence::is_forwarded(marks) && self.proxies.len() < MAX_KNOWN {
+    /// Notes who sent what only a proxy sends.
+    pub(super) fn learn_proxy(&mut self, client: Ip) {
+        if self.proxies.len() < MAX_KNOWN {
             self.proxies.insert(client);
         }
     }
@@ -134,7 +135,9 @@ impl Handoffs {
         if leg.protocol != Protocol::Tcp {
             return Some(trail);
         }
-        self.learn_proxy(leg.client.ip, trail.marks.as_deref());
+        if is_forwarded(trail.marks.as_deref()) {
+            self.learn_proxy(leg.client.ip);
+        }
         let seen = seen(&trail);
         let at = |end: Option<Endpoint>, is_inbound: bool| {
             let ip = end.map(|end| end.ip).filter(|&ip| self.may_proxy(ip, world.topology))?;
